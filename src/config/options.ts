@@ -1,0 +1,143 @@
+// The options of a pool as callers write them, and as the rest of the code reads them.
+// `resolve.ts` turns the one into the other; nothing else reads the environment.
+
+import type { ConnectionOptions as TlsOptions } from 'node:tls';
+import type { Secret } from './secret.js';
+
+export type Environment = 'development' | 'staging' | 'production';
+
+/** `'safe'`: resend a write only if it certainly did not run. `'always'`: also when its outcome is
+ * unknown. `'never'`: fail at the first error. */
+export type RetryWrites = 'safe' | 'always' | 'never';
+
+/** Text, or a function asked at every connect, so that a rotated password is picked up. */
+export type PasswordSource = string | (() => string | Promise<string>);
+
+export interface RetryOptions {
+  /** Attempts after the first. Default 3; 0 switches retry off. */
+  readonly retries: number;
+  /** Wait before the first retry, ms. Default 8 (brief: 8, 32, 128 ms). */
+  readonly baseMs: number;
+  /** Each wait is this many times the one before. Default 4. */
+  readonly factor: number;
+  /** No wait is longer, ms. Default 512. */
+  readonly capMs: number;
+  /** Randomise each wait between half and all of it. Default false. */
+  readonly jitter: boolean;
+}
+
+export interface BreakerOptions {
+  /** Failed connects in a row, with no connection left, that open the breaker. Default 4. */
+  readonly failures: number;
+  /** Longest pause between two connect attempts, ms. Default 512. */
+  readonly maxPauseMs: number;
+}
+
+/** A read that found the breaker open, as handed to `fallback`. */
+export interface FallbackRequest {
+  /** Command name in capitals, e.g. `GET`. */
+  readonly command: string;
+  /** Its arguments as sent, the name excluded. */
+  readonly args: readonly (string | Buffer)[];
+  /** Why the server can't be asked. */
+  readonly error: Error;
+}
+
+export type Fallback = (request: FallbackRequest) => unknown;
+
+/** Options of `createPool()`. What is absent comes from the environment, then from the preset. */
+export interface PoolOptions {
+  /** `redis://`, `rediss://` or `unix://` address; parts given apart from it win over it. */
+  url?: string;
+  /** Default `localhost` (`REDIS_HOST`). */
+  host?: string;
+  /** Default 6379 (`REDIS_PORT`). */
+  port?: number;
+  /** Unix socket path; excludes `host`, `port` and `tls`. */
+  path?: string;
+  /** ACL user (`REDIS_USERNAME`). */
+  username?: string;
+  /** `REDIS_PASSWORD`, or the content of the file named by `REDIS_PASSWORD_FILE`. */
+  password?: PasswordSource;
+  /** Database number, default 0 (`REDIS_DB`). */
+  database?: number;
+  /** `true`, or node:tls options: `ca`, `cert`, `key`, `servername`, ... (`REDIS_TLS`). */
+  tls?: boolean | TlsOptions;
+  /** Name of the pool, and of its connections on the server (CLIENT SETNAME). Default `plimsoll`. */
+  name?: string;
+  /** Default: `DEPLOYMENT_ENV`, then `NODE_ENV`, then `development`. */
+  environment?: Environment;
+  /** Processes that share the budget. Default: `WEB_CONCURRENCY`, `UVICORN_WORKERS`, the preset. */
+  workers?: number;
+  /** Connections this process keeps open when idle. Default 1. */
+  minConnections?: number;
+  /** Connections of this process at most. Default: the preset's share of one worker. */
+  maxConnections?: number;
+  /** Commands in flight on one connection at most. 1 makes every lane a checkout. Default 4096. */
+  maxInFlight?: number;
+  /** Commands in flight on a lane before the next lane is used. Default: see docs/sizing.md. */
+  laneDepth?: number;
+  /** Callers that may wait for a connection. Default 50,000. */
+  maxWaiters?: number;
+  /** Longest wait for a connection, ms. Default 5,000. */
+  acquireTimeoutMs?: number;
+  /** Longest time for dial, TLS and handshake together, ms. Default 2,000. */
+  connectTimeoutMs?: number;
+  /** The one deadline of a command: waiting, sending, retries, reply; ms. Default 5,000; 0: none. */
+  commandTimeoutMs?: number;
+  /** A connection without traffic for this long is sent a PING, ms. Default 30,000 (brief §2). */
+  healthCheckIntervalMs?: number;
+  /** A connection above `minConnections` unused for this long is closed, ms. Default 60,000; 0: never. */
+  idleTimeoutMs?: number;
+  /** A connection is replaced at this age, less up to 10 % at random, ms. Default 1,800,000; 0: never. */
+  maxLifetimeMs?: number;
+  /** A lease held longer is reported by the event `leak`, ms. Default 30,000; 0: never. */
+  leakThresholdMs?: number;
+  /** TCP keepalive delay, ms. Default 10,000. */
+  keepAliveMs?: number;
+  retry?: Partial<RetryOptions>;
+  /** Default `'safe'`. */
+  retryWrites?: RetryWrites;
+  breaker?: Partial<BreakerOptions>;
+  /** Answers reads while the breaker is open. Default: none. */
+  fallback?: Fallback;
+}
+
+/** Where and how one connection is made. */
+export interface ConnectionTarget {
+  readonly host: string;
+  readonly port: number;
+  /** Unix socket path; when present, host, port and tls don't count. */
+  readonly path: string | undefined;
+  readonly username: string | undefined;
+  readonly password: Secret<PasswordSource> | undefined;
+  readonly database: number;
+  /** A Secret because `key` and `passphrase` may be in it; `undefined`: plain TCP. */
+  readonly tls: Secret<TlsOptions> | undefined;
+  readonly name: string;
+  readonly protocol: 2 | 3;
+  readonly connectTimeoutMs: number;
+  readonly keepAliveMs: number;
+}
+
+/** What the pool runs on: complete, validated, frozen, printable without secrets. */
+export interface ResolvedOptions {
+  readonly environment: Environment;
+  readonly workers: number;
+  readonly target: ConnectionTarget;
+  readonly minConnections: number;
+  readonly maxConnections: number;
+  readonly maxInFlight: number;
+  readonly laneDepth: number;
+  readonly maxWaiters: number;
+  readonly acquireTimeoutMs: number;
+  readonly commandTimeoutMs: number;
+  readonly healthCheckIntervalMs: number;
+  readonly idleTimeoutMs: number;
+  readonly maxLifetimeMs: number;
+  readonly leakThresholdMs: number;
+  readonly retry: RetryOptions;
+  readonly retryWrites: RetryWrites;
+  readonly breaker: BreakerOptions;
+  readonly fallback: Fallback | undefined;
+}
