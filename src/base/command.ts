@@ -1,0 +1,104 @@
+// One command on its way: the bytes to send, the promise its caller holds, and what the pool must
+// know to retry, expire or cancel it. Pure data, no I/O: `wire` sends it, `pool` decides about it.
+//
+//   waiting --> in flight --> settled        A settled command may still be in a connection's
+//      ^            |                        in-flight queue: its reply is then read and dropped,
+//      +-- retry ---+                        so that it can never reach another caller.
+
+/** RESP bytes: text alone, or text and binary arguments in turn. */
+export type Payload = string | readonly (string | Buffer)[];
+
+/** How a repeated execution is judged: `read` is harmless; `unknown` is treated as `write`. */
+export type RetryClass = 'read' | 'write' | 'unknown';
+
+export type TransformReply = (reply: never, preserve?: unknown, typeMapping?: never) => unknown;
+
+/** From RESP type to the JavaScript type that replies are decoded to (node-redis' `TypeMapping`). */
+export type ReplyTypes = { readonly [respType: number]: unknown };
+
+export interface CommandSpecification {
+  /** Name in capitals, e.g. `GET`: for errors, events and `fallback`. */
+  readonly name: string;
+  readonly payload: Payload;
+  /** Whether every byte of `payload` is below 128, so that the cheaper encoding may be used. */
+  readonly ascii: boolean;
+  readonly retryClass: RetryClass;
+  /** Deadline over waiting, sending, retries and the reply, in ms; 0: none. */
+  readonly timeoutMs: number;
+}
+
+let capturedResolve: (value: unknown) => void;
+let capturedReject: (reason: unknown) => void;
+// One executor for all promises: a closure for each command would cost more than the promise.
+const capture = (resolve: (value: unknown) => void, reject: (reason: unknown) => void): void => {
+  capturedResolve = resolve;
+  capturedReject = reject;
+};
+
+export class Command {
+  readonly name: string;
+  readonly payload: Payload;
+  readonly ascii: boolean;
+  readonly retryClass: RetryClass;
+  readonly timeoutMs: number;
+  transform: TransformReply | undefined = undefined;
+  preserve: unknown = undefined;
+  replyTypes: ReplyTypes | undefined = undefined;
+  /** Replies that the payload brings: more than 1 for MULTI ... EXEC and pipelines. */
+  replyCount = 1;
+  /** Replies that came already, where `replyCount` is more than 1. */
+  replies: unknown[] | undefined = undefined;
+  /** Overrides the pool's `retryWrites` for this command. */
+  retryWrites: 'safe' | 'always' | 'never' | undefined = undefined;
+  /** When the caller issued it, on the pool's clock; 0 until the pool has seen it. */
+  startedAt = 0;
+  /** Attempts that failed so far. */
+  failedAttempts = 0;
+  /** Its caller has an answer or an error. */
+  settled = false;
+  /** Takes the listener off the caller's AbortSignal. */
+  unlisten: (() => void) | undefined = undefined;
+  readonly promise: Promise<unknown>;
+  readonly #resolve: (value: unknown) => void;
+  readonly #reject: (reason: unknown) => void;
+
+  constructor(specification: CommandSpecification) {
+    this.name = specification.name;
+    this.payload = specification.payload;
+    this.ascii = specification.ascii;
+    this.retryClass = specification.retryClass;
+    this.timeoutMs = specification.timeoutMs;
+    this.promise = new Promise(capture);
+    this.#resolve = capturedResolve;
+    this.#reject = capturedReject;
+  }
+
+  /** When its deadline passes, on the pool's clock. */
+  get deadlineAt(): number {
+    return this.timeoutMs === 0 ? Number.POSITIVE_INFINITY : this.startedAt + this.timeoutMs;
+  }
+
+  /** Hands the reply to the caller; one that comes after the caller had an answer is dropped. */
+  succeed(reply: unknown): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.unlisten?.();
+    if (this.transform === undefined) {
+      this.#resolve(reply);
+      return;
+    }
+    try {
+      this.#resolve(this.transform(reply as never, this.preserve, this.replyTypes as never));
+    } catch (error) {
+      this.#reject(error);
+    }
+  }
+
+  /** Hands an error to the caller, unless it had an answer already. */
+  fail(error: unknown): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.unlisten?.();
+    this.#reject(error);
+  }
+}

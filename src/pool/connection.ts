@@ -1,0 +1,48 @@
+// What the pool needs of a connection. `wire` offers it and `topology` brings the two together, so
+// that neither room knows the other, and a test can put a simulated connection here.
+
+import type { Command } from '../base/command.js';
+
+/** What became of the commands in flight when a connection ended. */
+export interface LostCommands {
+  /** Handed to the socket: the server may have executed them. */
+  readonly sent: readonly Command[];
+  /** Not handed to the socket: they certainly did not run. */
+  readonly unsent: readonly Command[];
+}
+
+export interface ConnectionListener {
+  /** Replies were read and handed out; there may be room for more commands. */
+  onProgress(): void;
+  /** `count` replies came `latencyMs` after their callers asked. */
+  onLatency(latencyMs: number, count: number): void;
+  /** The server answered an error. True: the listener keeps the command, e.g. to retry it. */
+  onErrorReply(command: Command, error: Error): boolean;
+  /** The connection is over, once and for all. */
+  onEnd(error: Error, lost: LostCommands): void;
+  /** A message that answers no command: pub/sub, invalidation, MONITOR. */
+  onPush(message: readonly unknown[]): void;
+}
+
+export interface PooledConnection {
+  listener: ConnectionListener;
+  /** Commands whose reply has not come, including those not yet handed to the socket. */
+  readonly inFlight: number;
+  /** False while the socket's write buffer is full, and after the end. */
+  readonly writable: boolean;
+  /** When bytes were last read, on the pool's clock. */
+  readonly lastReadAt: number;
+  /** When a command was last sent or bytes were last read, on the pool's clock. */
+  readonly lastTrafficAt: number;
+  /** Since when the oldest command in flight waits for its reply; `undefined`: none does. */
+  readonly waitingSince: number | undefined;
+  /** The server's number for this connection, where the handshake told it. */
+  readonly serverClientId: number | undefined;
+  send(command: Command): void;
+  /** Tells callers whose deadline passed; returns how many. Late replies are dropped. */
+  expire(now: number): number;
+  /** Ends when the last reply has come. */
+  drain(): void;
+  /** Ends now. */
+  destroy(error: Error): void;
+}

@@ -1,0 +1,295 @@
+// One socket that speaks RESP: commands go out in one write a tick, replies come back in order
+// and are matched with the head of the in-flight queue.
+//
+//   send() --> batch --(end of the tick)--> socket --> server
+//                                                        |
+//   caller <-- Command.succeed() <-- in-flight queue <-- decoder
+//
+// It never retries and never reconnects; what it could not deliver, it hands to its listener.
+
+import type { Socket } from 'node:net';
+import type { Clock } from '../base/clock.js';
+import type { Command, ReplyTypes } from '../base/command.js';
+import { RingQueue } from '../base/ring-queue.js';
+import { PoolError } from '../errors.js';
+import { Decoder } from './decoder.js';
+
+/** A batch of text that grows to this many characters is written before the tick ends. */
+const BATCH_CHARACTERS = 64 * 1024;
+/** Bytes that may wait in the socket's own buffer before the connection takes no more commands. */
+const FULL_BUFFER_BYTES = 1024 * 1024;
+
+export interface ConnectionListener {
+  onProgress(): void;
+  onLatency(latencyMs: number, count: number): void;
+  onErrorReply(command: Command, error: Error): boolean;
+  onEnd(error: Error, lost: { sent: Command[]; unsent: Command[] }): void;
+  onPush(message: readonly unknown[]): void;
+}
+
+export class Connection {
+  listener: ConnectionListener;
+  /** The server's number for this connection, once HELLO told it. */
+  serverClientId: number | undefined = undefined;
+  lastReadAt: number;
+  readonly #socket: Socket;
+  readonly #clock: Clock;
+  readonly #inFlight = new RingQueue<Command>();
+  readonly #decoder: Decoder;
+  #batch = '';
+  #batchIsAscii = true;
+  #batchedCommands = 0;
+  #batchStartedAt = 0;
+  #flushIsScheduled = false;
+  #earliestDeadlineAt = Number.POSITIVE_INFINITY;
+  #isFull = false;
+  #isDraining = false;
+  #hasEnded = false;
+  #socketError: Error | undefined;
+  // Replies of one chunk whose commands were issued in the same tick share one latency record.
+  #runStartedAt = 0;
+  #runLength = 0;
+
+  constructor(socket: Socket, clock: Clock, listener: ConnectionListener) {
+    this.#socket = socket;
+    this.#clock = clock;
+    this.listener = listener;
+    this.lastReadAt = clock.now();
+    this.#batchStartedAt = this.lastReadAt;
+    this.#decoder = new Decoder({
+      onReply: (reply) => this.#onReply(reply),
+      onErrorReply: (error) => this.#onErrorReply(error),
+      onPush: (message) => this.listener.onPush(message),
+      replyTypes: (): ReplyTypes | undefined => this.#inFlight.peek()?.replyTypes,
+    });
+    socket.on('error', (error) => {
+      this.#socketError = error;
+    });
+    socket.on('end', () => this.#end(this.#closedByServer()));
+    socket.on('close', () => this.#end(this.#socketError ?? this.#closedByServer()));
+    socket.on('drain', () => this.#onDrain());
+  }
+
+  get inFlight(): number {
+    return this.#inFlight.length;
+  }
+
+  get writable(): boolean {
+    return !this.#isFull && !this.#isDraining && !this.#hasEnded;
+  }
+
+  get lastTrafficAt(): number {
+    return Math.max(this.lastReadAt, this.#batchStartedAt);
+  }
+
+  get waitingSince(): number | undefined {
+    const oldest = this.#inFlight.peek();
+    return oldest === undefined ? undefined : Math.max(oldest.startedAt, this.lastReadAt);
+  }
+
+  send(command: Command): void {
+    if (!this.#flushIsScheduled) this.#scheduleFlush();
+    if (command.startedAt === 0) command.startedAt = this.#batchStartedAt;
+    const deadlineAt = command.deadlineAt;
+    if (deadlineAt < this.#earliestDeadlineAt) this.#earliestDeadlineAt = deadlineAt;
+    this.#inFlight.push(command);
+    this.#batchedCommands++;
+    const payload = command.payload;
+    if (typeof payload !== 'string') {
+      this.#sendParts(payload);
+      return;
+    }
+    this.#batch += payload;
+    if (!command.ascii) this.#batchIsAscii = false;
+    if (this.#batch.length > BATCH_CHARACTERS) this.#write();
+  }
+
+  /** Tells callers whose deadline passed; their late replies will be dropped. */
+  expire(now: number): number {
+    if (now < this.#earliestDeadlineAt) return 0;
+    let expired = 0;
+    let earliest = Number.POSITIVE_INFINITY;
+    for (let index = 0; index < this.#inFlight.length; index++) {
+      const command = this.#inFlight.at(index) as Command;
+      if (command.settled) continue;
+      if (command.deadlineAt <= now) {
+        command.fail(timedOut(command));
+        expired++;
+      } else {
+        earliest = Math.min(earliest, command.deadlineAt);
+      }
+    }
+    this.#earliestDeadlineAt = earliest;
+    return expired;
+  }
+
+  /** Sends bytes that bring no reply of their own, as SUBSCRIBE does: its answers are pushes. */
+  sendUnanswered(payload: string): void {
+    if (!this.#flushIsScheduled) this.#scheduleFlush();
+    this.#batch += payload;
+    this.#batchIsAscii = false;
+  }
+
+  drain(): void {
+    this.#isDraining = true;
+    if (this.#inFlight.length === 0) this.#end(new PoolError('CONNECTION_LOST', 'Connection closed'));
+  }
+
+  destroy(error: Error): void {
+    this.#end(error);
+  }
+
+  /** The 'data' handler of a socket that allocates its own chunks, and `onread`'s callback. */
+  receive(chunk: Buffer, length: number): void {
+    if (this.#hasEnded) return;
+    this.lastReadAt = this.#clock.now();
+    try {
+      this.#decoder.write(chunk, length);
+    } catch (error) {
+      this.#end(error as Error);
+      return;
+    }
+    this.#recordRun();
+    if (this.#isDraining && this.#inFlight.length === 0) this.drain();
+    else this.listener.onProgress();
+  }
+
+  #scheduleFlush(): void {
+    this.#flushIsScheduled = true;
+    this.#batchStartedAt = this.#clock.now();
+    process.nextTick(flush, this);
+  }
+
+  /** For `flush` alone, which has no `this` so that no closure is made for it. */
+  flushBatch(): void {
+    this.#flushIsScheduled = false;
+    if (!this.#hasEnded) this.#write();
+  }
+
+  #write(): void {
+    if (this.#batch.length === 0) return;
+    // For ASCII text latin1 gives the same bytes as utf8, without looking at each character.
+    this.#socket.write(this.#batch, this.#batchIsAscii ? 'latin1' : 'utf8');
+    this.#batch = '';
+    this.#batchIsAscii = true;
+    this.#afterWrite();
+  }
+
+  #sendParts(parts: readonly (string | Buffer)[]): void {
+    // Corked, so that the parts and the text before them leave as one system call.
+    this.#socket.cork();
+    for (const part of parts) {
+      if (typeof part === 'string') {
+        this.#batch += part;
+        this.#batchIsAscii = false;
+      } else {
+        this.#write();
+        this.#socket.write(part);
+      }
+    }
+    process.nextTick(uncork, this.#socket);
+    this.#afterWrite();
+  }
+
+  #afterWrite(): void {
+    this.#batchedCommands = 0;
+    if (this.#socket.writableLength > FULL_BUFFER_BYTES) this.#isFull = true;
+  }
+
+  #onDrain(): void {
+    if (!this.#isFull) return;
+    this.#isFull = false;
+    this.listener.onProgress();
+  }
+
+  #onReply(reply: unknown): void {
+    const command = this.#inFlight.peek();
+    if (command === undefined) {
+      // Nothing was asked: MONITOR's lines and RESP2's pub/sub messages come this way.
+      this.listener.onPush(Array.isArray(reply) ? reply : [reply]);
+    } else if (command.replyCount === 1) {
+      this.#inFlight.shift();
+      this.#countLatency(command);
+      command.succeed(reply);
+    } else {
+      this.#collect(command, reply);
+    }
+  }
+
+  #onErrorReply(error: Error): void {
+    const command = this.#inFlight.peek();
+    if (command === undefined) {
+      this.#end(unaskedError(error));
+    } else if (command.replyCount === 1) {
+      this.#inFlight.shift();
+      this.#countLatency(command);
+      if (!command.settled && !this.listener.onErrorReply(command, error)) command.fail(error);
+    } else {
+      this.#collect(command, error);
+    }
+  }
+
+  #collect(command: Command, reply: unknown): void {
+    command.replies ??= [];
+    command.replies.push(reply);
+    if (command.replies.length < command.replyCount) return;
+    this.#inFlight.shift();
+    this.#countLatency(command);
+    command.succeed(command.replies);
+  }
+
+  #countLatency(command: Command): void {
+    if (command.settled) return;
+    if (command.startedAt !== this.#runStartedAt) {
+      this.#recordRun();
+      this.#runStartedAt = command.startedAt;
+    }
+    this.#runLength++;
+  }
+
+  #recordRun(): void {
+    if (this.#runLength === 0) return;
+    this.listener.onLatency(this.lastReadAt - this.#runStartedAt, this.#runLength);
+    this.#runLength = 0;
+  }
+
+  #closedByServer(): PoolError {
+    return new PoolError('CONNECTION_LOST', 'The server closed the connection');
+  }
+
+  #end(error: Error): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#socket.destroy();
+    this.#recordRun();
+    const commands = this.#inFlight.drain();
+    const firstUnsent = commands.length - this.#batchedCommands;
+    this.listener.onEnd(error, {
+      sent: commands.slice(0, firstUnsent),
+      unsent: commands.slice(firstUnsent),
+    });
+  }
+}
+
+function flush(connection: Connection): void {
+  connection.flushBatch();
+}
+
+function uncork(socket: Socket): void {
+  socket.uncork();
+}
+
+function timedOut(command: Command): PoolError {
+  return new PoolError(
+    'COMMAND_TIMEOUT',
+    `${command.name} had no reply within ${command.timeoutMs} ms; the server may have executed it`,
+    { sent: true },
+  );
+}
+
+/** An error that answers no command: what the server says before it closes, e.g. maxclients. */
+function unaskedError(error: Error): PoolError {
+  return new PoolError('CONNECTION_LOST', `The server ended the connection: ${error.message}`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,174 @@
+// Arguments in, RESP bytes out. It has the interface of node-redis' command parser, so that its
+// command definitions write straight into the bytes to send instead of into an array that is
+// encoded later; what is no string or Buffer is refused here, before anything is touched.
+//
+// Text stays one JavaScript string until the socket takes it; a Buffer argument cuts it in parts.
+
+import type { Payload } from '../base/command.js';
+import { PoolError } from '../errors.js';
+import type { CommandParser, RedisArgument } from './protocol.js';
+
+const CRLF = '\r\n';
+/** Up to this length a loop over the characters is faster than a call of Buffer.byteLength. */
+const SHORT_TEXT = 48;
+/** Argument headers (CRLF, `$`, length, CRLF) that are kept ready, by length. */
+const KEPT_HEADERS = 1024;
+const HEADERS = Array.from({ length: KEPT_HEADERS }, (_, length) => `${CRLF}$${length}${CRLF}`);
+const COUNTS = Array.from({ length: 64 }, (_, count) => `*${count}`);
+
+function header(length: number): string {
+  return length < KEPT_HEADERS ? (HEADERS[length] as string) : `${CRLF}$${length}${CRLF}`;
+}
+
+function utf8Length(text: string): number {
+  const length = text.length;
+  if (length > SHORT_TEXT) return Buffer.byteLength(text);
+  for (let index = 0; index < length; index++) {
+    if (text.charCodeAt(index) > 127) return Buffer.byteLength(text);
+  }
+  return length;
+}
+
+export class CommandEncoder implements CommandParser {
+  preserve: unknown = undefined;
+  /** Whether all text so far is ASCII and no Buffer is in it. */
+  ascii = true;
+  /** The command's name as it was given. */
+  name = '';
+  /** The argument after the name, where it is text: the subcommand of a container command. */
+  subcommand: string | undefined = undefined;
+  readonly #keyPrefix: RedisArgument | undefined;
+  #count = 0;
+  #text = '';
+  #parts: (string | Buffer)[] | undefined;
+  #firstKey: RedisArgument | undefined;
+
+  constructor(keyPrefix?: RedisArgument) {
+    this.#keyPrefix = keyPrefix;
+  }
+
+  get argumentCount(): number {
+    return this.#count;
+  }
+
+  get firstKey(): RedisArgument | undefined {
+    return this.#firstKey;
+  }
+
+  get keys(): readonly RedisArgument[] {
+    return this.#firstKey === undefined ? [] : [this.#firstKey];
+  }
+
+  get redisArgs(): readonly RedisArgument[] {
+    return decodePayload(this.payload());
+  }
+
+  get commandIdentifier(): { command: string; subcommand: string | undefined } {
+    return { command: this.name, subcommand: this.subcommand };
+  }
+
+  push(...args: RedisArgument[]): void {
+    for (let index = 0; index < args.length; index++) this.#add(args[index] as RedisArgument);
+  }
+
+  pushVariadic(values: RedisArgument | readonly RedisArgument[]): void {
+    if (Array.isArray(values)) this.push(...values);
+    else this.#add(values as RedisArgument);
+  }
+
+  pushVariadicWithLength(values: RedisArgument | readonly RedisArgument[]): void {
+    this.#add(Array.isArray(values) ? String(values.length) : '1');
+    this.pushVariadic(values);
+  }
+
+  pushVariadicNumber(values: number | readonly number[]): void {
+    if (Array.isArray(values)) for (const value of values) this.#add(value.toString());
+    else this.#add((values as number).toString());
+  }
+
+  pushKey(key: RedisArgument, applyPrefix = true): void {
+    const prefixed = applyPrefix ? prefixKey(this.#keyPrefix, key) : key;
+    this.#firstKey ??= prefixed;
+    this.#add(prefixed);
+  }
+
+  pushKeys(keys: RedisArgument | readonly RedisArgument[]): void {
+    if (Array.isArray(keys)) for (const key of keys) this.pushKey(key);
+    else this.pushKey(keys as RedisArgument);
+  }
+
+  pushKeysLength(keys: RedisArgument | readonly RedisArgument[]): void {
+    this.#add(Array.isArray(keys) ? String(keys.length) : '1');
+    this.pushKeys(keys);
+  }
+
+  /** The command in RESP, complete. */
+  payload(): Payload {
+    const count = COUNTS[this.#count] ?? `*${this.#count}`;
+    if (this.#parts === undefined) return count + this.#text + CRLF;
+    return [count, ...this.#parts, this.#text + CRLF];
+  }
+
+  #add(argument: RedisArgument): void {
+    if (typeof argument === 'string') {
+      const length = utf8Length(argument);
+      if (length !== argument.length) this.ascii = false;
+      if (this.#count < 2) this.#identify(argument);
+      this.#text += header(length) + argument;
+    } else if (argument instanceof Uint8Array) {
+      this.ascii = false;
+      this.#parts ??= [];
+      this.#parts.push(this.#text + header(argument.length), asBuffer(argument));
+      this.#text = '';
+    } else {
+      throw invalidArgument(this.#count, argument);
+    }
+    this.#count++;
+  }
+
+  #identify(argument: string): void {
+    if (this.#count === 0) this.name = argument;
+    else this.subcommand = argument;
+  }
+}
+
+/** A copy of the bytes: the caller may change its Buffer before the socket has taken it. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes);
+}
+
+function invalidArgument(index: number, argument: unknown): PoolError {
+  const given = argument === null ? 'null' : typeof argument;
+  return new PoolError(
+    'INVALID_ARGUMENT',
+    `Argument ${index} of a command must be a string or a Buffer, not ${given}`,
+    { sent: false },
+  );
+}
+
+export function prefixKey(prefix: RedisArgument | undefined, key: RedisArgument): RedisArgument {
+  if (prefix === undefined || prefix.length === 0) return key;
+  if (typeof prefix === 'string' && typeof key === 'string') return prefix + key;
+  return Buffer.concat([Buffer.from(prefix), Buffer.from(key)]);
+}
+
+/** The arguments in a payload that this encoder made; Buffers where they were Buffers. */
+export function decodePayload(payload: Payload): RedisArgument[] {
+  const bytes = typeof payload === 'string' ? Buffer.from(payload) : joinParts(payload);
+  const args: RedisArgument[] = [];
+  let cursor = bytes.indexOf(CRLF) + 2;
+  while (cursor < bytes.length) {
+    const lengthEnd = bytes.indexOf(CRLF, cursor);
+    const start = lengthEnd + 2;
+    const stop = start + Number(bytes.toString('latin1', cursor + 1, lengthEnd));
+    const argument = bytes.subarray(start, stop);
+    const text = argument.toString();
+    args.push(Buffer.from(text).equals(argument) ? text : Buffer.from(argument));
+    cursor = stop + 2;
+  }
+  return args;
+}
+
+function joinParts(parts: readonly (string | Buffer)[]): Buffer {
+  return Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
+}
