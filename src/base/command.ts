@@ -42,6 +42,8 @@ export class Command {
   readonly retryClass: RetryClass;
   readonly timeoutMs: number;
   transform: TransformReply | undefined = undefined;
+  /** Used in place of `transform` where the server speaks RESP2 only. */
+  resp2Transform: TransformReply | undefined = undefined;
   preserve: unknown = undefined;
   replyTypes: ReplyTypes | undefined = undefined;
   /** Replies that the payload brings: more than 1 for MULTI ... EXEC and pipelines. */
@@ -79,16 +81,17 @@ export class Command {
   }
 
   /** Hands the reply to the caller; one that comes after the caller had an answer is dropped. */
-  succeed(reply: unknown): void {
+  succeed(reply: unknown, protocol: 2 | 3 = 3): void {
     if (this.settled) return;
     this.settled = true;
     this.unlisten?.();
-    if (this.transform === undefined) {
+    const transform = protocol === 3 ? this.transform : this.resp2Transform;
+    if (transform === undefined) {
       this.#resolve(reply);
       return;
     }
     try {
-      this.#resolve(this.transform(reply as never, this.preserve, this.replyTypes as never));
+      this.#resolve(transform(reply as never, this.preserve, this.replyTypes as never));
     } catch (error) {
       this.#reject(error);
     }

@@ -39,10 +39,24 @@ export interface PooledConnection {
   /** The server's number for this connection, where the handshake told it. */
   readonly serverClientId: number | undefined;
   send(command: Command): void;
+  /** Sends RESP bytes that bring no reply of their own, only pushes. */
+  sendUnanswered(payload: string): void;
   /** Tells callers whose deadline passed; returns how many. Late replies are dropped. */
   expire(now: number): number;
   /** Ends when the last reply has come. */
   drain(): void;
   /** Ends now. */
   destroy(error: Error): void;
+}
+
+/** Where connections come from. `topology` implements it: one server, Sentinel, Cluster. */
+export interface ConnectionSource {
+  /** What is connected to, for messages: `host:port`, a path, a master's name. No secret. */
+  readonly address: string;
+  /** Makes one connection, ready for commands. @throws PoolError, see `docs/errors.md`. */
+  connect(signal: AbortSignal): Promise<PooledConnection>;
+  /** The server behind a connection answered that it is no primary any more. */
+  reportDemotion(): void;
+  /** Set by the pool: the connections made so far lead to a node that is no longer the right one. */
+  onMoved: (() => void) | undefined;
 }

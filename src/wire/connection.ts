@@ -31,6 +31,8 @@ export class Connection {
   listener: ConnectionListener;
   /** The server's number for this connection, once HELLO told it. */
   serverClientId: number | undefined = undefined;
+  /** What the server speaks; the handshake sets it. */
+  protocol: 2 | 3 = 3;
   lastReadAt: number;
   readonly #socket: Socket;
   readonly #clock: Clock;
@@ -44,7 +46,7 @@ export class Connection {
   #earliestDeadlineAt = Number.POSITIVE_INFINITY;
   #isFull = false;
   #isDraining = false;
-  #hasEnded = false;
+  #endError: Error | undefined;
   #socketError: Error | undefined;
   // Replies of one chunk whose commands were issued in the same tick share one latency record.
   #runStartedAt = 0;
@@ -75,7 +77,12 @@ export class Connection {
   }
 
   get writable(): boolean {
-    return !this.#isFull && !this.#isDraining && !this.#hasEnded;
+    return !this.#isFull && !this.#isDraining && this.#endError === undefined;
+  }
+
+  /** Why it ended; `undefined` while it lives. */
+  get endError(): Error | undefined {
+    return this.#endError;
   }
 
   get lastTrafficAt(): number {
@@ -132,7 +139,8 @@ export class Connection {
 
   drain(): void {
     this.#isDraining = true;
-    if (this.#inFlight.length === 0) this.#end(new PoolError('CONNECTION_LOST', 'Connection closed'));
+    if (this.#inFlight.length === 0)
+      this.#end(new PoolError('CONNECTION_LOST', 'Connection closed'));
   }
 
   destroy(error: Error): void {
@@ -141,7 +149,7 @@ export class Connection {
 
   /** The 'data' handler of a socket that allocates its own chunks, and `onread`'s callback. */
   receive(chunk: Buffer, length: number): void {
-    if (this.#hasEnded) return;
+    if (this.#endError !== undefined) return;
     this.lastReadAt = this.#clock.now();
     try {
       this.#decoder.write(chunk, length);
@@ -163,7 +171,7 @@ export class Connection {
   /** For `flush` alone, which has no `this` so that no closure is made for it. */
   flushBatch(): void {
     this.#flushIsScheduled = false;
-    if (!this.#hasEnded) this.#write();
+    if (this.#endError === undefined) this.#write();
   }
 
   #write(): void {
@@ -210,7 +218,7 @@ export class Connection {
     } else if (command.replyCount === 1) {
       this.#inFlight.shift();
       this.#countLatency(command);
-      command.succeed(reply);
+      command.succeed(reply, this.protocol);
     } else {
       this.#collect(command, reply);
     }
@@ -235,7 +243,7 @@ export class Connection {
     if (command.replies.length < command.replyCount) return;
     this.#inFlight.shift();
     this.#countLatency(command);
-    command.succeed(command.replies);
+    command.succeed(command.replies, this.protocol);
   }
 
   #countLatency(command: Command): void {
@@ -258,8 +266,8 @@ export class Connection {
   }
 
   #end(error: Error): void {
-    if (this.#hasEnded) return;
-    this.#hasEnded = true;
+    if (this.#endError !== undefined) return;
+    this.#endError = error;
     this.#socket.destroy();
     this.#recordRun();
     const commands = this.#inFlight.drain();

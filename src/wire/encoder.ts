@@ -5,6 +5,7 @@
 // Text stays one JavaScript string until the socket takes it; a Buffer argument cuts it in parts.
 
 import type { Payload } from '../base/command.js';
+import { readPayload } from '../base/payload.js';
 import { PoolError } from '../errors.js';
 import type { CommandParser, RedisArgument } from './protocol.js';
 
@@ -60,7 +61,7 @@ export class CommandEncoder implements CommandParser {
   }
 
   get redisArgs(): readonly RedisArgument[] {
-    return decodePayload(this.payload());
+    return readPayload(this.payload());
   }
 
   get commandIdentifier(): { command: string; subcommand: string | undefined } {
@@ -150,25 +151,4 @@ export function prefixKey(prefix: RedisArgument | undefined, key: RedisArgument)
   if (prefix === undefined || prefix.length === 0) return key;
   if (typeof prefix === 'string' && typeof key === 'string') return prefix + key;
   return Buffer.concat([Buffer.from(prefix), Buffer.from(key)]);
-}
-
-/** The arguments in a payload that this encoder made; Buffers where they were Buffers. */
-export function decodePayload(payload: Payload): RedisArgument[] {
-  const bytes = typeof payload === 'string' ? Buffer.from(payload) : joinParts(payload);
-  const args: RedisArgument[] = [];
-  let cursor = bytes.indexOf(CRLF) + 2;
-  while (cursor < bytes.length) {
-    const lengthEnd = bytes.indexOf(CRLF, cursor);
-    const start = lengthEnd + 2;
-    const stop = start + Number(bytes.toString('latin1', cursor + 1, lengthEnd));
-    const argument = bytes.subarray(start, stop);
-    const text = argument.toString();
-    args.push(Buffer.from(text).equals(argument) ? text : Buffer.from(argument));
-    cursor = stop + 2;
-  }
-  return args;
-}
-
-function joinParts(parts: readonly (string | Buffer)[]): Buffer {
-  return Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
 }

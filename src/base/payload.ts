@@ -1,0 +1,27 @@
+// Reads a command's arguments back out of its RESP bytes. Arguments aren't kept apart from the
+// bytes, as the rare paths that want them (fallback, EVAL after NOSCRIPT) can afford this.
+
+import type { Payload } from './command.js';
+
+const CRLF = '\r\n';
+
+/** The arguments in a payload, the command's name first; Buffers where they were no text. */
+export function readPayload(payload: Payload): (string | Buffer)[] {
+  const bytes = typeof payload === 'string' ? Buffer.from(payload) : joinParts(payload);
+  const args: (string | Buffer)[] = [];
+  let cursor = bytes.indexOf(CRLF) + CRLF.length;
+  while (cursor < bytes.length) {
+    const lengthEnd = bytes.indexOf(CRLF, cursor);
+    const start = lengthEnd + CRLF.length;
+    const stop = start + Number(bytes.toString('latin1', cursor + 1, lengthEnd));
+    const argument = bytes.subarray(start, stop);
+    const text = argument.toString();
+    args.push(Buffer.from(text).equals(argument) ? text : Buffer.from(argument));
+    cursor = stop + CRLF.length;
+  }
+  return args;
+}
+
+function joinParts(parts: readonly (string | Buffer)[]): Buffer {
+  return Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
+}

@@ -1,0 +1,61 @@
+// A connection as the pool keeps it: what it is used for just now, and since when.
+//
+//            +---------> leased ----+      ready: a lane, shared by pipelined commands
+//   dialed --> ready <--------------+      leased: one borrower's alone
+//                |          |              draining: takes no more, closes when empty
+//                +--> draining --> closed
+
+import type { PooledConnection } from './connection.js';
+
+export type EntryState = 'ready' | 'leased' | 'draining' | 'closed';
+
+/** Why a connection left the pool. */
+export type EvictionReason =
+  | 'idle'
+  | 'lifetime'
+  | 'unhealthy'
+  | 'unclean'
+  | 'failover'
+  | 'shrink'
+  | 'lost'
+  | 'destroyed'
+  | 'shutdown';
+
+export class Entry {
+  readonly id: number;
+  readonly connection: PooledConnection;
+  readonly createdAt: number;
+  /** Its own age limit, ms: lifetimes differ, so that not all connections close at once. */
+  readonly lifetimeMs: number;
+  state: EntryState = 'ready';
+  /** Takes no more commands, so that it empties for a lease that waits. */
+  isReserved = false;
+  lastUsedAt: number;
+  /** A PING of the health check is on its way. */
+  isProbed = false;
+  /** Why it is draining. */
+  drainReason: EvictionReason = 'shrink';
+
+  constructor(id: number, connection: PooledConnection, now: number, lifetimeMs: number) {
+    this.id = id;
+    this.connection = connection;
+    this.createdAt = now;
+    this.lastUsedAt = now;
+    this.lifetimeMs = lifetimeMs;
+  }
+
+  /** Carries somebody's work just now. */
+  get isInUse(): boolean {
+    return this.state === 'leased' || (this.connection.inFlight > 0 && !this.isOnlyProbed);
+  }
+
+  /** A health check's PING is no use by a caller. */
+  get isOnlyProbed(): boolean {
+    return this.isProbed && this.connection.inFlight === 1;
+  }
+
+  /** Could be lent this moment. */
+  get isIdle(): boolean {
+    return this.state === 'ready' && this.connection.inFlight === 0 && this.connection.writable;
+  }
+}

@@ -1,0 +1,25 @@
+// Who runs commands: the pool, on lanes and leases, or one lease. The client above knows no more.
+
+import type { Command } from '../base/command.js';
+import type { ConnectionLease } from './lease.js';
+
+export interface AcquireOptions {
+  /** Gives up waiting when it aborts (error code ABORTED). */
+  readonly signal?: AbortSignal | undefined;
+  /** Longest wait, ms. Default: the pool's `acquireTimeoutMs`. */
+  readonly timeoutMs?: number | undefined;
+  /** Held for good on purpose, as pub/sub does: never reported as a leak. */
+  readonly isLongLived?: boolean | undefined;
+}
+
+export interface CommandExecutor {
+  /** Runs an ordinary command. The promise rejects; nothing is thrown. */
+  execute(command: Command, signal?: AbortSignal): Promise<unknown>;
+}
+
+export interface PoolExecutor extends CommandExecutor {
+  /** Runs a command that needs a connection for itself, e.g. BLPOP: leases one for its duration. */
+  executeExclusive(command: Command, signal?: AbortSignal): Promise<unknown>;
+  /** Lends a connection. @throws PoolError ACQUIRE_TIMEOUT, ABORTED, QUEUE_FULL, POOL_CLOSED, ... */
+  acquireLease(options?: AcquireOptions): Promise<ConnectionLease>;
+}

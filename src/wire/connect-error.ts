@@ -1,0 +1,60 @@
+// Why a connection could not be made, as a PoolError with a code that says whom to ask: the
+// network, the certificate, the password, the server's limits. Addresses are named, secrets never.
+
+import type { ConnectionTarget } from '../config/options.js';
+import { PoolError, type PoolErrorCode } from '../errors.js';
+
+/** Codes of node:tls and OpenSSL that concern trust or the TLS protocol rather than the network. */
+const TLS_CODE =
+  /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_MISMATCH|EPROTO)/;
+
+/** `host:port` or the socket's path. */
+export function addressOf(target: ConnectionTarget): string {
+  if (target.path !== undefined) return target.path;
+  return target.host.includes(':')
+    ? `[${target.host}]:${target.port}`
+    : `${target.host}:${target.port}`;
+}
+
+export function connectError(target: ConnectionTarget, cause: unknown): PoolError {
+  if (cause instanceof PoolError && cause.code !== 'CONNECTION_LOST') return cause;
+  const error = cause as Error & { code?: string };
+  const code: PoolErrorCode = TLS_CODE.test(error.code ?? '') ? 'TLS_FAILED' : 'CONNECT_FAILED';
+  return new PoolError(code, `Cannot connect to ${addressOf(target)}: ${reasonOf(error)}`, {
+    cause,
+    sent: false,
+  });
+}
+
+export function connectTimeout(target: ConnectionTarget): PoolError {
+  return new PoolError(
+    'CONNECT_TIMEOUT',
+    `No connection to ${addressOf(target)} within ${target.connectTimeoutMs} ms`,
+    { sent: false },
+  );
+}
+
+/** The server's own refusal during the handshake. */
+export function handshakeError(target: ConnectionTarget, cause: unknown): PoolError {
+  if (cause instanceof PoolError && cause.code !== 'CONNECTION_LOST') return cause;
+  const message = (cause as Error).message;
+  return new PoolError(handshakeCode(message), `${addressOf(target)} refused: ${message}`, {
+    cause,
+    sent: false,
+  });
+}
+
+function handshakeCode(message: string): PoolErrorCode {
+  if (/max number of clients/i.test(message)) return 'MAX_CLIENTS';
+  if (/WRONGPASS|NOAUTH|NOPERM|\bAUTH\b|invalid password/.test(message)) return 'AUTH_FAILED';
+  if (/LOADING/.test(message)) return 'SERVER_LOADING';
+  return 'HANDSHAKE_FAILED';
+}
+
+/** node:net reports several tried addresses as an AggregateError without a message of its own. */
+function reasonOf(error: Error): string {
+  if (error instanceof AggregateError && error.message === '') {
+    return error.errors.map((inner: Error) => inner.message).join('; ');
+  }
+  return error.message;
+}

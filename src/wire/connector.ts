@@ -1,0 +1,103 @@
+// Makes one connection: TCP, TLS or unix socket, then the handshake, all within one time-out.
+// The socket of a failed or cancelled attempt is destroyed; nothing is left behind.
+
+import { connect as connectTcp, type NetConnectOpts, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { Clock } from '../base/clock.js';
+import { afterPolling } from '../base/event-loop.js';
+import type { ConnectionTarget } from '../config/options.js';
+import { PoolError } from '../errors.js';
+import { connectError, connectTimeout } from './connect-error.js';
+import { Connection, type ConnectionListener } from './connection.js';
+import { shakeHands } from './handshake.js';
+
+const READ_BUFFER_BYTES = 64 * 1024;
+/** Shared by all plain sockets: the decoder copies what it hands out before the next read. */
+const readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+
+/** Until the pool takes the connection over, its end is known from the handshake's rejection. */
+const NOBODY_LISTENS: ConnectionListener = {
+  onProgress() {},
+  onLatency() {},
+  onErrorReply: () => false,
+  onEnd(error, lost) {
+    for (const command of [...lost.sent, ...lost.unsent]) command.fail(error);
+  },
+  onPush() {},
+};
+
+/**
+ * Dials, secures, greets.
+ * @throws PoolError CONNECT_FAILED, CONNECT_TIMEOUT, TLS_FAILED, AUTH_FAILED, MAX_CLIENTS,
+ * SERVER_LOADING, PROTOCOL_ERROR, HANDSHAKE_FAILED, or ABORTED by `signal`.
+ */
+export async function openConnection(
+  target: ConnectionTarget,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<Connection> {
+  const aborted = () => new PoolError('ABORTED', 'The connection attempt was cancelled');
+  if (signal.aborted) throw aborted();
+  const { socket, connection, connected } = dial(target, clock);
+  let stop: (error: Error) => void = () => undefined;
+  const stopped = new Promise<never>((_, reject) => {
+    stop = reject;
+  });
+  const timer = setTimeout(
+    // A blocked event loop fires timers before it reads what has arrived meanwhile.
+    () => afterPolling(() => stop(connectTimeout(target))),
+    target.connectTimeoutMs,
+  );
+  const onAbort = () => stop(aborted());
+  signal.addEventListener('abort', onAbort, { once: true });
+  const ready = connected.then(() => shakeHands(connection, target));
+  ready.catch(() => undefined);
+  try {
+    await Promise.race([ready, stopped]);
+    return connection;
+  } catch (error) {
+    connection.destroy(error as Error);
+    socket.destroy();
+    throw error;
+  } finally {
+    stopped.catch(() => undefined);
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function dial(target: ConnectionTarget, clock: Clock) {
+  const tls = target.tls?.reveal();
+  const secure = tls !== undefined && target.path === undefined;
+  // `receive` is called only after `connection` below exists, as reads start on a later tick.
+  const socket: Socket = secure
+    ? connectTls({ host: target.host, port: target.port, ...serverName(target), ...tls })
+    : connectTcp({ ...plainAddress(target), onread: { buffer: readBuffer, callback: receive } });
+  const connection = new Connection(socket, clock, NOBODY_LISTENS);
+  function receive(length: number): boolean {
+    connection.receive(readBuffer, length);
+    return true;
+  }
+  if (secure) socket.on('data', (chunk: Buffer) => connection.receive(chunk, chunk.length));
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, target.keepAliveMs);
+  const connected = new Promise<void>((resolve, reject) => {
+    socket.once(secure ? 'secureConnect' : 'connect', resolve);
+    socket.once('error', (error) => reject(connectError(target, error)));
+    socket.once('close', () =>
+      reject(connectError(target, new Error('the server closed the connection'))),
+    );
+  });
+  return { socket, connection, connected };
+}
+
+function plainAddress(target: ConnectionTarget): NetConnectOpts {
+  return target.path === undefined
+    ? { host: target.host, port: target.port }
+    : { path: target.path };
+}
+
+/** SNI wants a name; for an address the certificate is checked against the address. */
+function serverName(target: ConnectionTarget): { servername?: string } {
+  return /^[\d.]+$|:/.test(target.host) ? {} : { servername: target.host };
+}
