@@ -1,0 +1,49 @@
+// Whether a failed command may go out once more, and after what wait. The rule that nothing here
+// may break: a write whose outcome is unknown runs a second time only where the caller asked for it.
+
+import type { RetryClass } from '../base/command.js';
+
+/** `'safe'`: resend a write only if it certainly did not run. `'always'`: also when its outcome is
+ * unknown. `'never'`: fail at the first error. Reads are resent under all three. */
+export type RetryWrites = 'safe' | 'always' | 'never';
+
+/** What is known about a failed attempt: it certainly did not run, or it may have. */
+export type AttemptOutcome = 'not-applied' | 'unknown';
+
+export interface RetryOptions {
+  /** Attempts after the first, 0 to 100. Default 3; 0 switches retry off. */
+  readonly retries: number;
+  /** Wait before the first retry, ms. Default 8 (brief §3: 8, 32, 128 ms). */
+  readonly baseMs: number;
+  /** Each wait is this many times the one before, 1 to 100. Default 4. */
+  readonly factor: number;
+  /** No wait is longer, ms. Default 512. */
+  readonly capMs: number;
+  /** Randomise each wait between half and all of it. Default false. */
+  readonly jitter: boolean;
+}
+
+/**
+ * @param attempt How many attempts failed so far, from 1: the wait before the retry of that number.
+ * @param random Gives a number from 0 up to 1; asked only where `jitter` is on.
+ * @returns The wait in ms, or `undefined` where the retries are used up.
+ */
+export function retryWaitMs(
+  attempt: number,
+  options: RetryOptions,
+  random: () => number,
+): number | undefined {
+  if (attempt > options.retries) return undefined;
+  const waitMs = Math.min(options.baseMs * options.factor ** (attempt - 1), options.capMs);
+  return options.jitter ? waitMs * (0.5 + random() / 2) : waitMs;
+}
+
+/** Whether a second execution is allowed. The class `unknown` is not known to be safe: a write. */
+export function mayRetry(
+  retryClass: RetryClass,
+  outcome: AttemptOutcome,
+  retryWrites: RetryWrites,
+): boolean {
+  if (retryClass === 'read') return true;
+  return outcome === 'not-applied' ? retryWrites !== 'never' : retryWrites === 'always';
+}
