@@ -54,6 +54,10 @@ export class Command {
   retryWrites: 'safe' | 'always' | 'never' | undefined = undefined;
   /** When the caller issued it, on the pool's clock; 0 until the pool has seen it. */
   startedAt = 0;
+  /** Since when it waits for a connection, on the pool's clock; 0: it doesn't. */
+  queuedAt = 0;
+  /** The server may hold the reply back on purpose, as for BLPOP. */
+  isBlocking = false;
   /** Attempts that failed so far. */
   failedAttempts = 0;
   /** Its caller has an answer or an error. */
@@ -61,8 +65,9 @@ export class Command {
   /** Takes the listener off the caller's AbortSignal. */
   unlisten: (() => void) | undefined = undefined;
   readonly promise: Promise<unknown>;
-  readonly #resolve: (value: unknown) => void;
-  readonly #reject: (reason: unknown) => void;
+  // Not #private: on Node 20 each such field makes construction dearer, and commands are many.
+  private readonly resolve: (value: unknown) => void;
+  private readonly reject: (reason: unknown) => void;
 
   constructor(specification: CommandSpecification) {
     this.name = specification.name;
@@ -71,8 +76,8 @@ export class Command {
     this.retryClass = specification.retryClass;
     this.timeoutMs = specification.timeoutMs;
     this.promise = new Promise(capture);
-    this.#resolve = capturedResolve;
-    this.#reject = capturedReject;
+    this.resolve = capturedResolve;
+    this.reject = capturedReject;
   }
 
   /** When its deadline passes, on the pool's clock. */
@@ -87,13 +92,13 @@ export class Command {
     this.unlisten?.();
     const transform = protocol === 3 ? this.transform : this.resp2Transform;
     if (transform === undefined) {
-      this.#resolve(reply);
+      this.resolve(reply);
       return;
     }
     try {
-      this.#resolve(transform(reply as never, this.preserve, this.replyTypes as never));
+      this.resolve(transform(reply as never, this.preserve, this.replyTypes as never));
     } catch (error) {
-      this.#reject(error);
+      this.reject(error);
     }
   }
 
@@ -102,6 +107,6 @@ export class Command {
     if (this.settled) return;
     this.settled = true;
     this.unlisten?.();
-    this.#reject(error);
+    this.reject(error);
   }
 }

@@ -25,3 +25,8 @@ export function readPayload(payload: Payload): (string | Buffer)[] {
 function joinParts(parts: readonly (string | Buffer)[]): Buffer {
   return Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
 }
+
+/** RESP bytes of a command whose arguments are ASCII text: the pool's own PING, UNWATCH, ... */
+export function textPayload(args: readonly string[]): string {
+  return `*${args.length}${CRLF}${args.map((arg) => `$${arg.length}${CRLF}${arg}${CRLF}`).join('')}`;
+}

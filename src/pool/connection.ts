@@ -34,7 +34,7 @@ export interface PooledConnection {
   readonly lastReadAt: number;
   /** When a command was last sent or bytes were last read, on the pool's clock. */
   readonly lastTrafficAt: number;
-  /** Since when the oldest command in flight waits for its reply; `undefined`: none does. */
+  /** Since when the server owes a reply and has sent nothing; `undefined`: it owes none. */
   readonly waitingSince: number | undefined;
   /** The server's number for this connection, where the handshake told it. */
   readonly serverClientId: number | undefined;

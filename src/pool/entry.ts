@@ -6,6 +6,7 @@
 //                +--> draining --> closed
 
 import type { PooledConnection } from './connection.js';
+import type { ConnectionLease } from './lease.js';
 
 export type EntryState = 'ready' | 'leased' | 'draining' | 'closed';
 
@@ -28,13 +29,15 @@ export class Entry {
   /** Its own age limit, ms: lifetimes differ, so that not all connections close at once. */
   readonly lifetimeMs: number;
   state: EntryState = 'ready';
+  /** Who has it, while it is leased. */
+  lease: ConnectionLease | undefined = undefined;
   /** Takes no more commands, so that it empties for a lease that waits. */
   isReserved = false;
   lastUsedAt: number;
   /** A PING of the health check is on its way. */
   isProbed = false;
-  /** Why it is draining. */
-  drainReason: EvictionReason = 'shrink';
+  /** Why it is being closed; `undefined` while the pool wants to keep it. */
+  evictionReason: EvictionReason | undefined = undefined;
 
   constructor(id: number, connection: PooledConnection, now: number, lifetimeMs: number) {
     this.id = id;

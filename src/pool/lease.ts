@@ -4,7 +4,7 @@
 
 import type { Command } from '../base/command.js';
 import { PoolError } from '../errors.js';
-import { newSession, trackSession } from '../policy/session.js';
+import { newSession, type Session, trackSession } from '../policy/session.js';
 import type { Entry } from './entry.js';
 
 /** What a lease asks of the pool that lent it. */
@@ -20,29 +20,35 @@ export class ConnectionLease {
   /** Reported as held too long, once. */
   isReported = false;
   /** Called with messages that answer no command: pub/sub, MONITOR. */
-  onPush: ((message: readonly unknown[]) => void) | undefined;
+  onPush: ((message: readonly unknown[]) => void) | undefined = undefined;
   /** Called once when the connection ends before the lease is released. */
-  onLost: ((error: Error) => void) | undefined;
-  readonly session = newSession();
+  onLost: ((error: Error) => void) | undefined = undefined;
+  /** What the borrower changed on the server's side; `undefined`: nothing was sent yet. */
+  session: Session | undefined = undefined;
+  /** A blocking command ran: if it is still in flight at release, the connection is of no use. */
+  hasRunBlocking = false;
+  /** Held for good on purpose, as pub/sub does: no leak, and no reason to delay `close()`. */
+  isLongLived = false;
   readonly entry: Entry;
-  readonly #owner: LeaseOwner;
-  #isReleased = false;
-  #lostError: Error | undefined;
+  // Not #private: on Node 20 each such field makes construction dearer, and leases are many.
+  private readonly owner: LeaseOwner;
+  private released = false;
+  private lossError: Error | undefined = undefined;
 
   constructor(owner: LeaseOwner, entry: Entry, now: number, origin: Error | undefined) {
-    this.#owner = owner;
+    this.owner = owner;
     this.entry = entry;
     this.acquiredAt = now;
     this.origin = origin;
   }
 
   get isReleased(): boolean {
-    return this.#isReleased;
+    return this.released;
   }
 
   /** Why the connection ended under the borrower's hands; `undefined` while it lives. */
   get lostError(): Error | undefined {
-    return this.#lostError;
+    return this.lossError;
   }
 
   /** The server's number for the connection (CLIENT ID), where it is known. */
@@ -55,7 +61,8 @@ export class ConnectionLease {
     const refusal = this.#refusal(command.name);
     if (refusal !== undefined) command.fail(refusal);
     else if (!cancelOnAbort(command, signal)) {
-      trackSession(this.session, command.name);
+      this.#track(command.name);
+      if (command.isBlocking) this.hasRunBlocking = true;
       this.entry.connection.send(command);
     }
     return command.promise;
@@ -65,7 +72,7 @@ export class ConnectionLease {
   sendUnanswered(name: string, payload: string): void {
     const refusal = this.#refusal(name);
     if (refusal !== undefined) throw refusal;
-    trackSession(this.session, name);
+    this.#track(name);
     this.entry.connection.sendUnanswered(payload);
   }
 
@@ -74,29 +81,34 @@ export class ConnectionLease {
    * @throws PoolError LEASE_RELEASED when it was given back before.
    */
   release(): void {
-    if (this.#isReleased) throw releasedError('release()');
-    this.#isReleased = true;
-    this.#owner.takeBack(this);
+    if (this.released) throw releasedError('release()');
+    this.released = true;
+    this.owner.takeBack(this);
   }
 
   /** Closes the connection instead of giving it back: for a borrower that left it in disorder. */
   destroy(reason: Error = new PoolError('CONNECTION_LOST', 'The lease was destroyed')): void {
-    if (this.#isReleased) return;
-    this.#isReleased = true;
-    this.#owner.discard(this, reason);
+    if (this.released) return;
+    this.released = true;
+    this.owner.discard(this, reason);
   }
 
   /** For the pool alone: the connection ended. */
   noteLoss(error: Error): void {
-    this.#lostError = error;
+    this.lossError = error;
     this.onLost?.(error);
   }
 
+  #track(name: string): void {
+    this.session ??= newSession();
+    trackSession(this.session, name);
+  }
+
   #refusal(name: string): PoolError | undefined {
-    if (this.#isReleased) return releasedError(name);
-    if (this.#lostError === undefined) return undefined;
+    if (this.released) return releasedError(name);
+    if (this.lossError === undefined) return undefined;
     return new PoolError('CONNECTION_LOST', `${name}: the leased connection is lost`, {
-      cause: this.#lostError,
+      cause: this.lossError,
       sent: false,
     });
   }

@@ -42,6 +42,7 @@ export class Connection {
   #batchIsAscii = true;
   #batchedCommands = 0;
   #batchStartedAt = 0;
+  #busySince = 0;
   #flushIsScheduled = false;
   #earliestDeadlineAt = Number.POSITIVE_INFINITY;
   #isFull = false;
@@ -89,9 +90,10 @@ export class Connection {
     return Math.max(this.lastReadAt, this.#batchStartedAt);
   }
 
+  /** Since when the server owes a reply and has sent nothing; `undefined`: it owes none. */
   get waitingSince(): number | undefined {
-    const oldest = this.#inFlight.peek();
-    return oldest === undefined ? undefined : Math.max(oldest.startedAt, this.lastReadAt);
+    if (this.#inFlight.length === 0) return undefined;
+    return Math.max(this.#busySince, this.lastReadAt);
   }
 
   send(command: Command): void {
@@ -99,6 +101,7 @@ export class Connection {
     if (command.startedAt === 0) command.startedAt = this.#batchStartedAt;
     const deadlineAt = command.deadlineAt;
     if (deadlineAt < this.#earliestDeadlineAt) this.#earliestDeadlineAt = deadlineAt;
+    if (this.#inFlight.length === 0) this.#busySince = this.#batchStartedAt;
     this.#inFlight.push(command);
     this.#batchedCommands++;
     const payload = command.payload;

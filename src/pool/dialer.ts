@@ -1,0 +1,123 @@
+// Opens connections as they are needed: few at a time, after a failure one at a time with a pause
+// that grows. The breaker's verdict lives in `policy/breaker.ts`; this file only dials.
+
+import type { Clock } from '../base/clock.js';
+import { PoolError, type PoolErrorCode } from '../errors.js';
+import type { Breaker } from '../policy/breaker.js';
+import type { ConnectionSource, PooledConnection } from './connection.js';
+
+/** A server that restarts is not met by all connections at the same moment. */
+const CONCURRENT_DIALS = 4;
+
+/** Failures that trying again a moment later does not cure: callers are told at once. */
+const FATAL_CODES: ReadonlySet<PoolErrorCode> = new Set([
+  'AUTH_FAILED',
+  'TLS_FAILED',
+  'PROTOCOL_ERROR',
+  'MAX_CLIENTS',
+  'HANDSHAKE_FAILED',
+]);
+
+export interface DialerOwner {
+  /** How many connections are wanted beyond those that are open. */
+  readonly missingConnections: number;
+  readonly openConnections: number;
+  /** Somebody waits, so that a pause must not let the process end. */
+  readonly mustStayAlive: boolean;
+  onConnected(connection: PooledConnection): void;
+  onConnectFailed(error: PoolError): void;
+  onBreakerChange(isOpen: boolean, error: PoolError | undefined): void;
+}
+
+export class Dialer {
+  readonly #source: ConnectionSource;
+  readonly #breaker: Breaker;
+  readonly #clock: Clock;
+  readonly #owner: DialerOwner;
+  readonly #abort = new AbortController();
+  #dialing = 0;
+  #hasFailed = false;
+  #pausedUntil = 0;
+  #pause: NodeJS.Timeout | undefined;
+
+  constructor(source: ConnectionSource, breaker: Breaker, clock: Clock, owner: DialerOwner) {
+    this.#source = source;
+    this.#breaker = breaker;
+    this.#clock = clock;
+    this.#owner = owner;
+  }
+
+  get dialing(): number {
+    return this.#dialing;
+  }
+
+  /** Dials what is missing, now or when the pause is over. */
+  pump(): void {
+    if (this.#abort.signal.aborted) return;
+    const limit = this.#hasFailed ? 1 : CONCURRENT_DIALS;
+    while (this.#dialing < limit && this.#dialing < this.#owner.missingConnections) {
+      const pauseMs = this.#pausedUntil - this.#clock.now();
+      if (pauseMs > 0) {
+        this.#pumpAfter(pauseMs);
+        return;
+      }
+      void this.#dial();
+    }
+  }
+
+  /** Gives up all attempts, for good. */
+  stop(): void {
+    clearTimeout(this.#pause);
+    this.#abort.abort();
+  }
+
+  /** Keeps the process alive during a pause, or not, as the owner wants it now. */
+  refresh(): void {
+    if (this.#owner.mustStayAlive) this.#pause?.ref();
+    else this.#pause?.unref();
+  }
+
+  #pumpAfter(pauseMs: number): void {
+    clearTimeout(this.#pause);
+    this.#pause = setTimeout(() => this.pump(), Math.ceil(pauseMs));
+    this.refresh();
+  }
+
+  async #dial(): Promise<void> {
+    this.#dialing++;
+    try {
+      const connection = await this.#source.connect(this.#abort.signal);
+      this.#dialing--;
+      this.#onSuccess(connection);
+    } catch (error) {
+      this.#dialing--;
+      if (!this.#abort.signal.aborted) this.#onFailure(error);
+    }
+    this.pump();
+  }
+
+  #onSuccess(connection: PooledConnection): void {
+    if (this.#abort.signal.aborted) {
+      connection.destroy(new PoolError('POOL_CLOSED', 'The pool was closed'));
+      return;
+    }
+    this.#hasFailed = false;
+    this.#pausedUntil = 0;
+    if (this.#breaker.recordSuccess()) this.#owner.onBreakerChange(false, undefined);
+    this.#owner.onConnected(connection);
+  }
+
+  #onFailure(cause: unknown): void {
+    const error =
+      cause instanceof PoolError
+        ? cause
+        : new PoolError('CONNECT_FAILED', (cause as Error).message, { cause, sent: false });
+    this.#hasFailed = true;
+    const connectionsLeft = this.#owner.openConnections;
+    const fatal = FATAL_CODES.has(error.code);
+    const hasOpened = this.#breaker.recordFailure({ error, fatal, connectionsLeft });
+    this.#pausedUntil = this.#clock.now() + this.#breaker.pauseMs();
+    this.#owner.onConnectFailed(error);
+    if (hasOpened) this.#owner.onBreakerChange(true, error);
+  }
+}

@@ -1,0 +1,118 @@
+// The open connections, and the choice among them. Commands pack onto the lowest lanes, leases
+// take from the other end, so that the two meet as late as possible and what is idle stays idle.
+//
+//   entries   0 [lane, busy]  1 [lane]  2 [idle]  3 [leased]
+//               commands -->                  <-- leases
+
+import type { Entry } from './entry.js';
+
+export class Fleet {
+  readonly entries: Entry[] = [];
+  readonly #laneDepth: number;
+  readonly #maxInFlight: number;
+  #reserved = 0;
+
+  constructor(laneDepth: number, maxInFlight: number) {
+    this.#laneDepth = laneDepth;
+    this.#maxInFlight = maxInFlight;
+  }
+
+  get size(): number {
+    return this.entries.length;
+  }
+
+  /** Connections that commands may use, whether they have room just now or not. */
+  get readyCount(): number {
+    return this.#count((entry) => entry.state === 'ready');
+  }
+
+  get leasedCount(): number {
+    return this.#count((entry) => entry.state === 'leased');
+  }
+
+  add(entry: Entry): void {
+    this.entries.push(entry);
+  }
+
+  remove(entry: Entry): void {
+    const index = this.entries.indexOf(entry);
+    if (index !== -1) this.entries.splice(index, 1);
+    this.unreserve(entry);
+  }
+
+  /**
+   * The lowest lane with fewer than `laneDepth` commands in flight; else the least loaded one that
+   * may take another (`isCrowded` tells); `undefined` when none may.
+   */
+  pickLane(): Entry | undefined {
+    const entries = this.entries;
+    let best: Entry | undefined;
+    let bestLoad = this.#maxInFlight;
+    for (let index = 0; index < entries.length; index++) {
+      const entry = entries[index] as Entry;
+      if (entry.state !== 'ready' || entry.isReserved || !entry.connection.writable) continue;
+      const load = entry.connection.inFlight;
+      if (load < this.#laneDepth) return entry;
+      if (load < bestLoad) {
+        best = entry;
+        bestLoad = load;
+      }
+    }
+    return best;
+  }
+
+  /** Whether one more connection would serve commands better than this lane. */
+  isCrowded(lane: Entry): boolean {
+    return lane.connection.inFlight >= this.#laneDepth;
+  }
+
+  /** Whether the entry may take a command that waits. */
+  hasRoom(entry: Entry): boolean {
+    return (
+      entry.state === 'ready' &&
+      !entry.isReserved &&
+      entry.connection.writable &&
+      entry.connection.inFlight < this.#maxInFlight
+    );
+  }
+
+  /** The highest entry that nobody uses. */
+  findIdle(): Entry | undefined {
+    for (let index = this.entries.length - 1; index >= 0; index--) {
+      const entry = this.entries[index] as Entry;
+      if (entry.isIdle) return entry;
+    }
+    return undefined;
+  }
+
+  /** Lets the highest lanes run empty for `wanted` leases; one lane is spared where there are two. */
+  reserve(wanted: number): void {
+    const ready = this.readyCount;
+    const allowed = Math.min(wanted, Math.max(1, ready - 1));
+    for (let index = this.entries.length - 1; index >= 0 && this.#reserved < allowed; index--) {
+      const entry = this.entries[index] as Entry;
+      if (entry.state !== 'ready' || entry.isReserved) continue;
+      entry.isReserved = true;
+      this.#reserved++;
+    }
+  }
+
+  unreserve(entry: Entry): void {
+    if (!entry.isReserved) return;
+    entry.isReserved = false;
+    this.#reserved--;
+  }
+
+  /** No lease waits any more: all lanes are open to commands. Returns whether any was not. */
+  unreserveAll(): boolean {
+    if (this.#reserved === 0) return false;
+    for (const entry of this.entries) this.unreserve(entry);
+    return true;
+  }
+
+  #count(matches: (entry: Entry) => boolean): number {
+    let count = 0;
+    for (const entry of this.entries) if (matches(entry)) count++;
+    return count;
+  }
+}

@@ -1,0 +1,43 @@
+// The pool's running counts since it was made, and its recent latencies.
+
+import { RecentLatency } from '../base/latency-histogram.js';
+import type { EvictionReason } from './entry.js';
+
+export class Statistics {
+  /** Replies handed out. */
+  commands = 0;
+  opened = 0;
+  connectErrors = 0;
+  /** Connections that ended without the pool's doing. */
+  lostConnections = 0;
+  /** Commands whose deadline passed, while waiting or in flight. */
+  timeouts = 0;
+  retries = 0;
+  healthCheckFailures = 0;
+  /** Times that a caller had to wait although all connections were open. */
+  exhausted = 0;
+  leaks = 0;
+  leases = 0;
+  /** Callers refused because the breaker was open. */
+  refusedByBreaker = 0;
+  readonly evictions: Record<EvictionReason, number> = {
+    idle: 0,
+    lifetime: 0,
+    unhealthy: 0,
+    unclean: 0,
+    failover: 0,
+    shrink: 0,
+    lost: 0,
+    destroyed: 0,
+    shutdown: 0,
+  };
+  /** From the caller's call to the reply. */
+  readonly commandLatency = new RecentLatency();
+  /** Of those callers that had to wait for a connection. */
+  readonly waitLatency = new RecentLatency();
+
+  recordCommands(latencyMs: number, count: number): void {
+    this.commands += count;
+    this.commandLatency.record(latencyMs, count);
+  }
+}

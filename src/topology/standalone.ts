@@ -1,0 +1,30 @@
+// One server at one address. A restarted or promoted server behind the same name is found again
+// because each connect resolves the name anew.
+
+import type { Clock } from '../base/clock.js';
+import type { ConnectionTarget } from '../config/options.js';
+import type { ConnectionSource, PooledConnection } from '../pool/connection.js';
+import { addressOf } from '../wire/connect-error.js';
+import { openConnection } from '../wire/connector.js';
+
+export class StandaloneSource implements ConnectionSource {
+  readonly address: string;
+  /** Never called: a single address has nowhere to move to. */
+  onMoved: (() => void) | undefined;
+  readonly #target: ConnectionTarget;
+  readonly #clock: Clock;
+
+  constructor(target: ConnectionTarget, clock: Clock) {
+    this.address = addressOf(target);
+    this.#target = target;
+    this.#clock = clock;
+  }
+
+  connect(signal: AbortSignal): Promise<PooledConnection> {
+    return openConnection(this.#target, this.#clock, signal);
+  }
+
+  reportDemotion(): void {
+    // The pool closes the connection that said so; the next connect asks the name service again.
+  }
+}
