@@ -1,0 +1,8 @@
+// Runs one TypeScript program of the tests in a process of its own, from the sources: the first
+// argument is its file. Vite, which comes with Vitest, resolves and strips the types.
+
+import process from 'node:process';
+import { runnerImport } from 'vite';
+
+const [file] = process.argv.slice(2);
+await runnerImport(file, { configFile: false, logLevel: 'error' });
