@@ -2,36 +2,16 @@
 // `resolve.ts` turns the one into the other; nothing else reads the environment.
 
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
+import type { Clock } from '../base/clock.js';
+import type { BreakerOptions } from '../policy/breaker.js';
+import type { RetryOptions, RetryWrites } from '../policy/retry.js';
+import type { Environment } from '../policy/sizing.js';
 import type { Secret } from './secret.js';
 
-export type Environment = 'development' | 'staging' | 'production';
-
-/** `'safe'`: resend a write only if it certainly did not run. `'always'`: also when its outcome is
- * unknown. `'never'`: fail at the first error. */
-export type RetryWrites = 'safe' | 'always' | 'never';
+export type { BreakerOptions, Environment, RetryOptions, RetryWrites };
 
 /** Text, or a function asked at every connect, so that a rotated password is picked up. */
 export type PasswordSource = string | (() => string | Promise<string>);
-
-export interface RetryOptions {
-  /** Attempts after the first. Default 3; 0 switches retry off. */
-  readonly retries: number;
-  /** Wait before the first retry, ms. Default 8 (brief: 8, 32, 128 ms). */
-  readonly baseMs: number;
-  /** Each wait is this many times the one before. Default 4. */
-  readonly factor: number;
-  /** No wait is longer, ms. Default 512. */
-  readonly capMs: number;
-  /** Randomise each wait between half and all of it. Default false. */
-  readonly jitter: boolean;
-}
-
-export interface BreakerOptions {
-  /** Failed connects in a row, with no connection left, that open the breaker. Default 4. */
-  readonly failures: number;
-  /** Longest pause between two connect attempts, ms. Default 512. */
-  readonly maxPauseMs: number;
-}
 
 /** A read that found the breaker open, as handed to `fallback`. */
 export interface FallbackRequest {
@@ -45,9 +25,15 @@ export interface FallbackRequest {
 
 export type Fallback = (request: FallbackRequest) => unknown;
 
-/** Options of `createPool()`. What is absent comes from the environment, then from the preset. */
+/**
+ * Options of `createPool()`. What is absent or `undefined` comes from the environment, then from
+ * the preset; docs/configuration.md has the ranges. Numbers are whole unless said otherwise.
+ */
 export interface PoolOptions {
-  /** `redis://`, `rediss://` or `unix://` address; parts given apart from it win over it. */
+  /**
+   * `redis://`, `rediss://` or `unix://` address (`REDIS_URL`); parts given apart from it win
+   * over it. `url`, `host`, `port` or `path` here sets `REDIS_URL` aside as a whole.
+   */
   url?: string;
   /** Default `localhost` (`REDIS_HOST`). */
   host?: string;
@@ -55,27 +41,39 @@ export interface PoolOptions {
   port?: number;
   /** Unix socket path; excludes `host`, `port` and `tls`. */
   path?: string;
-  /** ACL user (`REDIS_USERNAME`). */
+  /** ACL user (`REDIS_USERNAME`); needs a password, unless it is `default`. */
   username?: string;
-  /** `REDIS_PASSWORD`, or the content of the file named by `REDIS_PASSWORD_FILE`. */
+  /**
+   * `REDIS_PASSWORD`, or the content of the file named by `REDIS_PASSWORD_FILE`, which is read
+   * again at every connect.
+   */
   password?: PasswordSource;
   /** Database number, default 0 (`REDIS_DB`). */
   database?: number;
   /** `true`, or node:tls options: `ca`, `cert`, `key`, `servername`, ... (`REDIS_TLS`). */
   tls?: boolean | TlsOptions;
-  /** Name of the pool, and of its connections on the server (CLIENT SETNAME). Default `plimsoll`. */
+  /**
+   * Name of the pool, and of its connections on the server (CLIENT SETNAME), which takes printable
+   * ASCII without spaces. Default `plimsoll`.
+   */
   name?: string;
   /** Default: `DEPLOYMENT_ENV`, then `NODE_ENV`, then `development`. */
   environment?: Environment;
   /** Processes that share the budget. Default: `WEB_CONCURRENCY`, `UVICORN_WORKERS`, the preset. */
   workers?: number;
-  /** Connections this process keeps open when idle. Default 1. */
+  /** Connections this process keeps open when idle, `maxConnections` at most. Default 1. */
   minConnections?: number;
-  /** Connections of this process at most. Default: the preset's share of one worker. */
+  /**
+   * Connections of this process at most. Default: its share of `REDIS_MAX_CONNECTIONS` (a total
+   * over all workers), of the preset, or 40 where no preset has as many workers (brief §1).
+   */
   maxConnections?: number;
   /** Commands in flight on one connection at most. 1 makes every lane a checkout. Default 4096. */
   maxInFlight?: number;
-  /** Commands in flight on a lane before the next lane is used. Default: see docs/sizing.md. */
+  /**
+   * Commands in flight on a lane before the next lane is used, `maxInFlight` at most. Default 256,
+   * or `maxInFlight` where that is lower; docs/sizing.md says why.
+   */
   laneDepth?: number;
   /** Callers that may wait for a connection. Default 50,000. */
   maxWaiters?: number;
@@ -93,7 +91,7 @@ export interface PoolOptions {
   maxLifetimeMs?: number;
   /** A lease held longer is reported by the event `leak`, ms. Default 30,000; 0: never. */
   leakThresholdMs?: number;
-  /** TCP keepalive delay, ms. Default 10,000. */
+  /** TCP keepalive delay, ms; at least 1,000, as TCP counts whole seconds. Default 10,000. */
   keepAliveMs?: number;
   retry?: Partial<RetryOptions>;
   /** Default `'safe'`. */
@@ -101,6 +99,23 @@ export interface PoolOptions {
   breaker?: Partial<BreakerOptions>;
   /** Answers reads while the breaker is open. Default: none. */
   fallback?: Fallback;
+}
+
+/**
+ * What `createPool()` takes besides: options of a node-redis client that concern its commands.
+ * `resolveOptions` checks them and leaves them to the client; only `RESP` also reaches the target.
+ */
+export interface ClientOptionsSubset {
+  /** Protocol to ask the server for. Default 3; a server that knows only 2 is spoken to in 2. */
+  RESP?: 2 | 3;
+  modules?: object;
+  scripts?: object;
+  functions?: object;
+  /** Put before every key that is sent. */
+  keyPrefix?: string | Buffer;
+  commandOptions?: object;
+  /** Internal: simulated time in tests. */
+  clock?: Clock;
 }
 
 /** Where and how one connection is made. */

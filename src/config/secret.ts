@@ -9,6 +9,7 @@ export class Secret<T> {
 
   constructor(value: T) {
     this.#value = value;
+    Object.freeze(this);
   }
 
   /** The value itself, for the one place that sends it. */
