@@ -1,0 +1,148 @@
+// What every option must be, one check each. A check says what is wrong with a value and never
+// repeats a text: see problems.ts. Rules that combine options stand in resolve.ts and address.ts.
+
+import { isIPv6 } from 'node:net';
+import { ENVIRONMENTS } from '../policy/sizing.js';
+import type { BreakerOptions, ClientOptionsSubset, PoolOptions, RetryOptions } from './options.js';
+import { describeRange, isInRange, NUMBER_RANGES, type NumberRange } from './ranges.js';
+import { suggest } from './suggest.js';
+
+/** Gives what the value must be, to go on from the option's name; `undefined` where it is right. */
+export type Check = (value: unknown) => string | undefined;
+
+export type OptionName = keyof PoolOptions | keyof ClientOptionsSubset;
+
+const RETRY_WRITES = ['safe', 'always', 'never'] as const;
+/** CLIENT SETNAME takes the characters from `!` to `~`; the length keeps CLIENT LIST readable. */
+const CONNECTION_NAME = /^[!-~]{1,128}$/;
+/** Marks of an address or of a URL; a colon is right only inside an IPv6 address. */
+const NOT_IN_A_HOST = /[\s/@:?#[\]]/;
+
+/** Options of node:tls that would silently lead to another server than host and port say. */
+const ADDRESS_IN_TLS = ['host', 'port', 'path', 'socket'];
+
+const ranges = NUMBER_RANGES;
+
+/** Complete by its type: an option without a check does not compile. */
+export const OPTION_CHECKS: Readonly<Record<OptionName, Check>> = {
+  url: nonEmptyText('an address such as redis://host:6379'),
+  host: checkHost,
+  port: numberIn(ranges.port),
+  path: nonEmptyText('the path of a unix socket'),
+  username: nonEmptyText('the name of an ACL user'),
+  password: checkPassword,
+  database: numberIn(ranges.database),
+  tls: checkTls,
+  name: (value) =>
+    typeof value === 'string' && CONNECTION_NAME.test(value)
+      ? undefined
+      : 'must be 1 to 128 printable ASCII characters without spaces, as CLIENT SETNAME wants it',
+  environment: oneOf(ENVIRONMENTS),
+  workers: numberIn(ranges.workers),
+  minConnections: numberIn(ranges.minConnections),
+  maxConnections: numberIn(ranges.maxConnections),
+  maxInFlight: numberIn(ranges.maxInFlight),
+  laneDepth: numberIn(ranges.laneDepth),
+  maxWaiters: numberIn(ranges.maxWaiters),
+  acquireTimeoutMs: numberIn(ranges.acquireTimeoutMs),
+  connectTimeoutMs: numberIn(ranges.connectTimeoutMs),
+  commandTimeoutMs: numberIn(ranges.commandTimeoutMs),
+  healthCheckIntervalMs: numberIn(ranges.healthCheckIntervalMs),
+  idleTimeoutMs: numberIn(ranges.idleTimeoutMs),
+  maxLifetimeMs: numberIn(ranges.maxLifetimeMs),
+  leakThresholdMs: numberIn(ranges.leakThresholdMs),
+  keepAliveMs: numberIn(ranges.keepAliveMs),
+  retry: anObject,
+  retryWrites: oneOf(RETRY_WRITES),
+  breaker: anObject,
+  fallback: (value) =>
+    typeof value === 'function' ? undefined : `must be a function, not ${kindOf(value)}`,
+  RESP: (value) => (value === 2 || value === 3 ? undefined : 'must be 2 or 3'),
+  modules: anObject,
+  scripts: anObject,
+  functions: anObject,
+  keyPrefix: (value) =>
+    typeof value === 'string' || Buffer.isBuffer(value)
+      ? undefined
+      : `must be text or a Buffer, not ${kindOf(value)}`,
+  commandOptions: anObject,
+  clock: (value) =>
+    isObject(value) && typeof value.now === 'function' ? undefined : 'must have a now() function',
+};
+
+export const RETRY_CHECKS: Readonly<Record<keyof RetryOptions, Check>> = {
+  retries: numberIn(ranges['retry.retries']),
+  baseMs: numberIn(ranges['retry.baseMs']),
+  factor: numberIn(ranges['retry.factor']),
+  capMs: numberIn(ranges['retry.capMs']),
+  jitter: (value) =>
+    typeof value === 'boolean' ? undefined : `must be true or false, not ${kindOf(value)}`,
+};
+
+export const BREAKER_CHECKS: Readonly<Record<keyof BreakerOptions, Check>> = {
+  failures: numberIn(ranges['breaker.failures']),
+  maxPauseMs: numberIn(ranges['breaker.maxPauseMs']),
+};
+
+export function checkHost(value: unknown): string | undefined {
+  const isHost = typeof value === 'string' && value !== '' && !NOT_IN_A_HOST.test(value);
+  if (isHost || (typeof value === 'string' && isIPv6(withoutBrackets(value)))) return undefined;
+  return 'must be a host name or an IP address alone; a whole address goes into url (REDIS_URL)';
+}
+
+/** `::1` for `[::1]`, as sockets want it. */
+export function withoutBrackets(host: string): string {
+  return host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The type of a value in words, for messages that must not show the value itself. */
+export function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'string') return value === '' ? 'empty text' : 'text';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
+
+export function oneOf(choices: readonly string[]): Check {
+  return (value) => {
+    if (typeof value === 'string' && choices.includes(value)) return undefined;
+    const meant = typeof value === 'string' ? suggest(value, choices) : undefined;
+    const question = meant === undefined ? '' : `; did you mean ${meant}?`;
+    return `must be ${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}${question}`;
+  };
+}
+
+function numberIn(range: NumberRange): Check {
+  return (value) => {
+    if (typeof value !== 'number') return `must be ${describeRange(range)}, not ${kindOf(value)}`;
+    return isInRange(value, range) ? undefined : `must be ${describeRange(range)}, not ${value}`;
+  };
+}
+
+function nonEmptyText(meaning: string): Check {
+  return (value) =>
+    typeof value === 'string' && value !== ''
+      ? undefined
+      : `must be ${meaning}, not ${kindOf(value)}`;
+}
+
+function anObject(value: unknown): string | undefined {
+  return isObject(value) ? undefined : `must be an object, not ${kindOf(value)}`;
+}
+
+function checkPassword(value: unknown): string | undefined {
+  const isPassword = typeof value === 'function' || (typeof value === 'string' && value !== '');
+  return isPassword ? undefined : `must be text or a function that gives it, not ${kindOf(value)}`;
+}
+
+function checkTls(value: unknown): string | undefined {
+  if (typeof value === 'boolean') return undefined;
+  if (!isObject(value)) return `must be true, false or options of node:tls, not ${kindOf(value)}`;
+  const misplaced = ADDRESS_IN_TLS.filter((name) => value[name] !== undefined);
+  if (misplaced.length === 0) return undefined;
+  return `must not hold ${misplaced.join(', ')}: the address goes beside it, into host and port`;
+}

@@ -1,0 +1,41 @@
+// What an option is when neither the caller nor the environment says anything. Sizes that depend
+// on the deployment (workers, maxConnections) come from the presets in `policy/sizing.ts`.
+
+import type { ConnectionTarget, ResolvedOptions } from './options.js';
+
+/** Commands in flight on a lane before the next lane is used. */
+export const DEFAULT_LANE_DEPTH = 256;
+
+type Fixed<T> = Required<{ readonly [K in keyof T]: Exclude<T[K], undefined> }>;
+
+type Defaults = Fixed<
+  Omit<ResolvedOptions, 'workers' | 'target' | 'maxConnections' | 'fallback'> &
+    Omit<ConnectionTarget, 'path' | 'username' | 'password' | 'tls' | 'protocol'> & {
+      RESP: ConnectionTarget['protocol'];
+    }
+>;
+
+/** By option name; docs/configuration.md repeats them, and a test compares the two. */
+export const DEFAULTS: Defaults = Object.freeze({
+  host: 'localhost',
+  port: 6_379,
+  database: 0,
+  name: 'plimsoll',
+  RESP: 3,
+  environment: 'development',
+  minConnections: 1,
+  maxInFlight: 4_096,
+  laneDepth: DEFAULT_LANE_DEPTH,
+  maxWaiters: 50_000,
+  acquireTimeoutMs: 5_000,
+  connectTimeoutMs: 2_000,
+  commandTimeoutMs: 5_000,
+  healthCheckIntervalMs: 30_000,
+  idleTimeoutMs: 60_000,
+  maxLifetimeMs: 1_800_000,
+  leakThresholdMs: 30_000,
+  keepAliveMs: 10_000,
+  retry: Object.freeze({ retries: 3, baseMs: 8, factor: 4, capMs: 512, jitter: false }),
+  retryWrites: 'safe',
+  breaker: Object.freeze({ failures: 4, maxPauseMs: 512 }),
+});

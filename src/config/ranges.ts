@@ -1,0 +1,58 @@
+// The smallest and largest value of every option that is a number. The upper ends are limits of
+// TCP, Redis and Node where there is one, else a value that can only be a slip of the keyboard.
+
+/** Ends included. */
+export interface NumberRange {
+  readonly least: number;
+  readonly most: number;
+  /** Fractions are allowed too. */
+  readonly fractions?: boolean;
+}
+
+/** The longest time that a Node timer takes, ms: about 24.8 days. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** A client has no more ports than this towards one server address. */
+const MOST_CONNECTIONS = 65_535;
+/** Linux takes no longer keepalive delay, s (MAX_TCP_KEEPIDLE). */
+const LONGEST_KEEPALIVE_S = 32_767;
+
+/** Ranges by option name; docs/configuration.md repeats them, and a test compares the two. */
+export const NUMBER_RANGES = {
+  port: { least: 1, most: 65_535 },
+  database: { least: 0, most: 2 ** 31 - 1 },
+  workers: { least: 1, most: 10_000 },
+  minConnections: { least: 0, most: MOST_CONNECTIONS },
+  maxConnections: { least: 1, most: MOST_CONNECTIONS },
+  maxInFlight: { least: 1, most: 1_000_000 },
+  laneDepth: { least: 1, most: 1_000_000 },
+  maxWaiters: { least: 0, most: 10_000_000 },
+  acquireTimeoutMs: { least: 1, most: LONGEST_TIMER_MS },
+  connectTimeoutMs: { least: 1, most: LONGEST_TIMER_MS },
+  commandTimeoutMs: { least: 0, most: LONGEST_TIMER_MS },
+  healthCheckIntervalMs: { least: 1, most: LONGEST_TIMER_MS },
+  idleTimeoutMs: { least: 0, most: LONGEST_TIMER_MS },
+  maxLifetimeMs: { least: 0, most: LONGEST_TIMER_MS },
+  leakThresholdMs: { least: 0, most: LONGEST_TIMER_MS },
+  keepAliveMs: { least: 1_000, most: LONGEST_KEEPALIVE_S * 1_000 },
+  'retry.retries': { least: 0, most: 100 },
+  'retry.baseMs': { least: 0, most: LONGEST_TIMER_MS },
+  'retry.factor': { least: 1, most: 100, fractions: true },
+  'retry.capMs': { least: 0, most: LONGEST_TIMER_MS },
+  'breaker.failures': { least: 1, most: 1_000 },
+  'breaker.maxPauseMs': { least: 1, most: LONGEST_TIMER_MS },
+} as const satisfies Record<string, NumberRange>;
+
+/** `a whole number from 1 to 65,535`. */
+export function describeRange({ least, most, fractions }: NumberRange): string {
+  const kind = fractions === true ? 'a number' : 'a whole number';
+  return `${kind} from ${formatNumber(least)} to ${formatNumber(most)}`;
+}
+
+export function isInRange(value: number, { least, most, fractions }: NumberRange): boolean {
+  return value >= least && value <= most && (fractions === true || Number.isInteger(value));
+}
+
+/** `65,535`, whatever the language of the machine. */
+export function formatNumber(value: number): string {
+  return value.toLocaleString('en-US');
+}

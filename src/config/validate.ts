@@ -1,0 +1,86 @@
+// From what a caller handed to createPool() to options whose every value is of the right kind.
+// What is wrong becomes a problem and is left out of the result, so that all of it is found.
+
+import {
+  BREAKER_CHECKS,
+  type Check,
+  isObject,
+  kindOf,
+  OPTION_CHECKS,
+  RETRY_CHECKS,
+} from './checks.js';
+import type { ClientOptionsSubset, PoolOptions } from './options.js';
+import type { Problems } from './problems.js';
+import { suggest } from './suggest.js';
+
+/** Names that other Redis libraries give to options of ours. */
+const FOREIGN_NAMES: Readonly<Record<string, string>> = {
+  db: 'database',
+  max: 'maxConnections',
+  maximum: 'maxConnections',
+  min: 'minConnections',
+  minimum: 'minConnections',
+  pingInterval: 'healthCheckIntervalMs',
+  socket: 'host, port, path or tls',
+  user: 'username',
+};
+
+/** A name that may be repeated in a message; anything else could be a value in the wrong place. */
+const PLAIN_NAME = /^[A-Za-z_$][\w$-]{0,39}$/;
+
+/**
+ * A copy with the right values alone; `undefined` counts as absent, and the caller's own objects
+ * stay as they are.
+ */
+export function validateOptions(
+  options: unknown,
+  problems: Problems,
+): PoolOptions & ClientOptionsSubset {
+  if (!isObject(options)) {
+    const hint = typeof options === 'string' ? '; an address goes into { url }' : '';
+    problems.refuse('The options', `must be an object, not ${kindOf(options)}${hint}`);
+    return {};
+  }
+  const valid = pickValid(options, OPTION_CHECKS, '', problems);
+  if (isObject(valid.retry)) {
+    valid.retry = pickValid(valid.retry, RETRY_CHECKS, 'retry.', problems);
+  }
+  if (isObject(valid.breaker)) {
+    valid.breaker = pickValid(valid.breaker, BREAKER_CHECKS, 'breaker.', problems);
+  }
+  return valid;
+}
+
+/** @param prefix Stands before each name in a problem: empty, or `retry.`. */
+function pickValid(
+  given: Record<string, unknown>,
+  checks: Readonly<Record<string, Check>>,
+  prefix: string,
+  problems: Problems,
+): Record<string, unknown> {
+  const valid: Record<string, unknown> = {};
+  for (const name of Object.keys(given)) {
+    const value = given[name];
+    if (!Object.hasOwn(checks, name)) {
+      problems.refuse(...unknownName(name, Object.keys(checks), prefix));
+      continue;
+    }
+    if (value === undefined) continue;
+    const problem = checks[name]!(value);
+    if (problem === undefined) valid[name] = value;
+    else problems.refuse(prefix + name, problem);
+  }
+  return valid;
+}
+
+function unknownName(
+  name: string,
+  known: readonly string[],
+  prefix: string,
+): [name: string, text: string] {
+  if (!PLAIN_NAME.test(name)) return ['An option', 'has a name that no option has'];
+  const isForeign = prefix === '' && Object.hasOwn(FOREIGN_NAMES, name);
+  const meant = isForeign ? FOREIGN_NAMES[name] : suggest(name, known);
+  const question = meant === undefined ? '' : `; did you mean ${prefix}${meant}?`;
+  return [prefix + name, `is not an option${question}`];
+}
