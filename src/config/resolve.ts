@@ -1,0 +1,140 @@
+// Explicit options beat environment variables, which beat presets and defaults; the outcome is
+// one frozen object that the pool runs on, or one error that lists all that is wrong. Nothing else
+// in the library reads the environment.
+
+import { connectionsPerWorker, ENVIRONMENTS, type Environment, PRESETS } from '../policy/sizing.js';
+import { resolveAddress } from './address.js';
+import { DEFAULTS } from './defaults.js';
+import { EnvironmentReader } from './environment.js';
+import type {
+  BreakerOptions,
+  ClientOptionsSubset,
+  ConnectionTarget,
+  PoolOptions,
+  ResolvedOptions,
+  RetryOptions,
+} from './options.js';
+import { Problems } from './problems.js';
+import { formatNumber, NUMBER_RANGES } from './ranges.js';
+import { validateOptions } from './validate.js';
+
+/**
+ * Complete, checked, frozen options, printable without secrets. The options of the client's
+ * commands (`modules`, `keyPrefix`, ...) are checked and not part of it; `RESP` sets
+ * `target.protocol`.
+ * @param env Default `process.env`. Read once, here; REDIS_PASSWORD_FILE's file is read too.
+ * @throws InvalidOptionsError with all problems of options and environment.
+ */
+export function resolveOptions(
+  options: PoolOptions & ClientOptionsSubset = {},
+  env: NodeJS.ProcessEnv = process.env,
+): ResolvedOptions {
+  const problems = new Problems();
+  const given = validateOptions(options, problems);
+  const reader = new EnvironmentReader(env, problems);
+  const size = resolveSize(given, reader, problems);
+  const target = resolveTarget(given, reader, problems);
+  const retry = resolveRetry(given.retry ?? {}, problems);
+  const depths = resolveDepths(given, problems);
+  problems.throwIfAny();
+  return Object.freeze({
+    ...size,
+    ...depths,
+    target,
+    maxWaiters: given.maxWaiters ?? DEFAULTS.maxWaiters,
+    acquireTimeoutMs: given.acquireTimeoutMs ?? DEFAULTS.acquireTimeoutMs,
+    commandTimeoutMs: given.commandTimeoutMs ?? DEFAULTS.commandTimeoutMs,
+    healthCheckIntervalMs: given.healthCheckIntervalMs ?? DEFAULTS.healthCheckIntervalMs,
+    idleTimeoutMs: given.idleTimeoutMs ?? DEFAULTS.idleTimeoutMs,
+    maxLifetimeMs: given.maxLifetimeMs ?? DEFAULTS.maxLifetimeMs,
+    leakThresholdMs: given.leakThresholdMs ?? DEFAULTS.leakThresholdMs,
+    retry,
+    retryWrites: given.retryWrites ?? DEFAULTS.retryWrites,
+    breaker: Object.freeze<BreakerOptions>({ ...DEFAULTS.breaker, ...given.breaker }),
+    fallback: given.fallback,
+  });
+}
+
+type Size = Pick<ResolvedOptions, 'environment' | 'workers' | 'minConnections' | 'maxConnections'>;
+
+function resolveSize(given: PoolOptions, reader: EnvironmentReader, problems: Problems): Size {
+  const environment = given.environment ?? detectEnvironment(reader);
+  const workers = given.workers ?? detectWorkers(reader) ?? PRESETS[environment].workers;
+  const minConnections = given.minConnections ?? DEFAULTS.minConnections;
+  const maxConnections =
+    given.maxConnections ??
+    connectionsPerWorker({
+      environment,
+      workers,
+      total: reader.wholeNumber('REDIS_MAX_CONNECTIONS', NUMBER_RANGES.maxConnections),
+    });
+  const isJudgeable = !problems.concern(
+    ...['environment', 'workers', 'maxConnections', 'minConnections'],
+    ...['DEPLOYMENT_ENV', 'WEB_CONCURRENCY', 'UVICORN_WORKERS', 'REDIS_MAX_CONNECTIONS'],
+  );
+  if (isJudgeable && minConnections > maxConnections) {
+    problems.refuse(
+      'minConnections',
+      `(${formatNumber(minConnections)}) is above maxConnections (${formatNumber(maxConnections)})`,
+    );
+  }
+  return { environment, workers, minConnections, maxConnections };
+}
+
+/** NODE_ENV belongs to others too (`test`, ...), so that an unknown value there is no mistake. */
+function detectEnvironment(reader: EnvironmentReader): Environment {
+  const deployment = reader.choice('DEPLOYMENT_ENV', ENVIRONMENTS);
+  if (deployment !== undefined) return deployment;
+  const nodeEnvironment = reader.text('NODE_ENV');
+  return ENVIRONMENTS.find((name) => name === nodeEnvironment) ?? DEFAULTS.environment;
+}
+
+function detectWorkers(reader: EnvironmentReader): number | undefined {
+  return (
+    reader.wholeNumber('WEB_CONCURRENCY', NUMBER_RANGES.workers) ??
+    reader.wholeNumber('UVICORN_WORKERS', NUMBER_RANGES.workers)
+  );
+}
+
+function resolveTarget(
+  given: PoolOptions & ClientOptionsSubset,
+  reader: EnvironmentReader,
+  problems: Problems,
+): ConnectionTarget {
+  return Object.freeze({
+    ...resolveAddress(given, reader, problems),
+    name: given.name ?? DEFAULTS.name,
+    protocol: given.RESP ?? DEFAULTS.RESP,
+    connectTimeoutMs: given.connectTimeoutMs ?? DEFAULTS.connectTimeoutMs,
+    keepAliveMs: given.keepAliveMs ?? DEFAULTS.keepAliveMs,
+  });
+}
+
+/** Where an explicit value contradicts a default, the default gives way; two explicit ones don't. */
+function resolveDepths(
+  given: PoolOptions,
+  problems: Problems,
+): Pick<ResolvedOptions, 'maxInFlight' | 'laneDepth'> {
+  const maxInFlight = given.maxInFlight ?? Math.max(DEFAULTS.maxInFlight, given.laneDepth ?? 0);
+  const laneDepth = given.laneDepth ?? Math.min(DEFAULTS.laneDepth, maxInFlight);
+  if (laneDepth > maxInFlight) {
+    problems.refuse(
+      'laneDepth',
+      `(${formatNumber(laneDepth)}) is above maxInFlight (${formatNumber(maxInFlight)})`,
+    );
+  }
+  return { maxInFlight, laneDepth };
+}
+
+/** As with the depths: an explicit base raises the default cap, an explicit cap lowers the base. */
+function resolveRetry(given: Partial<RetryOptions>, problems: Problems): RetryOptions {
+  const capMs = given.capMs ?? Math.max(DEFAULTS.retry.capMs, given.baseMs ?? 0);
+  const baseMs = given.baseMs ?? Math.min(DEFAULTS.retry.baseMs, capMs);
+  if (baseMs > capMs) {
+    problems.refuse(
+      'retry.baseMs',
+      `(${formatNumber(baseMs)}) is above retry.capMs (${formatNumber(capMs)})`,
+    );
+  }
+  return Object.freeze({ ...DEFAULTS.retry, ...given, baseMs, capMs });
+}
