@@ -1,0 +1,216 @@
+// Connections come and go here: dialed when they are missing, taken into the fleet when ready,
+// retired or evicted with a reason, replaced. What they carry is the pool's business.
+
+import type { Clock } from '../base/clock.js';
+import type { Command } from '../base/command.js';
+import type { ResolvedOptions } from '../config/options.js';
+import { PoolError } from '../errors.js';
+import { Breaker } from '../policy/breaker.js';
+import { drawLifetimeMs } from '../policy/lifetime.js';
+import type { ConnectionSource, LostCommands, PooledConnection } from './connection.js';
+import { Dialer } from './dialer.js';
+import { Entry, type EvictionReason } from './entry.js';
+import { Fleet } from './fleet.js';
+import type { Statistics } from './statistics.js';
+
+export interface MembershipOwner {
+  /** Connections that would be used at once if they were there. */
+  readonly wantedConnections: number;
+  /** Somebody waits, so that a pause between dials must not let the process end. */
+  readonly mustStayAlive: boolean;
+  onReady(entry: Entry): void;
+  onProgress(entry: Entry): void;
+  onErrorReply(entry: Entry, command: Command, error: Error): boolean;
+  onEnd(entry: Entry, reason: EvictionReason, error: Error, lost: LostCommands): void;
+  onConnectFailed(error: PoolError): void;
+  onBreakerChange(isOpen: boolean, error: PoolError | undefined): void;
+}
+
+export interface MembershipDependencies {
+  readonly source: ConnectionSource;
+  readonly clock: Clock;
+  /** Uniform in [0, 1), for jitter. */
+  readonly random: () => number;
+  readonly statistics: Statistics;
+}
+
+export class Membership {
+  readonly fleet: Fleet;
+  readonly #options: ResolvedOptions;
+  readonly #dependencies: MembershipDependencies;
+  readonly #owner: MembershipOwner;
+  readonly #breaker: Breaker;
+  readonly #dialer: Dialer;
+  #maxConnections: number;
+  #nextId = 1;
+  /** All lanes are crowded: one more connection is wanted though nobody waits. */
+  #isCrowded = false;
+
+  constructor(
+    options: ResolvedOptions,
+    dependencies: MembershipDependencies,
+    owner: MembershipOwner,
+  ) {
+    this.#options = options;
+    this.#dependencies = dependencies;
+    this.#owner = owner;
+    this.#maxConnections = options.maxConnections;
+    this.fleet = new Fleet(options.laneDepth, options.maxInFlight);
+    this.#breaker = new Breaker(options.breaker, dependencies.random);
+    this.#dialer = this.#createDialer();
+    dependencies.source.onMoved = () => this.#onMoved();
+  }
+
+  get maxConnections(): number {
+    return this.#maxConnections;
+  }
+
+  get connecting(): number {
+    return this.#dialer.dialing;
+  }
+
+  get lastConnectError(): Error | undefined {
+    return this.#breaker.lastError;
+  }
+
+  /** All connections that are allowed are open. */
+  get isFull(): boolean {
+    return this.fleet.size >= this.#maxConnections;
+  }
+
+  /** No connection is left and none can be made: callers are to be told at once. */
+  get isDown(): boolean {
+    return this.#breaker.isOpen && this.fleet.size === 0;
+  }
+
+  /** Dials what is missing. */
+  pump(): void {
+    this.#dialer.pump();
+  }
+
+  /** Who waits has changed: a pause between dials may have to keep the process alive. */
+  refresh(): void {
+    this.#dialer.refresh();
+  }
+
+  /** Every lane is crowded: opens one more in the background, if that is allowed. */
+  growBeyondLanes(): void {
+    if (this.#isCrowded || this.fleet.size + this.#dialer.dialing >= this.#maxConnections) return;
+    this.#isCrowded = true;
+    this.#dialer.pump();
+  }
+
+  resize(maxConnections: number): void {
+    this.#maxConnections = maxConnections;
+    this.shrinkToMaximum();
+    this.#dialer.pump();
+  }
+
+  /** Retires what is open beyond the maximum, from the highest; leases follow when they end. */
+  shrinkToMaximum(): void {
+    let surplus = this.fleet.size - this.#maxConnections;
+    for (let index = this.fleet.size - 1; index >= 0 && surplus > 0; index--) {
+      const entry = this.fleet.entries[index] as Entry;
+      if (entry.state === 'leased') continue;
+      surplus--;
+      this.retire(entry, 'shrink');
+    }
+  }
+
+  /** Ends a connection now; what was in flight on it is the owner's to recover. */
+  evict(entry: Entry, reason: EvictionReason, error?: Error): void {
+    if (entry.state === 'closed') return;
+    entry.evictionReason = reason;
+    const cause = error ?? new PoolError('CONNECTION_LOST', `The connection was closed: ${reason}`);
+    entry.connection.destroy(cause);
+  }
+
+  /** Lets a connection finish what is in flight, then ends it. */
+  retire(entry: Entry, reason: EvictionReason): void {
+    if (entry.state !== 'ready') return;
+    entry.state = 'draining';
+    entry.evictionReason = reason;
+    this.fleet.unreserve(entry);
+    entry.connection.drain();
+    this.#dialer.pump();
+  }
+
+  /** Ends all connections and attempts, for good. */
+  stop(error: Error): void {
+    this.#dialer.stop();
+    for (const entry of [...this.fleet.entries]) this.evict(entry, 'shutdown', error);
+  }
+
+  #createDialer(): Dialer {
+    const { source, clock, statistics } = this.#dependencies;
+    const membership = this;
+    return new Dialer(source, this.#breaker, clock, {
+      get missingConnections() {
+        return membership.#missingConnections();
+      },
+      get openConnections() {
+        return membership.fleet.size;
+      },
+      get mustStayAlive() {
+        return membership.#owner.mustStayAlive;
+      },
+      onConnected: (connection) => this.#onConnected(connection),
+      onConnectFailed: (error) => {
+        statistics.connectErrors++;
+        this.#owner.onConnectFailed(error);
+      },
+      onBreakerChange: (isOpen, error) => this.#owner.onBreakerChange(isOpen, error),
+    });
+  }
+
+  #missingConnections(): number {
+    const room = this.#maxConnections - this.fleet.size;
+    if (room <= 0) return 0;
+    const usable = this.fleet.readyCount + this.fleet.leasedCount;
+    const wanted = Math.max(
+      this.#options.minConnections - usable,
+      this.#owner.wantedConnections + (this.#isCrowded ? 1 : 0),
+      this.#breaker.isOpen ? 1 : 0,
+    );
+    return Math.min(wanted, room);
+  }
+
+  #onConnected(connection: PooledConnection): void {
+    const { clock, random, statistics } = this.#dependencies;
+    const lifetimeMs = drawLifetimeMs(this.#options.maxLifetimeMs, random);
+    const entry = new Entry(this.#nextId++, connection, clock.now(), lifetimeMs);
+    connection.listener = {
+      onProgress: () => this.#onProgress(entry),
+      onLatency: (latencyMs, count) => statistics.recordCommands(latencyMs, count),
+      onErrorReply: (command, error) => this.#owner.onErrorReply(entry, command, error),
+      onEnd: (error, lost) => this.#onEnd(entry, error, lost),
+      onPush: (message) => entry.lease?.onPush?.(message),
+    };
+    this.fleet.add(entry);
+    this.#isCrowded = false;
+    statistics.opened++;
+    this.#owner.onReady(entry);
+    this.shrinkToMaximum();
+  }
+
+  #onProgress(entry: Entry): void {
+    if (!entry.isProbed) entry.lastUsedAt = entry.connection.lastReadAt;
+    this.#owner.onProgress(entry);
+  }
+
+  #onEnd(entry: Entry, error: Error, lost: LostCommands): void {
+    const { statistics } = this.#dependencies;
+    const reason = entry.evictionReason ?? 'lost';
+    entry.state = 'closed';
+    this.fleet.remove(entry);
+    statistics.evictions[reason]++;
+    if (reason === 'lost') statistics.lostConnections++;
+    this.#owner.onEnd(entry, reason, error, lost);
+    this.#dialer.pump();
+  }
+
+  /** After a failover every connection leads to the wrong node. */
+  #onMoved(): void {
+    for (const entry of [...this.fleet.entries]) this.retire(entry, 'failover');
+  }
+}

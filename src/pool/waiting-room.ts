@@ -1,0 +1,265 @@
+// Who waits for a connection, and who is served next. A caller who can't be served soon is told at
+// once: when nothing can connect, or when too many wait already.
+//
+//   admit() --> waiters --+--> serve(entry): a lease when it is its turn, else commands
+//      |                  |
+//      v                  +--> ACQUIRE_TIMEOUT, ABORTED, BREAKER_OPEN
+//   QUEUE_FULL, BREAKER_OPEN, POOL_CLOSED
+
+import type { Clock } from '../base/clock.js';
+import type { Command } from '../base/command.js';
+import { readPayload } from '../base/payload.js';
+import type { ResolvedOptions } from '../config/options.js';
+import { PoolError } from '../errors.js';
+import type { Entry } from './entry.js';
+import type { AcquireOptions } from './executor.js';
+import { abortedError, type ConnectionLease } from './lease.js';
+import type { Lending } from './lending.js';
+import type { Membership } from './membership.js';
+import { countInUse } from './snapshot.js';
+import type { Statistics } from './statistics.js';
+import { LeaseRequest, Waiters } from './waiters.js';
+
+export interface WaitingRoomDependencies {
+  readonly clock: Clock;
+  readonly statistics: Statistics;
+  readonly membership: Membership;
+  readonly lending: Lending;
+  /** Somebody began to wait, or nobody waits any more. */
+  onWaitingChanged(): void;
+  onExhausted(waiting: number): void;
+}
+
+export class WaitingRoom {
+  readonly #options: ResolvedOptions;
+  readonly #dependencies: WaitingRoomDependencies;
+  readonly #waiters: Waiters;
+  #isExhausted = false;
+  #isSuspended = false;
+
+  constructor(options: ResolvedOptions, dependencies: WaitingRoomDependencies) {
+    this.#options = options;
+    this.#dependencies = dependencies;
+    this.#waiters = new Waiters(options.acquireTimeoutMs);
+  }
+
+  get length(): number {
+    return this.#waiters.length;
+  }
+
+  /** Whether a command must queue, so that it doesn't overtake those that wait. */
+  get mustQueue(): boolean {
+    return this.#isSuspended || this.#waiters.commandCount > 0;
+  }
+
+  /** Whether a lease may be granted at once, without overtaking anybody. */
+  get isOpenForLeases(): boolean {
+    return !this.#isSuspended && this.#waiters.leaseCount === 0;
+  }
+
+  /** Connections that those who wait would use at once. */
+  get wantedConnections(): number {
+    const { leaseCount, commandCount } = this.#waiters;
+    return leaseCount + Math.ceil(commandCount / this.#options.laneDepth);
+  }
+
+  get isSuspended(): boolean {
+    return this.#isSuspended;
+  }
+
+  suspend(): void {
+    this.#isSuspended = true;
+  }
+
+  resume(): void {
+    this.#isSuspended = false;
+    this.serveAll();
+  }
+
+  /** Queues a command, or fails it at once where waiting makes no sense. */
+  admitCommand(command: Command): void {
+    const refusal = this.#refusal(command.name);
+    if (refusal !== undefined) {
+      this.#refuse(command, refusal);
+      return;
+    }
+    const now = this.#dependencies.clock.now();
+    if (command.startedAt === 0) command.startedAt = now;
+    this.#waiters.addCommand(command, now);
+    this.#onWaiting();
+  }
+
+  /** Queues a request for a lease. The promise rejects; nothing is thrown. */
+  admitLease(options: AcquireOptions, isLongLived: boolean): Promise<ConnectionLease> {
+    const { signal } = options;
+    if (signal?.aborted) return Promise.reject(abortedError('acquire()', signal));
+    const refusal = this.#refusal('acquire()');
+    if (refusal !== undefined) {
+      if (refusal.code === 'BREAKER_OPEN') this.#dependencies.statistics.refusedByBreaker++;
+      return Promise.reject(refusal);
+    }
+    const timeoutMs = options.timeoutMs ?? this.#options.acquireTimeoutMs;
+    const origin = this.#dependencies.lending.captureOrigin(isLongLived);
+    const request = new LeaseRequest(
+      this.#dependencies.clock.now(),
+      timeoutMs,
+      isLongLived,
+      origin,
+    );
+    if (signal !== undefined) {
+      const onAbort = () => request.fail(abortedError('acquire()', signal));
+      signal.addEventListener('abort', onAbort, { once: true });
+      request.unlisten = () => signal.removeEventListener('abort', onAbort);
+    }
+    this.#waiters.addLease(request);
+    this.#onWaiting();
+    return request.promise;
+  }
+
+  /** Why nobody can be put in the queue; `undefined`: waiting makes sense. */
+  #refusal(what: string): PoolError | undefined {
+    const { maxWaiters } = this.#options;
+    const { membership } = this.#dependencies;
+    if (membership.isDown) return breakerError(what, membership.lastConnectError);
+    if (this.#waiters.length < maxWaiters) return undefined;
+    this.#waiters.compact();
+    if (this.#waiters.length < maxWaiters) return undefined;
+    return new PoolError('QUEUE_FULL', `${what}: ${maxWaiters} callers wait already`, {
+      sent: false,
+    });
+  }
+
+  #refuse(command: Command, error: PoolError): void {
+    if (error.code === 'BREAKER_OPEN') this.#dependencies.statistics.refusedByBreaker++;
+    const { fallback } = this.#options;
+    if (fallback === undefined || command.retryClass !== 'read' || error.code === 'QUEUE_FULL') {
+      command.fail(error);
+      return;
+    }
+    const [, ...args] = readPayload(command.payload);
+    command.transform = undefined;
+    command.resp2Transform = undefined;
+    Promise.resolve()
+      .then(() => fallback({ command: command.name, args, error }))
+      .then(
+        (value) => command.succeed(value),
+        (failure) => command.fail(failure),
+      );
+  }
+
+  #onWaiting(): void {
+    const { membership } = this.#dependencies;
+    if (membership.isFull) {
+      this.#noteExhaustion();
+      if (this.#waiters.leaseCount > 0) membership.fleet.reserve(this.#waiters.leaseCount);
+    }
+    membership.pump();
+    this.#dependencies.onWaitingChanged();
+  }
+
+  #noteExhaustion(): void {
+    if (this.#isExhausted || this.#isSuspended) return;
+    this.#isExhausted = true;
+    this.#dependencies.statistics.exhausted++;
+    this.#dependencies.onExhausted(this.#waiters.length);
+  }
+
+  /** Gives an entry with room to those who wait: to a lease when it is its turn, else commands. */
+  serve(entry: Entry): void {
+    if (this.#isSuspended) return;
+    if (this.#waiters.leaseCount > 0 && entry.isIdle && this.#isLeasesTurn(entry)) {
+      this.#grant(entry);
+    } else {
+      this.#serveCommands(entry);
+    }
+    if (this.#waiters.length === 0) this.#onNobodyWaits();
+  }
+
+  #onNobodyWaits(): void {
+    this.#isExhausted = false;
+    this.#dependencies.membership.fleet.unreserveAll();
+    this.#dependencies.onWaitingChanged();
+  }
+
+  #isLeasesTurn(entry: Entry): boolean {
+    const request = this.#waiters.peekLease();
+    if (request === undefined) return false;
+    const command = this.#waiters.peekCommand();
+    return entry.isReserved || command === undefined || request.queuedAt <= command.queuedAt;
+  }
+
+  #grant(entry: Entry): void {
+    const { clock, statistics, lending, membership } = this.#dependencies;
+    const request = this.#waiters.takeLease() as LeaseRequest;
+    const now = clock.now();
+    statistics.waitLatency.record(now - request.queuedAt);
+    request.grant(lending.lend(entry, now, request.origin, request.isLongLived));
+    if (this.#waiters.leaseCount === 0 && membership.fleet.unreserveAll()) this.serveAll();
+  }
+
+  #serveCommands(entry: Entry): void {
+    if (this.#waiters.commandCount === 0) return;
+    const { clock, statistics, membership } = this.#dependencies;
+    const now = clock.now();
+    while (membership.fleet.hasRoom(entry)) {
+      const command = this.#waiters.takeCommand();
+      if (command === undefined) return;
+      statistics.waitLatency.record(now - command.queuedAt);
+      entry.connection.send(command);
+    }
+  }
+
+  /** Room may be anywhere: all entries are offered to those who wait. */
+  serveAll(): void {
+    for (const entry of [...this.#dependencies.membership.fleet.entries]) {
+      if (this.#waiters.length === 0) return;
+      if (entry.state === 'ready') this.serve(entry);
+    }
+  }
+
+  /** Tells those whose deadline has passed; returns how many. */
+  expire(now: number): number {
+    const expired = this.#waiters.expire(now, (what, waitedMs) =>
+      this.#acquireTimeout(what, waitedMs),
+    );
+    if (this.#waiters.length === 0) this.#onNobodyWaits();
+    return expired;
+  }
+
+  /** Nothing can serve: whoever waits is told at once, with the reason. */
+  refuseAll(lastError: Error | undefined): void {
+    const { commands, leases } = this.#waiters.drain();
+    for (const command of commands) {
+      if (!command.settled) this.#refuse(command, breakerError(command.name, lastError));
+    }
+    for (const request of leases) request.fail(breakerError('acquire()', lastError));
+    this.#onNobodyWaits();
+  }
+
+  /** Fails whoever waits. */
+  clear(error: Error): void {
+    const { commands, leases } = this.#waiters.drain();
+    for (const waiter of [...commands, ...leases]) waiter.fail(error);
+  }
+
+  #acquireTimeout(what: string, waitedMs: number): PoolError {
+    const { fleet, maxConnections, lastConnectError } = this.#dependencies.membership;
+    const inUse = countInUse(fleet.entries);
+    const because =
+      lastConnectError === undefined ? '' : `; last connect error: ${lastConnectError.message}`;
+    return new PoolError(
+      'ACQUIRE_TIMEOUT',
+      `${what} waited ${Math.round(waitedMs)} ms for a connection (open=${fleet.size}, in use=${inUse}, ` +
+        `idle=${fleet.size - inUse}, max=${maxConnections}, waiting=${this.#waiters.length})${because}`,
+      { cause: lastConnectError, sent: false },
+    );
+  }
+}
+
+function breakerError(what: string, lastError: Error | undefined): PoolError {
+  return new PoolError(
+    'BREAKER_OPEN',
+    `${what}: no server to ask; last connect error: ${lastError?.message ?? 'none'}`,
+    { cause: lastError, sent: false },
+  );
+}
