@@ -228,7 +228,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       lending: this.#lending,
       onWaitingChanged: () => {
         this.#membership.refresh();
-        this.#housekeeper.hurry();
+        if (this.#waitingRoom.length > 0) this.#housekeeper.hurry();
         this.#housekeeper.refresh();
       },
       onExhausted: (waiting) =>

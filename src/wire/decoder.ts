@@ -7,7 +7,7 @@
 
 import type { ReplyTypes } from '../base/command.js';
 import { PoolError } from '../errors.js';
-import { BlobError, RESP_TYPES, SimpleError, VerbatimString } from './protocol.js';
+import { BlobError, ErrorReply, RESP_TYPES, SimpleError, VerbatimString } from './protocol.js';
 
 const {
   NULL,
@@ -31,6 +31,7 @@ const CARRIAGE_RETURN = 13;
 const MINUS = 45;
 const PLUS = 43;
 const DIGIT_ZERO = 48;
+const DIGIT_NINE = 57;
 const LETTER_T = 116;
 
 /** Redis' own limit of a bulk string (`proto-max-bulk-len`), bytes. */
@@ -100,6 +101,7 @@ export class Decoder {
     if (this.#bulk !== undefined && !this.#continueBulk()) return;
     if (this.#carry !== undefined) this.#prependCarry();
     while (this.#cursor < this.#end) {
+      if (this.#stack.length === 0 && this.#readPlainText()) continue;
       const start = this.#cursor;
       if (!this.#step()) {
         if (this.#bulk === undefined) this.#keepRest(start);
@@ -121,6 +123,29 @@ export class Decoder {
   #keepRest(start: number): void {
     if (this.#end - start > MAX_LINE_BYTES) throw notResp('a line is too long');
     this.#carry = Buffer.from(this.#buffer.subarray(start, this.#end));
+  }
+
+  /**
+   * The short cut for what most replies are: a whole bulk string that is wanted as text. False, with
+   * nothing read, where it is anything else.
+   */
+  #readPlainText(): boolean {
+    const buffer = this.#buffer;
+    let cursor = this.#cursor;
+    if (buffer[cursor] !== BLOB_STRING) return false;
+    let length = 0;
+    for (let byte = buffer[++cursor]; byte !== CARRIAGE_RETURN; byte = buffer[++cursor]) {
+      if (byte === undefined || byte < DIGIT_ZERO || byte > DIGIT_NINE) return false;
+      length = length * 10 + byte - DIGIT_ZERO;
+    }
+    const start = cursor + 2;
+    const stop = start + length;
+    if (stop + 2 > this.#end) return false;
+    const types = this.#events.replyTypes();
+    if (types !== undefined && types[BLOB_STRING] !== undefined) return false;
+    this.#cursor = stop + 2;
+    this.#events.onReply(readText(buffer, start, stop));
+    return true;
   }
 
   /** Reads one scalar or one aggregate header; false when the chunk ends inside it. */
@@ -277,7 +302,7 @@ export class Decoder {
       if (types[BLOB_STRING] === Buffer && !this.#expectsKey()) {
         return Buffer.from(source.subarray(start, stop));
       }
-      return source.toString('utf8', start, stop);
+      return readText(source, start, stop);
     }
     if (type === BLOB_ERROR) return new BlobError(source.toString('utf8', start, stop));
     const text = start + 4; // A verbatim string starts with its format and a colon: "txt:".
@@ -318,7 +343,7 @@ export class Decoder {
   #deliver(value: unknown): void {
     const frame = this.#stack[this.#stack.length - 1];
     if (frame === undefined) {
-      if (value instanceof SimpleError || value instanceof BlobError) {
+      if (typeof value === 'object' && value instanceof ErrorReply) {
         this.#events.onErrorReply(value);
       } else {
         this.#events.onReply(value);
@@ -337,6 +362,14 @@ export class Decoder {
     if (frame.type === PUSH) this.#events.onPush(frame.container as unknown[]);
     else this.#deliver(frame.container);
   }
+}
+
+/** `toString('utf8', start, stop)` without its look at the encoding's name. */
+function readText(buffer: Buffer, start: number, stop: number): string {
+  return (buffer as Buffer & { utf8Slice(start: number, stop: number): string }).utf8Slice(
+    start,
+    stop,
+  );
 }
 
 function newContainer(type: number, length: number, types: ReplyTypes): unknown {
