@@ -1,0 +1,154 @@
+// What `npm publish` would ship, installed into an empty folder as a user does: it holds what it
+// should and no more, works from import and from require(), and the README's code compiles.
+
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { useServer } from './support/servers.js';
+
+const run = promisify(execFile);
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const TSC = path.join(ROOT, 'node_modules/typescript/bin/tsc');
+const SET_UP_TIMEOUT_MS = 120_000;
+const RUN_TIMEOUT_MS = 30_000;
+/** Beside these only `dist/` may be in the package. */
+const SINGLE_FILES = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'];
+
+interface PackedFile {
+  readonly path: string;
+}
+
+let folder: string;
+let packedFiles: string[];
+
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), 'plimsoll-package-'));
+  const tarball = await pack(folder);
+  writeJson('package.json', { name: 'empty-folder', private: true, type: 'module' });
+  const quiet = ['--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
+  await run('npm', ['install', '--prefer-offline', ...quiet, tarball], { cwd: folder });
+}, SET_UP_TIMEOUT_MS);
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Packs the repository, which builds it first, and returns the tarball's path. */
+async function pack(destination: string): Promise<string> {
+  const args = ['pack', '--json', '--loglevel=error', '--pack-destination', destination];
+  const { stdout } = await run('npm', args, { cwd: ROOT, maxBuffer: 16 * 1024 * 1024 }).catch(
+    (error: Error & { stdout?: string }) => {
+      throw new Error(`npm pack failed: ${error.message}\n${error.stdout ?? ''}`, { cause: error });
+    },
+  );
+  const report = stdout.slice(stdout.search(/^[[{]/m));
+  const [packed] = JSON.parse(report) as [{ filename: string; files: PackedFile[] }];
+  packedFiles = packed.files.map((file) => file.path).sort();
+  return path.join(destination, packed.filename);
+}
+
+function writeJson(file: string, content: unknown): void {
+  writeFileSync(path.join(folder, file), JSON.stringify(content, null, 2));
+}
+
+/** Runs a program of the installed package's user, and returns what it printed. */
+async function runProgram(file: string, text: string, ...args: string[]): Promise<string> {
+  writeFileSync(path.join(folder, file), text);
+  const { stdout } = await run(process.execPath, [file, ...args], {
+    cwd: folder,
+    timeout: RUN_TIMEOUT_MS,
+  });
+  return stdout.trim();
+}
+
+/** The files of `folder/project`, checked as strictly as a careful user would; empty: all fine. */
+async function typeErrors(project: string, files: Record<string, string>): Promise<string> {
+  mkdirSync(path.join(folder, project), { recursive: true });
+  for (const [name, text] of Object.entries(files)) {
+    writeFileSync(path.join(folder, project, name), text);
+  }
+  writeJson(path.join(project, 'tsconfig.json'), {
+    compilerOptions: {
+      module: 'nodenext',
+      target: 'es2022',
+      lib: ['es2023', 'esnext.disposable'],
+      strict: true,
+      noEmit: true,
+      types: ['node'],
+      typeRoots: [path.join(ROOT, 'node_modules/@types')],
+    },
+    files: Object.keys(files),
+  });
+  const args = [TSC, '--noEmit', '-p', path.join(folder, project)];
+  return run(process.execPath, args, { cwd: folder, timeout: RUN_TIMEOUT_MS }).then(
+    () => '',
+    (error: Error & { stdout?: string }) => error.stdout || error.message,
+  );
+}
+
+/** The code blocks of a Markdown text that are marked as TypeScript. */
+function codeBlocks(markdown: string): string[] {
+  return [...markdown.matchAll(/^```ts[^\S\n]*\n([\s\S]*?)^```/gm)].map((match) => match[1]!);
+}
+
+test('the package holds the build, the papers and nothing else', () => {
+  const others = packedFiles.filter((file) => !file.startsWith('dist/'));
+  expect(others).toEqual(SINGLE_FILES);
+  expect(packedFiles).toContain('dist/index.js');
+  expect(packedFiles).toContain('dist/index.d.ts');
+  const strays = packedFiles.filter((file) => /\.test\.|\.tsbuildinfo$|(?<!\.d)\.ts$/.test(file));
+  expect(strays).toEqual([]);
+});
+
+describe('the installed package', () => {
+  const server = useServer();
+  const useIt = `
+    const pool = createPool({ url: process.argv[2] });
+    pool.client
+      .set('greeting', 'ahoy')
+      .then(() => pool.client.get('greeting'))
+      .then(async (greeting) => {
+        await pool.close();
+        console.log(greeting, typeof getPool, new PoolError('POOL_CLOSED', 'x').code);
+      });
+  `;
+
+  test('works from import', async () => {
+    const text = `import { createPool, getPool, PoolError } from 'plimsoll';\n${useIt}`;
+    expect(await runProgram('use.mjs', text, server().url)).toBe('ahoy function POOL_CLOSED');
+  });
+
+  test('works from require()', async () => {
+    const text = `const { createPool, getPool, PoolError } = require('plimsoll');\n${useIt}`;
+    expect(await runProgram('use.cjs', text, server().url)).toBe('ahoy function POOL_CLOSED');
+  });
+
+  test('has types for import and for require()', async () => {
+    const use = `
+      const pool = createPool({ maxConnections: 4 });
+      export const greeting: Promise<string | null> = pool.client.get('greeting');
+      export const again: typeof pool = getPool();
+      export const code: string = new PoolError('POOL_CLOSED', 'closed').code;
+      // @ts-expect-error The option is misspelt, and the types have to notice.
+      createPool({ maxConnection: 4 });
+    `;
+    const names = 'createPool, getPool, PoolError';
+    const errors = await typeErrors('types', {
+      'esm.mts': `import { ${names} } from 'plimsoll';\n${use}`,
+      'cjs.cts': `import plimsoll = require('plimsoll');\nconst { ${names} } = plimsoll;\n${use}`,
+    });
+    expect(errors).toBe('');
+  });
+
+  test("compiles the README's code", async () => {
+    const blocks = codeBlocks(readFileSync(path.join(ROOT, 'README.md'), 'utf8'));
+    expect(blocks.length).toBeGreaterThan(0);
+    // `export {}` makes a module of a block that imports nothing, so that blocks share no names.
+    const files = blocks.map((text, index) => [`readme-${index + 1}.mts`, `${text}\nexport {};\n`]);
+    expect(await typeErrors('readme', Object.fromEntries(files))).toBe('');
+  });
+});
