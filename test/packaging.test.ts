@@ -42,7 +42,8 @@ async function pack(destination: string): Promise<string> {
   const args = ['pack', '--json', '--loglevel=error', '--pack-destination', destination];
   const { stdout } = await run('npm', args, { cwd: ROOT, maxBuffer: 16 * 1024 * 1024 }).catch(
     (error: Error & { stdout?: string }) => {
-      throw new Error(`npm pack failed: ${error.message}\n${error.stdout ?? ''}`, { cause: error });
+      // Without a cause: it would repeat the same output three times over.
+      throw new Error(`npm pack failed: ${error.message}\n${error.stdout ?? ''}`);
     },
   );
   const report = stdout.slice(stdout.search(/^[[{]/m));
