@@ -102,7 +102,8 @@ async function aptInstall(debianPackage: string): Promise<void> {
   const log = path.join(folder, 'apt-get.log');
   try {
     await withoutService(debianPackage, async () => {
-      await logged(log, 'apt-get', ['update', '-q']);
+      // One unreachable source fails an update whose other sources have what is wanted.
+      await logged(log, 'apt-get', ['update', '-q']).catch(() => undefined);
       await logged(log, 'apt-get', [
         'install',
         '-y',
@@ -111,10 +112,11 @@ async function aptInstall(debianPackage: string): Promise<void> {
         debianPackage,
       ]);
     });
-  } catch (cause) {
+  } catch {
+    // The cause would only repeat the log.
     const lines = (await readFile(log, 'utf8').catch(() => '')).trimEnd().split('\n');
     const shown = lines.slice(-SHOWN_LOG_LINES).join('\n');
-    throw new Error(`apt-get could not install ${debianPackage}:\n${shown}`, { cause });
+    throw new Error(`apt-get could not install ${debianPackage}:\n${shown}`);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -190,8 +190,11 @@ class GuardedServer implements PrivateServer {
     await this.kill();
     // The new guard owns the folder before the old one lets go of it.
     const previous = this.#process;
-    await this.launch();
-    await previous?.leave();
+    try {
+      await this.launch();
+    } finally {
+      await previous?.leave();
+    }
   }
 
   async log(): Promise<string> {
