@@ -48,7 +48,11 @@ async function prepare(pool: Pool): Promise<void> {
   const accounts = Array.from({ length: ACCOUNTS }, (_, index) =>
     redis.set(`account:${index}`, String(OPENING_BALANCE)),
   );
-  await Promise.all([...keys, ...accounts, redis.hSet('profile', { name: 'Ada', role: 'captain' })]);
+  await Promise.all([
+    ...keys,
+    ...accounts,
+    redis.hSet('profile', { name: 'Ada', role: 'captain' }),
+  ]);
 }
 
 /** 200 callers of ordinary commands: they share a few connections. */
@@ -141,7 +145,12 @@ function report(pool: Pool, phases: readonly Phase[]): number {
     { title: 'phase', align: 'left' as const },
     ...titles.map((title) => ({ title, align: 'right' as const })),
   ];
-  console.log(`\n${textTable(columns, phases.map((phase) => phase.row(status.connections.max)))}`);
+  console.log(
+    `\n${textTable(
+      columns,
+      phases.map((phase) => phase.row(status.connections.max)),
+    )}`,
+  );
   const { counters } = status;
   console.log(
     `\nOpened ${counters.opened} connections of the budget of ${status.connections.max}; ` +

@@ -27,17 +27,22 @@ export interface CommandSpecification {
   readonly timeoutMs: number;
 }
 
+/** The text of one write: commands in flight share it instead of keeping their bytes each. */
+export interface Batch {
+  text: string;
+  /** When its first command was issued, on the pool's clock. */
+  readonly startedAt: number;
+}
+
 let capturedResolve: (value: unknown) => void;
-let capturedReject: (reason: unknown) => void;
 // One executor for all promises: a closure for each command would cost more than the promise.
-const capture = (resolve: (value: unknown) => void, reject: (reason: unknown) => void): void => {
+// `reject` is not kept: resolving with a rejected promise does the same, and errors are rare.
+const capture = (resolve: (value: unknown) => void): void => {
   capturedResolve = resolve;
-  capturedReject = reject;
 };
 
 export class Command {
   readonly name: string;
-  readonly payload: Payload;
   readonly ascii: boolean;
   readonly retryClass: RetryClass;
   readonly timeoutMs: number;
@@ -67,17 +72,33 @@ export class Command {
   readonly promise: Promise<unknown>;
   // Not #private: on Node 20 each such field makes construction dearer, and commands are many.
   private readonly resolve: (value: unknown) => void;
-  private readonly reject: (reason: unknown) => void;
+  private ownPayload: Payload;
+  private batch: Batch | undefined = undefined;
+  private batchStart = 0;
+  private batchEnd = 0;
 
   constructor(specification: CommandSpecification) {
     this.name = specification.name;
-    this.payload = specification.payload;
+    this.ownPayload = specification.payload;
     this.ascii = specification.ascii;
     this.retryClass = specification.retryClass;
     this.timeoutMs = specification.timeoutMs;
     this.promise = new Promise(capture);
     this.resolve = capturedResolve;
-    this.reject = capturedReject;
+  }
+
+  /** The bytes to send. */
+  get payload(): Payload {
+    return this.batch?.text.slice(this.batchStart, this.batchEnd) ?? this.ownPayload;
+  }
+
+  /** Appends the payload, which must be text, to a batch, and from then on reads it from there. */
+  joinBatch(batch: Batch, text: string): void {
+    this.batchStart = batch.text.length;
+    batch.text += text;
+    this.batchEnd = batch.text.length;
+    this.batch = batch;
+    this.ownPayload = '';
   }
 
   /** When its deadline passes, on the pool's clock. */
@@ -98,7 +119,7 @@ export class Command {
     try {
       this.resolve(transform(reply as never, this.preserve, this.replyTypes as never));
     } catch (error) {
-      this.reject(error);
+      this.resolve(Promise.reject(error));
     }
   }
 
@@ -107,6 +128,6 @@ export class Command {
     if (this.settled) return;
     this.settled = true;
     this.unlisten?.();
-    this.reject(error);
+    this.resolve(Promise.reject(error));
   }
 }

@@ -61,9 +61,14 @@ export class Fleet {
     return best;
   }
 
-  /** Whether one more connection would serve commands better than this lane. */
+  /**
+   * Whether one more connection would serve commands better than this least loaded lane. Each
+   * further lane has to be better deserved, as it adds a write and a read to every turn of the
+   * event loop: 10,000 callers get 4 or 5 lanes and not 20, which is a third faster.
+   */
   isCrowded(lane: Entry): boolean {
-    return lane.connection.inFlight >= this.#laneDepth;
+    const load = lane.connection.inFlight;
+    return load >= this.#laneDepth && load >= this.#laneDepth * this.readyCount;
   }
 
   /** Whether the entry may take a command that waits. */

@@ -9,7 +9,7 @@
 
 import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.js';
-import type { Command, ReplyTypes } from '../base/command.js';
+import type { Batch, Command, ReplyTypes } from '../base/command.js';
 import { RingQueue } from '../base/ring-queue.js';
 import { PoolError } from '../errors.js';
 import { Decoder } from './decoder.js';
@@ -38,10 +38,9 @@ export class Connection {
   readonly #clock: Clock;
   readonly #inFlight = new RingQueue<Command>();
   readonly #decoder: Decoder;
-  #batch = '';
+  #batch: Batch;
   #batchIsAscii = true;
   #batchedCommands = 0;
-  #batchStartedAt = 0;
   #busySince = 0;
   #flushIsScheduled = false;
   #earliestDeadlineAt = Number.POSITIVE_INFINITY;
@@ -58,7 +57,7 @@ export class Connection {
     this.#clock = clock;
     this.listener = listener;
     this.lastReadAt = clock.now();
-    this.#batchStartedAt = this.lastReadAt;
+    this.#batch = { text: '', startedAt: this.lastReadAt };
     this.#decoder = new Decoder({
       onReply: (reply) => this.#onReply(reply),
       onErrorReply: (error) => this.#onErrorReply(error),
@@ -87,7 +86,7 @@ export class Connection {
   }
 
   get lastTrafficAt(): number {
-    return Math.max(this.lastReadAt, this.#batchStartedAt);
+    return Math.max(this.lastReadAt, this.#batch.startedAt);
   }
 
   /** Since when the server owes a reply and has sent nothing; `undefined`: it owes none. */
@@ -98,10 +97,10 @@ export class Connection {
 
   send(command: Command): void {
     if (!this.#flushIsScheduled) this.#scheduleFlush();
-    if (command.startedAt === 0) command.startedAt = this.#batchStartedAt;
+    if (command.startedAt === 0) command.startedAt = this.#batch.startedAt;
     const deadlineAt = command.deadlineAt;
     if (deadlineAt < this.#earliestDeadlineAt) this.#earliestDeadlineAt = deadlineAt;
-    if (this.#inFlight.length === 0) this.#busySince = this.#batchStartedAt;
+    if (this.#inFlight.length === 0) this.#busySince = this.#batch.startedAt;
     this.#inFlight.push(command);
     this.#batchedCommands++;
     const payload = command.payload;
@@ -109,9 +108,9 @@ export class Connection {
       this.#sendParts(payload);
       return;
     }
-    this.#batch += payload;
+    command.joinBatch(this.#batch, payload);
     if (!command.ascii) this.#batchIsAscii = false;
-    if (this.#batch.length > BATCH_CHARACTERS) this.#write();
+    if (this.#batch.text.length > BATCH_CHARACTERS) this.#write();
   }
 
   /** Tells callers whose deadline passed; their late replies will be dropped. */
@@ -136,7 +135,7 @@ export class Connection {
   /** Sends bytes that bring no reply of their own, as SUBSCRIBE does: its answers are pushes. */
   sendUnanswered(payload: string): void {
     if (!this.#flushIsScheduled) this.#scheduleFlush();
-    this.#batch += payload;
+    this.#batch.text += payload;
     this.#batchIsAscii = false;
   }
 
@@ -167,7 +166,7 @@ export class Connection {
 
   #scheduleFlush(): void {
     this.#flushIsScheduled = true;
-    this.#batchStartedAt = this.#clock.now();
+    this.#batch = { text: '', startedAt: this.#clock.now() };
     process.nextTick(flush, this);
   }
 
@@ -178,10 +177,11 @@ export class Connection {
   }
 
   #write(): void {
-    if (this.#batch.length === 0) return;
+    const { text, startedAt } = this.#batch;
+    if (text.length === 0) return;
     // For ASCII text latin1 gives the same bytes as utf8, without looking at each character.
-    this.#socket.write(this.#batch, this.#batchIsAscii ? 'latin1' : 'utf8');
-    this.#batch = '';
+    this.#socket.write(text, this.#batchIsAscii ? 'latin1' : 'utf8');
+    this.#batch = { text: '', startedAt };
     this.#batchIsAscii = true;
     this.#afterWrite();
   }
@@ -191,7 +191,7 @@ export class Connection {
     this.#socket.cork();
     for (const part of parts) {
       if (typeof part === 'string') {
-        this.#batch += part;
+        this.#batch.text += part;
         this.#batchIsAscii = false;
       } else {
         this.#write();

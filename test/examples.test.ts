@@ -1,0 +1,57 @@
+// Every example is a page of the documentation and runs here as a user would run it: as a program
+// of its own, against a real server, with nothing but REDIS_URL.
+
+import { execFile } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { useServer } from './support/servers.js';
+
+const run = promisify(execFile);
+const root = path.join(import.meta.dirname, '..');
+
+/** What each example must print, whatever else it prints. */
+const EXPECTED: Readonly<Record<string, readonly (string | RegExp)[]>> = {
+  'blocking-worker': ['worked on paint', 'worked on caulk', 'worked on sail', 'stopped'],
+  cancel: [
+    'blPop: ABORTED',
+    'acquire with a signal: ABORTED',
+    'acquire with a limit: ACQUIRE_TIMEOUT',
+    'get: answered null',
+  ],
+  environment: [
+    'development: 1 workers x 20 connections',
+    'staging: 2 workers x 30 connections',
+    'production: 4 workers x 40 connections',
+    '8 workers share 400 connections: 50 each',
+    '[secret]',
+  ],
+  'express-session': ['{ visits: 1 }', '{ visits: 2 }'],
+  'health-check': ['healthy: true', "state: 'ready'"],
+  'pub-sub': ['harbour: the tide is in', 'harbour: the tide is out'],
+  'quick-start': ['ahoy', 'visits: 1000', /connections opened: [1-4]\n/],
+  'transaction-with-watch': ['bought: 10', 'left: 0 sold: 10'],
+};
+
+describe('examples', () => {
+  const server = useServer();
+
+  it('are all listed here', () => {
+    const files = readdirSync(path.join(root, 'examples')).filter((file) => file.endsWith('.ts'));
+    expect(files.map((file) => path.basename(file, '.ts')).sort()).toEqual(
+      Object.keys(EXPECTED).sort(),
+    );
+  });
+
+  it.each(Object.keys(EXPECTED))('%s prints what its page says', async (name) => {
+    const { stdout, stderr } = await run(
+      process.execPath,
+      [path.join(root, 'build', 'examples', `${name}.js`)],
+      { env: { PATH: process.env.PATH, REDIS_URL: server().url }, timeout: 15_000 },
+    );
+    for (const text of EXPECTED[name] ?? []) expect(stdout).toMatch(text);
+    expect(stdout).not.toContain('hush');
+    expect(stderr).toBe('');
+  });
+});
