@@ -1,0 +1,217 @@
+// Every client in its best documented settings, behind the same few methods. `note` is what the
+// report says about them. A client without a method is left out of the workload that needs it.
+
+import { openFloor } from './floor.mjs';
+
+const POOL_SIZE = 40;
+
+/** What a node-redis shaped client offers. */
+function nodeRedisShape(redis) {
+  return {
+    get: (key) => redis.get(key),
+    set: (key, value) => redis.set(key, value),
+    mGet: (keys) => redis.mGet(keys),
+    hGetAll: (key) => redis.hGetAll(key),
+    multi: (keys) => {
+      const multi = redis.multi();
+      for (const key of keys) multi.get(key);
+      return multi.exec();
+    },
+  };
+}
+
+function ioredisShape(redis) {
+  return {
+    get: (key) => redis.get(key),
+    set: (key, value) => redis.set(key, value),
+    mGet: (keys) => redis.mget(keys),
+    hGetAll: (key) => redis.hgetall(key),
+    multi: (keys) => {
+      const multi = redis.multi();
+      for (const key of keys) multi.get(key);
+      return multi.exec();
+    },
+  };
+}
+
+async function nodeRedisClient(port, commandOptions) {
+  const { createClient } = await import('redis');
+  const redis = createClient({
+    socket: { host: '127.0.0.1', port },
+    ...(commandOptions && { commandOptions }),
+  });
+  redis.on('error', () => {});
+  await redis.connect();
+  return { ...nodeRedisShape(redis), close: () => redis.close() };
+}
+
+async function ioredisClient(port, options) {
+  const { Redis } = await import('ioredis');
+  const redis = new Redis({ host: '127.0.0.1', port, ...options });
+  await redis.ping();
+  return { ...ioredisShape(redis), close: () => redis.quit() };
+}
+
+async function plimsollPool(port, options) {
+  const { createPool } = await import('../dist/index.js');
+  const pool = createPool({
+    url: `redis://127.0.0.1:${port}`,
+    environment: 'production',
+    ...options,
+  });
+  await pool.client.ping();
+  return {
+    ...nodeRedisShape(pool.client),
+    cycle: async () => {
+      const lease = await pool.acquire();
+      lease.release();
+    },
+    close: () => pool.close(),
+  };
+}
+
+export const CLIENTS = {
+  floor: {
+    title: 'bare pipelined socket (floor)',
+    note: 'bench/floor.mjs: one connection, no deadline, no retry, no statistics',
+    isPeer: false,
+    async open(port) {
+      const floor = openFloor(port);
+      await floor.send(['PING']);
+      return {
+        get: (key) => floor.send(['GET', key]),
+        set: (key, value) => floor.send(['SET', key, value]),
+        mGet: (keys) => floor.send(['MGET', ...keys]),
+        hGetAll: (key) => floor.send(['HGETALL', key]),
+        close: () => floor.close(),
+      };
+    },
+  },
+  plimsoll: {
+    title: 'Plimsoll',
+    note: "createPool({ url, environment: 'production' }): all defaults on",
+    isPeer: false,
+    open: (port) => plimsollPool(port, {}),
+  },
+  'plimsoll-checkout': {
+    title: `Plimsoll, maxInFlight 1 (${POOL_SIZE})`,
+    note: `createPool({ maxInFlight: 1, maxConnections: ${POOL_SIZE} }): a classic checkout pool`,
+    isPeer: false,
+    open: (port) => plimsollPool(port, { maxInFlight: 1, maxConnections: POOL_SIZE }),
+  },
+  'node-redis': {
+    title: 'node-redis client',
+    note: 'createClient(), defaults: a time-out of 5 s for each command',
+    isPeer: true,
+    open: (port) => nodeRedisClient(port, undefined),
+  },
+  'node-redis-untimed': {
+    title: 'node-redis client, time-out off',
+    note: 'createClient({ commandOptions: { timeout: undefined } })',
+    isPeer: true,
+    open: (port) => nodeRedisClient(port, { timeout: undefined }),
+  },
+  'node-redis-pool': {
+    title: `node-redis createClientPool (${POOL_SIZE})`,
+    note: `createClientPool({}, { minimum: ${POOL_SIZE}, maximum: ${POOL_SIZE}, acquireTimeout: 60 s })`,
+    isPeer: true,
+    async open(port) {
+      const { createClientPool } = await import('redis');
+      const pool = createClientPool(
+        { socket: { host: '127.0.0.1', port } },
+        // The default acquireTimeout of 3 s would turn 10,000 callers into errors.
+        { minimum: POOL_SIZE, maximum: POOL_SIZE, acquireTimeout: 60_000 },
+      );
+      pool.on('error', () => {});
+      await pool.connect();
+      return {
+        ...nodeRedisShape(pool),
+        cycle: () => pool.execute(() => undefined),
+        close: () => pool.close(),
+      };
+    },
+  },
+  ioredis: {
+    title: 'ioredis',
+    note: 'new Redis(), defaults',
+    isPeer: true,
+    open: (port) => ioredisClient(port, {}),
+  },
+  'ioredis-auto': {
+    title: 'ioredis, auto-pipelining',
+    note: 'new Redis({ enableAutoPipelining: true })',
+    isPeer: true,
+    open: (port) => ioredisClient(port, { enableAutoPipelining: true }),
+  },
+  glide: {
+    title: 'GLIDE',
+    note: 'GlideClient.createClient(), one client; inflightRequestsLimit raised above the callers',
+    isPeer: true,
+    async open(port) {
+      const { Batch, GlideClient } = await import('@valkey/valkey-glide');
+      const glide = await GlideClient.createClient({
+        addresses: [{ host: '127.0.0.1', port }],
+        requestTimeout: 60_000,
+        // The default of 1,000 would turn 10,000 callers into errors.
+        inflightRequestsLimit: 20_000,
+      });
+      return {
+        get: (key) => glide.get(key),
+        set: (key, value) => glide.set(key, value),
+        mGet: (keys) => glide.mget(keys),
+        hGetAll: (key) => glide.hgetall(key),
+        multi: (keys) => {
+          const batch = new Batch(true);
+          for (const key of keys) batch.get(key);
+          return glide.exec(batch, true);
+        },
+        close: () => glide.close(),
+      };
+    },
+  },
+  'generic-pool': {
+    title: `generic-pool + ioredis (${POOL_SIZE})`,
+    note: `createPool({ min: ${POOL_SIZE}, max: ${POOL_SIZE} }), pool.use()`,
+    isPeer: true,
+    async open(port) {
+      const [{ createPool }, { Redis }] = await Promise.all([
+        import('generic-pool').then((module) => module.default),
+        import('ioredis'),
+      ]);
+      const factory = {
+        create: async () => new Redis({ host: '127.0.0.1', port }),
+        destroy: async (redis) => redis.disconnect(),
+      };
+      const pool = createPool(factory, { min: POOL_SIZE, max: POOL_SIZE });
+      await pool.ready();
+      const use = (call) => pool.use((redis) => call(ioredisShape(redis)));
+      return {
+        get: (key) => use((redis) => redis.get(key)),
+        set: (key, value) => use((redis) => redis.set(key, value)),
+        mGet: (keys) => use((redis) => redis.mGet(keys)),
+        hGetAll: (key) => use((redis) => redis.hGetAll(key)),
+        multi: (keys) => use((redis) => redis.multi(keys)),
+        cycle: async () => pool.release(await pool.acquire()),
+        close: () => pool.drain().then(() => pool.clear()),
+      };
+    },
+  },
+  tarn: {
+    title: 'tarn',
+    note: `new Pool({ min: 1, max: ${POOL_SIZE} }) of empty objects: the bookkeeping alone`,
+    isPeer: true,
+    async open() {
+      const { Pool } = (await import('tarn')).default;
+      const pool = new Pool({
+        create: async () => ({}),
+        destroy: () => {},
+        min: 1,
+        max: POOL_SIZE,
+      });
+      return {
+        cycle: async () => pool.release(await pool.acquire().promise),
+        close: () => pool.destroy(),
+      };
+    },
+  },
+};
