@@ -89,7 +89,10 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   async executeExclusive(command: Command, signal?: AbortSignal): Promise<unknown> {
     // The deadline counts from here, as it covers the wait for a connection too.
     command.startedAt = this.#clock.now();
-    const lease = await this.acquireLease({ signal, isLongLived: command.timeoutMs === 0 });
+    const { acquireTimeoutMs } = this.options;
+    const timeoutMs = Math.min(command.timeoutMs || acquireTimeoutMs, acquireTimeoutMs);
+    const isLongLived = command.timeoutMs === 0;
+    const lease = await this.acquireLease({ signal, timeoutMs, isLongLived });
     try {
       return await lease.execute(command, signal);
     } finally {

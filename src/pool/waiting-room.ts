@@ -107,7 +107,10 @@ export class WaitingRoom {
       origin,
     );
     if (signal !== undefined) {
-      const onAbort = () => request.fail(abortedError('acquire()', signal));
+      const onAbort = () => {
+        request.fail(abortedError('acquire()', signal));
+        this.#reopenLanes();
+      };
       signal.addEventListener('abort', onAbort, { once: true });
       request.unlisten = () => signal.removeEventListener('abort', onAbort);
     }
@@ -189,12 +192,18 @@ export class WaitingRoom {
   }
 
   #grant(entry: Entry): void {
-    const { clock, statistics, lending, membership } = this.#dependencies;
+    const { clock, statistics, lending } = this.#dependencies;
     const request = this.#waiters.takeLease() as LeaseRequest;
     const now = clock.now();
     statistics.waitLatency.record(now - request.queuedAt);
     request.grant(lending.lend(entry, now, request.origin, request.isLongLived));
-    if (this.#waiters.leaseCount === 0 && membership.fleet.unreserveAll()) this.serveAll();
+    this.#reopenLanes();
+  }
+
+  /** Lanes that were kept for leases take commands again once no lease waits, given up included. */
+  #reopenLanes(): void {
+    if (this.#waiters.peekLease() !== undefined) return;
+    if (this.#dependencies.membership.fleet.unreserveAll()) this.serveAll();
   }
 
   #serveCommands(entry: Entry): void {
@@ -222,6 +231,7 @@ export class WaitingRoom {
     const expired = this.#waiters.expire(now, (what, waitedMs) =>
       this.#acquireTimeout(what, waitedMs),
     );
+    this.#reopenLanes();
     if (this.#waiters.length === 0) this.#onNobodyWaits();
     return expired;
   }
