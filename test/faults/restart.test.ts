@@ -108,7 +108,9 @@ describeEachPrivateServer(
       const counter = Number(await redis.read('GET', 'counter'));
       expect(counter).toBeGreaterThanOrEqual(increments.acknowledged);
       expect(counter).toBeLessThanOrEqual(increments.possible);
-      expect(writes.filter(({ outcome }) => outcome.error === undefined).length).toBeGreaterThan(99);
+      expect(writes.filter(({ outcome }) => outcome.error === undefined).length).toBeGreaterThan(
+        99,
+      );
       await pool.close();
     });
   },
@@ -162,7 +164,9 @@ describeEachPrivateServer('a server that is stopped for longer than the deadline
 
     server().pause();
     const hasty = redis.with({ timeout: 200 });
-    const abandoned = await Promise.all(ids(50).map((id) => outcomeOf(hasty.read('ECHO', `${id}`))));
+    const abandoned = await Promise.all(
+      ids(50).map((id) => outcomeOf(hasty.read('ECHO', `${id}`))),
+    );
     expect(countCodes(abandoned)).toEqual({ COMMAND_TIMEOUT: 50 });
     const patient = ids(50).map((id) => redis.read('ECHO', `patient ${id}`));
     server().resume();
