@@ -9,6 +9,8 @@ const FAST_TICK_MS = 20;
 const SLOW_TICK_MS = 500;
 /** A tick that comes later than this says that the event loop was blocked, ms. */
 const TOLERATED_LAG_MS = 60;
+/** After a block, what it kept from being sent has this long to be answered, at most, ms. */
+const GRACE_MS = 100;
 
 export interface Chores {
   /** Deadlines, at each tick. Returns whether anything is going on, i.e. to tick fast. */
@@ -28,6 +30,8 @@ export class Housekeeper {
   readonly #chores: Chores;
   #timer: NodeJS.Timeout | undefined;
   #expectedAt = 0;
+  /** A tick was put off after a block; the next one is not, however late it comes. */
+  #isPutOff = false;
   #inspectedAt: number;
 
   constructor(clock: Clock, chores: Chores) {
@@ -66,9 +70,17 @@ export class Housekeeper {
 
   #onTimer(): void {
     const lagMs = this.#clock.now() - this.#expectedAt;
-    // After a block replies may lie unread in the sockets; only then is silence the server's.
-    if (lagMs > TOLERATED_LAG_MS) afterPolling(() => this.#tick());
-    else this.#tick();
+    if (lagMs <= TOLERATED_LAG_MS) {
+      this.#isPutOff = false;
+      this.#tick();
+    } else if (this.#isPutOff) {
+      // Blocked again and again: replies may lie unread in the sockets, but deadlines have to come.
+      afterPolling(() => this.#tick());
+    } else {
+      // What was asked before the block may only now have left; then silence is the server's.
+      this.#isPutOff = true;
+      this.#schedule(Math.min(lagMs, GRACE_MS));
+    }
   }
 
   #tick(): void {

@@ -15,6 +15,7 @@ export class Recovery {
   readonly #random: () => number;
   readonly #statistics: Statistics;
   readonly #schedule: RetrySchedule;
+  #isStopped = false;
 
   constructor(
     options: ResolvedOptions,
@@ -37,6 +38,7 @@ export class Recovery {
 
   /** Schedules another attempt; false when there is none, and the command is still unsettled. */
   tryAgain(command: Command, outcome: AttemptOutcome): boolean {
+    if (this.#isStopped) return false;
     const policy = command.retryWrites ?? this.#options.retryWrites;
     if (!mayRetry(command.retryClass, outcome, policy)) return false;
     const attempt = command.failedAttempts + 1;
@@ -56,8 +58,9 @@ export class Recovery {
     command.fail(lossOf(command, cause, outcome));
   }
 
-  /** Cancels the attempts to come. */
+  /** Cancels the attempts to come; there are none from now on. */
   stop(error: Error): void {
+    this.#isStopped = true;
     for (const command of this.#schedule.drain()) command.fail(error);
   }
 }
