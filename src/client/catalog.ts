@@ -1,0 +1,52 @@
+// The class of each command, looked up once: a definition keeps what it got, and commands that
+// come as words are found in a table of those seen before.
+
+import { type CommandClass, classifyCommand } from '../policy/command-class.js';
+import { defaultCommandMetadata } from '../wire/protocol.js';
+
+interface NameEntry {
+  readonly own: CommandClass;
+  /** By the second word as it was given; `undefined`: no container command. */
+  readonly bySubcommand: Map<string, CommandClass> | undefined;
+}
+
+/** Words come from callers, so the tables have a bound; beyond it, lookups are merely slower. */
+const MAX_REMEMBERED = 1024;
+const byName = new Map<string, NameEntry>();
+
+/** The class of a command that comes as words. @param name In any case; `word` stands after it. */
+export function classOfWords(name: string, word: string | undefined): CommandClass {
+  let entry = byName.get(name);
+  if (entry === undefined) {
+    entry = {
+      own: classOfDefinition(name, undefined, false),
+      bySubcommand: subcommandsOf(name) === undefined ? undefined : new Map(),
+    };
+    if (byName.size < MAX_REMEMBERED) byName.set(name, entry);
+  }
+  if (entry.bySubcommand === undefined || word === undefined) return entry.own;
+  let found = entry.bySubcommand.get(word);
+  if (found === undefined) {
+    found = classOfDefinition(name, word, false);
+    if (entry.bySubcommand.size < MAX_REMEMBERED) entry.bySubcommand.set(word, found);
+  }
+  return found;
+}
+
+/** The class of a command whose definition says `IS_READ_ONLY` or not; to be kept by the caller. */
+export function classOfDefinition(
+  name: string,
+  word: string | undefined,
+  declaredReadOnly: boolean,
+): CommandClass {
+  // The second word belongs to the name only where the server says so: it may as well be a key.
+  const isSubcommand = word !== undefined && word.toLowerCase() in (subcommandsOf(name) ?? {});
+  const subcommand = isSubcommand ? word : undefined;
+  const flags = defaultCommandMetadata.lookup({ command: name, subcommand })?.flags;
+  const fullName = subcommand === undefined ? name : `${name} ${subcommand}`;
+  return classifyCommand(fullName.toUpperCase(), flags, declaredReadOnly);
+}
+
+function subcommandsOf(name: string): object | undefined {
+  return defaultCommandMetadata.lookup({ command: name, subcommand: undefined })?.subcommands;
+}

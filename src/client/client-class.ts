@@ -1,0 +1,94 @@
+// Makes the client's class for one configuration: a method for each command under both of its
+// names, and a namespace for each module and function library.
+
+import { EventEmitter } from 'node:events';
+import {
+  attachConfig,
+  COMMAND_DEFINITIONS,
+  type CommandDefinition,
+  type RespVersions,
+} from '../wire/protocol.js';
+import { Client } from './client.js';
+import { MultiCommand } from './multi.js';
+import { SESSION_COMMANDS } from './session-commands.js';
+import type { ClientSetup } from './setup.js';
+
+const COMMANDS: Record<string, CommandDefinition> = { ...COMMAND_DEFINITIONS, ...SESSION_COMMANDS };
+
+/** Methods that node-redis has under a name in capitals too. */
+const ALIASES = {
+  SUBSCRIBE: 'subscribe',
+  UNSUBSCRIBE: 'unsubscribe',
+  PSUBSCRIBE: 'pSubscribe',
+  PUNSUBSCRIBE: 'pUnsubscribe',
+  SSUBSCRIBE: 'sSubscribe',
+  SUNSUBSCRIBE: 'sUnsubscribe',
+  MULTI: 'multi',
+  MONITOR: 'monitor',
+  QUIT: 'quit',
+} as const;
+
+const EVENT_METHODS = [
+  'addListener',
+  'emit',
+  'eventNames',
+  'getMaxListeners',
+  'listenerCount',
+  'listeners',
+  'off',
+  'on',
+  'once',
+  'prependListener',
+  'prependOnceListener',
+  'rawListeners',
+  'removeAllListeners',
+  'removeListener',
+  'setMaxListeners',
+] as const;
+
+/** Classes without modules, functions and scripts, by protocol: most pools share them. */
+const plainClasses = new Map<RespVersions, typeof Client>();
+
+export function clientClass(setup: ClientSetup): typeof Client {
+  const { RESP, modules, functions, scripts } = setup;
+  const isPlain = modules === undefined && functions === undefined && scripts === undefined;
+  const known = isPlain ? plainClasses.get(RESP) : undefined;
+  if (known !== undefined) return known;
+  const made = makeClass(setup);
+  if (isPlain) plainClasses.set(RESP, made);
+  return made;
+}
+
+function makeClass({ RESP, modules, functions, scripts }: ClientSetup): typeof Client {
+  const config = {
+    RESP,
+    ...(modules === undefined ? {} : { modules }),
+    ...(functions === undefined ? {} : { functions }),
+    ...(scripts === undefined ? {} : { scripts }),
+  };
+  const made = attachConfig({
+    BaseClass: Client as never,
+    commands: COMMANDS,
+    createCommand: Client.commandMethod,
+    createModuleCommand: Client.moduleMethod,
+    createFunctionCommand: Client.functionMethod,
+    createScriptCommand: Client.scriptMethod,
+    config,
+  }) as typeof Client;
+  const Multi = MultiCommand.extend(config, COMMANDS);
+  Object.defineProperty(made.prototype, 'Multi', { value: Multi });
+  return made;
+}
+
+const prototype = Client.prototype as unknown as Record<string, unknown>;
+for (const [name, method] of Object.entries(ALIASES)) prototype[name] = prototype[method];
+
+// A client that `withCommandOptions()` gave has the listeners of the one that it comes from.
+for (const name of EVENT_METHODS) {
+  const method = EventEmitter.prototype[name] as (...args: unknown[]) => unknown;
+  prototype[name] = function (this: Client & { root: Client }, ...args: unknown[]) {
+    const { root } = this;
+    const result = method.apply(root, args);
+    return result === root ? this : result;
+  };
+}

@@ -1,0 +1,274 @@
+// The drop-in client: node-redis' API on a pool or a lease. This file has what is no command;
+// methods for the commands are made from node-redis' definitions, once per configuration.
+//
+// `withCommandOptions()` and its kin give another client with the same events and host.
+
+import { EventEmitter } from 'node:events';
+import { PoolError } from '../errors.js';
+import { CommandEncoder } from '../wire/encoder.js';
+import {
+  type CommandDefinition,
+  functionArgumentsPrefix,
+  type PubSubListener,
+  type PubSubType,
+  type RedisArgument,
+  type RedisFunction,
+  type RedisScript,
+  type RespVersions,
+  type TypeMapping,
+} from '../wire/protocol.js';
+import { classOfWords } from './catalog.js';
+import type { CommandContext, CommandOptions } from './context.js';
+import { argumentError, DefinedCommand, encodeWords } from './encode.js';
+import type { ClientHost } from './host.js';
+import { issue, NO_TRANSFORMS, transformsOf } from './issue.js';
+import type { MonitorListener } from './monitor.js';
+import type { MultiCommand } from './multi.js';
+import * as scan from './scan.js';
+import { ScriptCall } from './script.js';
+import { overriddenSetup } from './setup.js';
+
+type Channels = string | string[];
+type Listener = PubSubListener<boolean>;
+
+export class Client extends EventEmitter {
+  /** Set by `clientClass`: the class of its transactions, with the same commands. */
+  declare readonly Multi: typeof MultiCommand;
+  // Not #private, so that a Proxy around a client, or Object.create() of one, works.
+  private readonly host: ClientHost;
+  private readonly context: CommandContext;
+  /** Has the listeners: itself, or the client that this one was derived from. */
+  private readonly root: Client;
+
+  constructor(host: ClientHost, context: CommandContext, root?: Client) {
+    super();
+    this.host = host;
+    this.context = context;
+    this.root = root ?? this;
+  }
+
+  static commandMethod(definition: CommandDefinition, resp: RespVersions) {
+    const defined = new DefinedCommand(definition, resp);
+    const { transforms } = defined;
+    return function (this: Client, ...args: unknown[]): Promise<unknown> {
+      const { context } = this;
+      const encoder = new CommandEncoder(context.keyPrefix);
+      try {
+        definition.parseCommand(encoder, ...args);
+      } catch (error) {
+        return Promise.reject(argumentError(error));
+      }
+      return issue(context, encoder, defined.classOf(encoder), transforms);
+    };
+  }
+
+  static moduleMethod(definition: CommandDefinition, resp: RespVersions) {
+    const method = Client.commandMethod(definition, resp);
+    return function (this: { _self: Client }, ...args: unknown[]): Promise<unknown> {
+      return method.apply(this._self, args);
+    };
+  }
+
+  static functionMethod(name: string, definition: RedisFunction, resp: RespVersions) {
+    const prefix = functionArgumentsPrefix(name, definition);
+    const defined = new DefinedCommand(definition, resp, prefix);
+    return async function (this: { _self: Client }, ...args: unknown[]): Promise<unknown> {
+      const { context } = this._self;
+      const encoder = defined.encode(context.keyPrefix, args);
+      return issue(context, encoder, defined.classOf(encoder), defined.transforms);
+    };
+  }
+
+  static scriptMethod(script: RedisScript, resp: RespVersions) {
+    const call = new ScriptCall(script, transformsOf(script, resp));
+    return function (this: Client, ...args: unknown[]): Promise<unknown> {
+      return call.run(this.context, args);
+    };
+  }
+
+  get isOpen(): boolean {
+    return this.host.isOpen;
+  }
+
+  /** Whether commands can be served now: connected, and the breaker closed. */
+  get isReady(): boolean {
+    return this.host.isReady;
+  }
+
+  get isPubSubActive(): boolean {
+    return this.host.isPubSubActive;
+  }
+
+  /** Always false on `pool.client`, which can't WATCH. */
+  get isWatching(): boolean {
+    return this.host.isWatching;
+  }
+
+  /** A lease whose connection is lost rejects what follows, so no WATCH is ever silently void. */
+  get isDirtyWatch(): boolean {
+    return false;
+  }
+
+  /** What the client was made with; holds no secret. */
+  get options(): Record<string, unknown> {
+    const { keyPrefix, options } = this.context;
+    const { RESP, modules, functions, scripts } = this.host.setup;
+    const sets = { modules, functions, scripts };
+    return { ...this.host.description, RESP, ...sets, keyPrefix, commandOptions: options };
+  }
+
+  /** @throws PoolError INVALID_ARGUMENT */
+  withCommandOptions(options: CommandOptions): Client {
+    const Class = this.constructor as typeof Client;
+    return new Class(this.host, this.context.with(options), this.root);
+  }
+
+  withTypeMapping(typeMapping: TypeMapping): Client {
+    return this.withCommandOptions({ typeMapping });
+  }
+
+  withAbortSignal(abortSignal: AbortSignal): Client {
+    return this.withCommandOptions({ abortSignal });
+  }
+
+  /** Without effect: commands are written in the tick that issues them. */
+  asap(): this {
+    return this;
+  }
+
+  /** Sends words as they are. No key prefix, no transformation of the reply. */
+  sendCommand(args: readonly RedisArgument[], options?: CommandOptions): Promise<unknown> {
+    try {
+      const context = options === undefined ? this.context : this.context.with(options);
+      const encoder = encodeWords(args);
+      const commandClass = classOfWords(encoder.name, encoder.subcommand);
+      return issue(context, encoder, commandClass, NO_TRANSFORMS);
+    } catch (error) {
+      return Promise.reject(argumentError(error));
+    }
+  }
+
+  multi(): MultiCommand {
+    return new this.Multi(this.context);
+  }
+
+  /** Resolves when the server has answered a PING. */
+  async connect(): Promise<this> {
+    await this.host.connect();
+    return this;
+  }
+
+  /**
+   * A client of the same pool, which shares all connections: events, subscriptions and `close()`
+   * are its own. Overrides: `keyPrefix`, `commandOptions`, `modules`, `functions`, `scripts`.
+   * @throws PoolError INVALID_ARGUMENT for an override that needs a pool of its own.
+   */
+  duplicate(overrides: object = {}): Client {
+    const { keyPrefix, options: commandOptions } = this.context;
+    const current = { ...this.host.setup, keyPrefix, commandOptions };
+    return this.host.duplicate(this.context, overriddenSetup(current, overrides)) as Client;
+  }
+
+  subscribe(channels: Channels, listener: Listener, bufferMode?: boolean): Promise<void> {
+    return this.pubSub((of) => of.subscribe('CHANNELS', channels, listener, bufferMode));
+  }
+
+  unsubscribe(channels?: Channels, listener?: Listener, bufferMode?: boolean): Promise<void> {
+    return this.pubSub((of) => of.unsubscribe('CHANNELS', channels, listener, bufferMode));
+  }
+
+  pSubscribe(patterns: Channels, listener: Listener, bufferMode?: boolean): Promise<void> {
+    return this.pubSub((of) => of.subscribe('PATTERNS', patterns, listener, bufferMode));
+  }
+
+  pUnsubscribe(patterns?: Channels, listener?: Listener, bufferMode?: boolean): Promise<void> {
+    return this.pubSub((of) => of.unsubscribe('PATTERNS', patterns, listener, bufferMode));
+  }
+
+  sSubscribe(channels: Channels, listener: Listener, bufferMode?: boolean): Promise<void> {
+    return this.pubSub((of) => of.subscribe('SHARDED', channels, listener, bufferMode));
+  }
+
+  sUnsubscribe(channels?: Channels, listener?: Listener, bufferMode?: boolean): Promise<void> {
+    return this.pubSub((of) => of.unsubscribe('SHARDED', channels, listener, bufferMode));
+  }
+
+  getPubSubListeners(type: PubSubType) {
+    return this.host.subscriber().subscriptions.listeners(type);
+  }
+
+  /** Calls back with each command that the server executes, until the returned function is called. */
+  monitor(listener: MonitorListener): Promise<() => void> {
+    return this.host.monitor(this.context, listener);
+  }
+
+  scanIterator(options?: scan.IteratorOptions) {
+    return scan.scanIterator(this, options);
+  }
+
+  hScanIterator(key: RedisArgument, options?: scan.IteratorOptions) {
+    return scan.hScanIterator(this, key, options);
+  }
+
+  hScanValuesIterator(key: RedisArgument, options?: scan.IteratorOptions) {
+    return scan.hScanValuesIterator(this, key, options);
+  }
+
+  hScanNoValuesIterator(key: RedisArgument, options?: scan.IteratorOptions) {
+    return scan.hScanNoValuesIterator(this, key, options);
+  }
+
+  sScanIterator(key: RedisArgument, options?: scan.IteratorOptions) {
+    return scan.sScanIterator(this, key, options);
+  }
+
+  zScanIterator(key: RedisArgument, options?: scan.IteratorOptions) {
+    return scan.zScanIterator(this, key, options);
+  }
+
+  /** Ends subscriptions and MONITOR; on a lease, undoes WATCH, MULTI and SELECT. */
+  reset(): Promise<void> {
+    return this.host.reset();
+  }
+
+  /** `pool.client`: closes the pool. A duplicate: ends what is its own. A lease: gives it back. */
+  close(): Promise<void> {
+    return this.host.close();
+  }
+
+  /** As `close()`, without waiting for what is in flight. */
+  destroy(): void {
+    this.host.destroy();
+  }
+
+  async disconnect(): Promise<void> {
+    this.host.destroy();
+  }
+
+  async quit(): Promise<string> {
+    await this.host.close();
+    return 'OK';
+  }
+
+  /** Without effect: the connections are the pool's. */
+  ref(): void {}
+
+  /** Without effect: the connections are the pool's. */
+  unref(): void {}
+
+  /** @throws PoolError INVALID_ARGUMENT always. */
+  legacy(): never {
+    throw new PoolError('INVALID_ARGUMENT', 'legacy(): there is no callback interface');
+  }
+
+  /** @throws PoolError INVALID_ARGUMENT always. */
+  createPool(): never {
+    throw new PoolError('INVALID_ARGUMENT', 'createPool(): this client is of a pool already');
+  }
+
+  private async pubSub(
+    act: (subscriber: ReturnType<ClientHost['subscriber']>) => Promise<void>,
+  ): Promise<void> {
+    await act(this.host.subscriber());
+  }
+}

@@ -1,0 +1,101 @@
+// What one client sends its commands with: where they run, key prefix, deadline, typing, signal.
+// `withCommandOptions()` makes a copy with something changed, so nothing is merged per command.
+
+import type { ReplyTypes } from '../base/command.js';
+import { PoolError } from '../errors.js';
+import type { CommandExecutor, PoolExecutor } from '../pool/executor.js';
+import type { ConnectionLease } from '../pool/lease.js';
+import type { RedisArgument } from '../wire/protocol.js';
+
+type RetryWrites = 'safe' | 'always' | 'never';
+
+const RETRY_WRITES: readonly unknown[] = ['safe', 'always', 'never'];
+
+/** Options for all commands of a client, see `withCommandOptions()`. */
+export interface CommandOptions<TM = object> {
+  /** From RESP type to JavaScript type, as in node-redis. */
+  typeMapping?: TM | undefined;
+  /** Rejects commands with ABORTED once it aborts. */
+  abortSignal?: AbortSignal | undefined;
+  /** The one deadline over waiting, sending, retries and the reply, ms; 0: none. */
+  timeout?: number | undefined;
+  /** Whether a write whose outcome is unknown may run twice. Default: the pool's. */
+  retryWrites?: RetryWrites | undefined;
+  /** Taken for compatibility and without effect: a lane has no queue to be jumped. */
+  asap?: boolean | undefined;
+  /** Taken for compatibility and without effect. */
+  chainId?: symbol | undefined;
+}
+
+export class CommandContext {
+  readonly executor: CommandExecutor;
+  /** Where blocking commands run beside others; `undefined` on a lease, which may block. */
+  readonly pool: PoolExecutor | undefined;
+  readonly lease: ConnectionLease | undefined;
+  readonly keyPrefix: RedisArgument | undefined;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+  readonly replyTypes: ReplyTypes | undefined;
+  readonly retryWrites: RetryWrites | undefined;
+  /** The options that were given, complete, for `options` and `duplicate()`. */
+  readonly options: CommandOptions;
+  private readonly defaultTimeoutMs: number;
+
+  /** @param defaultTimeoutMs Deadline of commands whose options name none, ms; 0: none. */
+  constructor(
+    place: { pool: PoolExecutor } | { lease: ConnectionLease },
+    keyPrefix: RedisArgument | undefined,
+    defaultTimeoutMs: number,
+    options: CommandOptions,
+  ) {
+    this.pool = 'pool' in place ? place.pool : undefined;
+    this.lease = 'lease' in place ? place.lease : undefined;
+    this.executor = 'pool' in place ? place.pool : place.lease;
+    this.keyPrefix = keyPrefix;
+    this.timeoutMs = options.timeout ?? defaultTimeoutMs;
+    this.signal = options.abortSignal;
+    this.replyTypes = options.typeMapping as ReplyTypes | undefined;
+    this.retryWrites = options.retryWrites;
+    this.options = options;
+    this.defaultTimeoutMs = defaultTimeoutMs;
+  }
+
+  /** @throws PoolError INVALID_ARGUMENT */
+  with(options: CommandOptions): CommandContext {
+    const place = this.lease === undefined ? { pool: this.pool! } : { lease: this.lease };
+    const merged = { ...this.options, ...checkedOptions(options) };
+    return new CommandContext(place, this.keyPrefix, this.defaultTimeoutMs, merged);
+  }
+
+  /** For another client of the same pool. */
+  at(
+    place: { pool: PoolExecutor },
+    keyPrefix: RedisArgument | undefined,
+    options: CommandOptions,
+  ): CommandContext {
+    return new CommandContext(place, keyPrefix, this.defaultTimeoutMs, options);
+  }
+}
+
+/** The options as they are. @throws PoolError INVALID_ARGUMENT that names the first wrong one. */
+export function checkedOptions(options: unknown): CommandOptions {
+  if (typeof options !== 'object' || options === null) throw wrong('must be an object');
+  const { typeMapping, abortSignal, timeout, retryWrites } = options as CommandOptions;
+  if (typeMapping !== undefined && (typeof typeMapping !== 'object' || typeMapping === null)) {
+    throw wrong('typeMapping must be an object');
+  }
+  if (abortSignal !== undefined && !(abortSignal instanceof AbortSignal)) {
+    throw wrong('abortSignal must be an AbortSignal');
+  }
+  if (timeout !== undefined && !(typeof timeout === 'number' && timeout >= 0)) {
+    throw wrong('timeout must be a number of milliseconds, 0 or more');
+  }
+  if (retryWrites !== undefined && !RETRY_WRITES.includes(retryWrites)) {
+    throw wrong("retryWrites must be 'safe', 'always' or 'never'");
+  }
+  return options;
+}
+
+function wrong(what: string): PoolError {
+  return new PoolError('INVALID_ARGUMENT', `Command options: ${what}`, { sent: false });
+}

@@ -1,0 +1,83 @@
+// From what a caller gave to an encoded command and its class: by one of node-redis' definitions,
+// or word by word.
+
+import { PoolError } from '../errors.js';
+import type { CommandClass } from '../policy/command-class.js';
+import { CommandEncoder } from '../wire/encoder.js';
+import type { CommandDefinition, RedisArgument, RespVersions } from '../wire/protocol.js';
+import { classOfDefinition } from './catalog.js';
+import { type Transforms, transformsOf } from './issue.js';
+
+/** A definition with all that need not be found out anew for each call. */
+export class DefinedCommand {
+  readonly definition: CommandDefinition;
+  readonly transforms: Transforms;
+  /** Arguments before those of the definition: FCALL and the function's name. */
+  readonly prefix: readonly RedisArgument[];
+  #name = '';
+  #subcommand: string | undefined = undefined;
+  #class: CommandClass | undefined = undefined;
+
+  constructor(
+    definition: CommandDefinition,
+    resp: RespVersions,
+    prefix: readonly RedisArgument[] = [],
+  ) {
+    this.definition = definition;
+    this.transforms = transformsOf(definition, resp);
+    this.prefix = prefix;
+  }
+
+  /** @throws PoolError INVALID_ARGUMENT */
+  encode(keyPrefix: RedisArgument | undefined, args: readonly unknown[]): CommandEncoder {
+    const encoder = new CommandEncoder(keyPrefix);
+    try {
+      for (const argument of this.prefix) encoder.push(argument);
+      this.definition.parseCommand(encoder, ...args);
+    } catch (error) {
+      throw argumentError(error);
+    }
+    return encoder;
+  }
+
+  /** The class of what was encoded. A definition always has the same name, which is checked. */
+  classOf(encoder: CommandEncoder): CommandClass {
+    const known = this.#class;
+    const isSame =
+      encoder.name === this.#name &&
+      (this.#subcommand === undefined || encoder.subcommand === this.#subcommand);
+    return known !== undefined && isSame ? known : this.#lookUp(encoder);
+  }
+
+  #lookUp({ name, subcommand }: CommandEncoder): CommandClass {
+    const found = classOfDefinition(name, subcommand, this.definition.IS_READ_ONLY === true);
+    this.#name = name;
+    this.#subcommand = found.name.includes(' ') ? subcommand : undefined;
+    this.#class = found;
+    return found;
+  }
+}
+
+/** RESP of words as they are. @throws PoolError INVALID_ARGUMENT */
+export function encodeWords(args: readonly RedisArgument[]): CommandEncoder {
+  if (!Array.isArray(args) || args.length === 0) {
+    const text = 'A command must be an array of strings or Buffers that is not empty';
+    throw new PoolError('INVALID_ARGUMENT', text, { sent: false });
+  }
+  const encoder = new CommandEncoder();
+  for (const argument of args) encoder.push(argument);
+  // A name may come as a Buffer, which the encoder doesn't read.
+  if (typeof args[0] !== 'string') encoder.name = String(args[0]);
+  if (args[1] !== undefined && typeof args[1] !== 'string') encoder.subcommand = String(args[1]);
+  return encoder;
+}
+
+/** What a definition throws at wrong arguments, as the error that the caller gets. */
+export function argumentError(error: unknown): PoolError {
+  if (error instanceof PoolError) return error;
+  const text = error instanceof Error ? error.message : 'not understood';
+  return new PoolError('INVALID_ARGUMENT', `Wrong arguments: ${text}`, {
+    cause: error,
+    sent: false,
+  });
+}

@@ -1,0 +1,108 @@
+// The way of a command from its arguments to whoever runs it. Ordinary commands, nearly all, go
+// straight through `issue`; this is the hot path of the library, so it makes no promise beside the
+// command's own and no object beside encoder and command.
+
+import { Command, type CommandSpecification, type TransformReply } from '../base/command.js';
+import { PoolError } from '../errors.js';
+import { blockTimeMs, type CommandClass } from '../policy/command-class.js';
+import type { CommandEncoder } from '../wire/encoder.js';
+import type { CommandDefinition, RespVersions } from '../wire/protocol.js';
+import { getTransformReply } from '../wire/protocol.js';
+import type { CommandContext } from './context.js';
+
+/** How a reply becomes what the caller wants, by what the server speaks. */
+export interface Transforms {
+  readonly resp3: TransformReply | undefined;
+  readonly resp2: TransformReply | undefined;
+}
+
+export const NO_TRANSFORMS: Transforms = { resp3: undefined, resp2: undefined };
+
+/** @param asked The protocol that was asked for: with 2, replies are shaped as RESP2 has them. */
+export function transformsOf(definition: CommandDefinition, asked: RespVersions): Transforms {
+  return {
+    resp3: getTransformReply(definition, asked) as TransformReply | undefined,
+    resp2: getTransformReply(definition, 2) as TransformReply | undefined,
+  };
+}
+
+/** Sends what was encoded. The promise rejects; nothing is thrown. */
+export function issue(
+  context: CommandContext,
+  encoder: CommandEncoder,
+  commandClass: CommandClass,
+  transforms: Transforms,
+): Promise<unknown> {
+  if (!commandClass.isOrdinary) return issueSpecial(context, encoder, commandClass, transforms);
+  const command = newCommand(context, encoder, commandClass, context.timeoutMs);
+  command.transform = transforms.resp3;
+  command.resp2Transform = transforms.resp2;
+  return context.executor.execute(command, context.signal);
+}
+
+function newCommand(
+  context: CommandContext,
+  encoder: CommandEncoder,
+  commandClass: CommandClass,
+  timeoutMs: number,
+): Command {
+  const command = new Command({
+    name: commandClass.name,
+    payload: encoder.payload(),
+    ascii: encoder.ascii,
+    retryClass: commandClass.retryClass,
+    timeoutMs,
+  } satisfies CommandSpecification);
+  command.preserve = encoder.preserve;
+  command.replyTypes = context.replyTypes;
+  command.retryWrites = context.retryWrites;
+  return command;
+}
+
+/** Commands that block, or that have no place on a shared connection. */
+function issueSpecial(
+  context: CommandContext,
+  encoder: CommandEncoder,
+  commandClass: CommandClass,
+  transforms: Transforms,
+): Promise<unknown> {
+  const refusal = refusalOf(commandClass, context);
+  if (refusal !== undefined) return Promise.reject(refusal);
+  const { name, mayBlock } = commandClass;
+  const blockMs = mayBlock ? blockTimeMs(name, encoder.redisArgs) : undefined;
+  const timeoutMs = deadlineWith(blockMs, context.timeoutMs);
+  const command = newCommand(context, encoder, commandClass, timeoutMs);
+  command.transform = transforms.resp3;
+  command.resp2Transform = transforms.resp2;
+  command.isBlocking = blockMs !== undefined;
+  if (command.isBlocking && context.pool !== undefined) {
+    return context.pool.executeExclusive(command, context.signal);
+  }
+  return context.executor.execute(command, context.signal);
+}
+
+/** The deadline of a command that blocks for so long, ms; 0: none. */
+export function deadlineWith(blockMs: number | undefined, timeoutMs: number): number {
+  if (blockMs === undefined || timeoutMs === 0) return timeoutMs;
+  return blockMs === Number.POSITIVE_INFINITY ? 0 : blockMs + timeoutMs;
+}
+
+/** Why the command must not be sent from here; `undefined` where it may. */
+export function refusalOf(
+  commandClass: CommandClass,
+  context: CommandContext,
+): PoolError | undefined {
+  const { name, need } = commandClass;
+  if (need === 'never') {
+    const instead = 'use subscribe(), pSubscribe(), sSubscribe() or monitor()';
+    const text = `${name}: its replies could not be matched with their callers; ${instead}`;
+    return new PoolError('INVALID_ARGUMENT', text, { sent: false });
+  }
+  if (need === 'any' || context.lease !== undefined) return undefined;
+  return leaseRequired(name);
+}
+
+export function leaseRequired(name: string): PoolError {
+  const text = `${name} needs a connection for itself: use pool.withLease() or pool.acquire()`;
+  return new PoolError('LEASE_REQUIRED', text, { sent: false });
+}

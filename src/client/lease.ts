@@ -1,0 +1,58 @@
+// The lease that borrowers get: a connection for itself, with a client that speaks on it.
+
+import type { Entry } from '../pool/entry.js';
+import { ConnectionLease, type LeaseOwner } from '../pool/lease.js';
+import type { LeaseClients } from './lease-host.js';
+import type {
+  None,
+  PlimsollClient,
+  RedisFunctions,
+  RedisModules,
+  RedisScripts,
+  RespVersions,
+  TypeMapping,
+} from './types.js';
+
+export class Lease<
+  M extends RedisModules = None,
+  F extends RedisFunctions = None,
+  S extends RedisScripts = None,
+  RESP extends RespVersions = 3,
+  TM extends TypeMapping = None,
+> extends ConnectionLease {
+  // Not #private: on Node 20 each such field makes construction dearer, and leases are many.
+  private readonly clients: LeaseClients;
+  private madeClient: PlimsollClient<M, F, S, RESP, TM> | undefined = undefined;
+
+  constructor(
+    pool: LeaseOwner & LeaseClients,
+    entry: Entry,
+    now: number,
+    origin: Error | undefined,
+  ) {
+    super(pool, entry, now, origin);
+    this.clients = pool;
+  }
+
+  /** A client on this connection alone: it may WATCH, SELECT and block. */
+  get client(): PlimsollClient<M, F, S, RESP, TM> {
+    this.madeClient ??= this.clients.createLeaseClient(this) as unknown as PlimsollClient<
+      M,
+      F,
+      S,
+      RESP,
+      TM
+    >;
+    return this.madeClient;
+  }
+
+  /** Releases, unless that was done. */
+  [Symbol.dispose](): void {
+    if (!this.isReleased) this.release();
+  }
+
+  /** Releases, unless that was done. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.isReleased) this.release();
+  }
+}

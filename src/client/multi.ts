@@ -1,0 +1,241 @@
+// Commands collected to go out together: as MULTI ... EXEC or as a plain pipeline. Either is one
+// Command with one contiguous payload, which is why it needs no lease: on a lane nobody else's
+// command can come between.
+
+import { Command, type Payload, type RetryClass } from '../base/command.js';
+import { textPayload } from '../base/payload.js';
+import type { PoolError } from '../errors.js';
+import { blockTimeMs, type CommandClass } from '../policy/command-class.js';
+import { newSession, trackSession } from '../policy/session.js';
+import type { CommandEncoder } from '../wire/encoder.js';
+import {
+  attachConfig,
+  type CommandDefinition,
+  type CommanderConfig,
+  functionArgumentsPrefix,
+  type RedisArgument,
+  type RedisFunction,
+  type RedisFunctions,
+  type RedisModules,
+  type RedisScript,
+  type RedisScripts,
+  type RespVersions,
+} from '../wire/protocol.js';
+import { classOfDefinition, classOfWords } from './catalog.js';
+import type { CommandContext } from './context.js';
+import { DefinedCommand, encodeWords } from './encode.js';
+import {
+  deadlineWith,
+  leaseRequired,
+  NO_TRANSFORMS,
+  refusalOf,
+  type Transforms,
+  transformsOf,
+} from './issue.js';
+import { expectPipeline, expectTransaction, type QueuedReply } from './multi-replies.js';
+import { ScriptCall } from './script.js';
+
+const MULTI = textPayload(['MULTI']);
+const EXEC = textPayload(['EXEC']);
+
+interface QueuedCommand extends QueuedReply {
+  readonly payload: Payload;
+  readonly ascii: boolean;
+  readonly commandClass: CommandClass;
+  readonly blockMs: number | undefined;
+}
+
+type ReplyTransform = (reply: never, preserve?: unknown, typeMapping?: never) => unknown;
+
+export class MultiCommand {
+  readonly #context: CommandContext;
+  readonly #queue: QueuedCommand[] = [];
+  readonly #scriptsSent = new Set<string>();
+
+  constructor(context: CommandContext) {
+    this.#context = context;
+  }
+
+  /** The class for one configuration, with a method for each command. */
+  static extend(
+    config: CommanderConfig<RedisModules, RedisFunctions, RedisScripts, RespVersions>,
+    commands: Record<string, CommandDefinition>,
+  ): typeof MultiCommand {
+    return attachConfig({
+      BaseClass: MultiCommand as never,
+      commands,
+      createCommand: MultiCommand.#commandMethod,
+      createModuleCommand: MultiCommand.#moduleMethod,
+      createFunctionCommand: MultiCommand.#functionMethod,
+      createScriptCommand: MultiCommand.#scriptMethod,
+      config,
+    });
+  }
+
+  static #commandMethod(definition: CommandDefinition, resp: RespVersions) {
+    const defined = new DefinedCommand(definition, resp);
+    return function (this: MultiCommand, ...args: unknown[]) {
+      return this.#parse(defined, args);
+    };
+  }
+
+  static #moduleMethod(definition: CommandDefinition, resp: RespVersions) {
+    const defined = new DefinedCommand(definition, resp);
+    return function (this: { _self: MultiCommand }, ...args: unknown[]) {
+      return this._self.#parse(defined, args);
+    };
+  }
+
+  static #functionMethod(name: string, definition: RedisFunction, resp: RespVersions) {
+    const prefix = functionArgumentsPrefix(name, definition);
+    const defined = new DefinedCommand(definition, resp, prefix);
+    return function (this: { _self: MultiCommand }, ...args: unknown[]) {
+      return this._self.#parse(defined, args);
+    };
+  }
+
+  static #scriptMethod(script: RedisScript, resp: RespVersions) {
+    const call = new ScriptCall(script, transformsOf(script, resp));
+    return function (this: MultiCommand, ...args: unknown[]) {
+      // The first use brings the text, so that later ones in the same batch find it by its digest.
+      const withText = !this.#scriptsSent.has(script.SHA1);
+      this.#scriptsSent.add(script.SHA1);
+      const encoder = call.encode(this.#context.keyPrefix, withText, args);
+      return this.#add(encoder, classOfDefinition(encoder.name, undefined, false), call.transforms);
+    };
+  }
+
+  /** Queues a command that comes as words; no key prefix is put before any of them. */
+  addCommand(args: readonly RedisArgument[] & { preserve?: unknown }, transform?: ReplyTransform) {
+    const encoder = encodeWords(args);
+    encoder.preserve = args.preserve;
+    const commandClass = classOfWords(encoder.name, encoder.subcommand);
+    const both = { resp3: transform, resp2: transform };
+    return this.#add(encoder, commandClass, transform === undefined ? NO_TRANSFORMS : both);
+  }
+
+  /** Queues a raw command. */
+  sendCommand(args: readonly RedisArgument[]) {
+    return this.addCommand(args);
+  }
+
+  /**
+   * Sends MULTI, what was queued, and EXEC; or a plain pipeline.
+   * @throws WatchError, MultiErrorReply, ErrorReply, PoolError
+   */
+  exec(execAsPipeline = false): Promise<unknown[]> {
+    return execAsPipeline ? this.execAsPipeline() : this.#execTransaction();
+  }
+
+  EXEC(execAsPipeline = false): Promise<unknown[]> {
+    return this.exec(execAsPipeline);
+  }
+
+  /** As `exec()`; the type knows each reply. */
+  execTyped(execAsPipeline = false): Promise<unknown[]> {
+    return this.exec(execAsPipeline);
+  }
+
+  /** Sends what was queued without MULTI: others' commands are not kept out in between. */
+  execAsPipeline(): Promise<unknown[]> {
+    const queue = [...this.#queue];
+    if (queue.length === 0) return Promise.resolve([]);
+    const refusal = this.#refusal(queue, true);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const blockMs = totalBlockMs(queue);
+    const command = this.#newCommand('PIPELINE', queue, joinPayloads(queue), blockMs);
+    command.isBlocking = blockMs !== undefined;
+    expectPipeline(command, queue);
+    return this.#send(command, queue);
+  }
+
+  /** As `execAsPipeline()`; the type knows each reply. */
+  execAsPipelineTyped(): Promise<unknown[]> {
+    return this.execAsPipeline();
+  }
+
+  #execTransaction(): Promise<unknown[]> {
+    const queue = [...this.#queue];
+    const refusal = this.#refusal(queue, false);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const payload = joinPayloads([{ payload: MULTI }, ...queue, { payload: EXEC }]);
+    const command = this.#newCommand('EXEC', queue, payload, undefined);
+    expectTransaction(command, queue);
+    return this.#send(command, queue);
+  }
+
+  #parse(defined: DefinedCommand, args: readonly unknown[]): this {
+    const encoder = defined.encode(this.#context.keyPrefix, args);
+    return this.#add(encoder, defined.classOf(encoder), defined.transforms);
+  }
+
+  #add(encoder: CommandEncoder, commandClass: CommandClass, transforms: Transforms): this {
+    const { mayBlock, name } = commandClass;
+    this.#queue.push({
+      payload: encoder.payload(),
+      ascii: encoder.ascii,
+      commandClass,
+      blockMs: mayBlock ? blockTimeMs(name, encoder.redisArgs) : undefined,
+      transforms,
+      preserve: encoder.preserve,
+    });
+    return this;
+  }
+
+  #refusal(queue: readonly QueuedCommand[], isPipeline: boolean): PoolError | undefined {
+    for (const { commandClass, blockMs } of queue) {
+      const refusal = refusalOf(commandClass, this.#context);
+      if (refusal !== undefined) return refusal;
+      // Inside MULTI nothing blocks; in a pipeline it would hold up everybody on the lane.
+      const blocksLane = isPipeline && blockMs !== undefined && this.#context.lease === undefined;
+      if (blocksLane) return leaseRequired(`${commandClass.name} in a pipeline`);
+    }
+    return undefined;
+  }
+
+  #newCommand(
+    name: string,
+    queue: readonly QueuedCommand[],
+    payload: Payload,
+    blockMs: number | undefined,
+  ): Command {
+    const command = new Command({
+      name,
+      payload,
+      ascii: queue.every(({ ascii }) => ascii),
+      retryClass: retryClassOf(queue),
+      timeoutMs: deadlineWith(blockMs, this.#context.timeoutMs),
+    });
+    command.replyTypes = this.#context.replyTypes;
+    command.retryWrites = this.#context.retryWrites;
+    return command;
+  }
+
+  #send(command: Command, queue: readonly QueuedCommand[]): Promise<unknown[]> {
+    const { executor, lease, signal } = this.#context;
+    const reply = executor.execute(command, signal) as Promise<unknown[]>;
+    // The lease sees one command; what the queued ones do to its session has to be told.
+    if (lease !== undefined) {
+      lease.session ??= newSession();
+      for (const { commandClass } of queue) trackSession(lease.session, commandClass.name);
+    }
+    return reply;
+  }
+}
+
+function retryClassOf(queue: readonly QueuedCommand[]): RetryClass {
+  return queue.every(({ commandClass }) => commandClass.retryClass === 'read') ? 'read' : 'write';
+}
+
+function totalBlockMs(queue: readonly QueuedCommand[]): number | undefined {
+  const blocking = queue.filter(({ blockMs }) => blockMs !== undefined);
+  if (blocking.length === 0) return undefined;
+  return blocking.reduce((sum, { blockMs }) => sum + (blockMs as number), 0);
+}
+
+function joinPayloads(commands: readonly { readonly payload: Payload }[]): Payload {
+  if (commands.every(({ payload }) => typeof payload === 'string')) {
+    return commands.map(({ payload }) => payload).join('');
+  }
+  return commands.flatMap(({ payload }) => payload);
+}

@@ -1,0 +1,78 @@
+// Tells a pool's clients what happens to it, in the events of node-redis, and knows whether
+// commands can be served. It is the pool's one listener, however many duplicates there are.
+//
+//   connect, ready   the first connection, and again after the breaker closed
+//   error            a connection could not be made; only where somebody listens
+//   reconnecting     nothing is connected any more
+//   end              the pool is closed
+
+import type { EventEmitter } from 'node:events';
+import type { PoolEvents } from '../pool/events.js';
+import type { HostedClient } from './host.js';
+
+interface Member {
+  readonly client: HostedClient;
+  /** Ends what the client keeps on leases of its own, so that the pool can drain. */
+  readonly endLeases: () => void;
+}
+
+export class PoolFeed {
+  readonly #members = new Set<Member>();
+  #isConnected: boolean;
+  #isClosing = false;
+
+  constructor(pool: EventEmitter<PoolEvents>, isConnected: boolean) {
+    this.#isConnected = isConnected;
+    pool.on('open', () => this.#onConnected());
+    pool.on('breakerClose', () => this.#onConnected());
+    pool.on('connectError', (error) => this.#tell('error', error));
+    pool.on('breakerOpen', () => {
+      this.#isConnected = false;
+      this.#tell('reconnecting');
+    });
+    pool.on('close', () => {
+      this.#tell('end');
+      this.#members.clear();
+    });
+  }
+
+  get isReady(): boolean {
+    return this.#isConnected && !this.#isClosing;
+  }
+
+  get isClosing(): boolean {
+    return this.#isClosing;
+  }
+
+  add(member: Member): void {
+    this.#members.add(member);
+  }
+
+  remove(member: Member): void {
+    this.#members.delete(member);
+  }
+
+  /** The pool begins to close: it waits for leases, so those of the clients go first. */
+  noteClosing(): void {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    for (const { endLeases } of this.#members) endLeases();
+  }
+
+  #onConnected(): void {
+    if (this.#isConnected) return;
+    this.#isConnected = true;
+    this.#tell('connect');
+    this.#tell('ready');
+  }
+
+  #tell(event: string, ...args: unknown[]): void {
+    for (const { client } of [...this.#members]) tell(client, event, ...args);
+  }
+}
+
+/** An 'error' that nobody listens to would end the process, and the pool reports it anyway. */
+export function tell(client: HostedClient, event: string, ...args: unknown[]): void {
+  if (event === 'error' && client.listenerCount('error') === 0) return;
+  client.emit(event, ...args);
+}

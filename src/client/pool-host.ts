@@ -1,0 +1,202 @@
+// The host of `pool.client` and of its duplicates. All of them share the pool's connections; each
+// has subscriptions, MONITORs and an end of its own. Only the end of `pool.client` is the pool's.
+
+import { Command } from '../base/command.js';
+import { textPayload } from '../base/payload.js';
+import type { ResolvedOptions } from '../config/options.js';
+import { PoolError } from '../errors.js';
+import type { AcquireOptions, PoolExecutor } from '../pool/executor.js';
+import type { ConnectionLease } from '../pool/lease.js';
+import type { Client } from './client.js';
+import { clientClass } from './client-class.js';
+import { CommandContext } from './context.js';
+import type { ClientHost, HostedClient } from './host.js';
+import { Monitor, type MonitorListener } from './monitor.js';
+import { type PoolFeed, tell } from './pool-feed.js';
+import type { ClientSetup } from './setup.js';
+import { Subscriber } from './subscriber.js';
+
+/** What the clients need of their pool. */
+export interface ClientPool extends PoolExecutor {
+  readonly options: ResolvedOptions;
+  readonly feed: PoolFeed;
+  close(options?: { timeoutMs?: number }): Promise<void>;
+}
+
+/** `pool.client`. */
+export function createPoolClient(pool: ClientPool, setup: ClientSetup): Client {
+  const { keyPrefix, commandOptions } = setup;
+  const { commandTimeoutMs } = pool.options;
+  const context = new CommandContext({ pool }, keyPrefix, commandTimeoutMs, commandOptions);
+  return new PoolClientHost(pool, setup, undefined).createClient(context);
+}
+
+class PoolClientHost implements ClientHost {
+  readonly setup: ClientSetup;
+  readonly #pool: ClientPool;
+  /** Where a duplicate's commands go, so that they end with it; `undefined`: `pool.client`. */
+  readonly #gate: Gate | undefined;
+  readonly #monitors = new Set<Monitor>();
+  #subscriber: Subscriber | undefined;
+  #client: Client | undefined;
+  readonly #member = {
+    client: {
+      emit: (event: string, ...args: unknown[]) => this.#client!.emit(event, ...args),
+      listenerCount: (event: string) => this.#client!.listenerCount(event),
+    } satisfies HostedClient,
+    endLeases: () => this.#endLeases(),
+  };
+
+  constructor(pool: ClientPool, setup: ClientSetup, gate: Gate | undefined) {
+    this.#pool = pool;
+    this.setup = setup;
+    this.#gate = gate;
+    pool.feed.add(this.#member);
+  }
+
+  get isOpen(): boolean {
+    return !this.#pool.feed.isClosing && this.#gate?.isClosed !== true;
+  }
+
+  get isReady(): boolean {
+    return this.isOpen && this.#pool.feed.isReady;
+  }
+
+  get isPubSubActive(): boolean {
+    return this.#subscriber?.subscriptions.isEmpty === false;
+  }
+
+  get isWatching(): boolean {
+    return false;
+  }
+
+  get description(): Readonly<Record<string, unknown>> {
+    const { host, port, path, tls, database, name } = this.#pool.options.target;
+    const address = path === undefined ? { host, port } : { path };
+    return { name, database, socket: { ...address, tls: tls !== undefined } };
+  }
+
+  createClient(context: CommandContext): Client {
+    const Class = clientClass(this.setup);
+    this.#client = new Class(this, context);
+    return this.#client;
+  }
+
+  subscriber(): Subscriber {
+    if (!this.isOpen) throw closedError('Subscribing');
+    this.#subscriber ??= new Subscriber({
+      timeoutMs: this.#pool.options.commandTimeoutMs,
+      healthCheckIntervalMs: this.#pool.options.healthCheckIntervalMs,
+      acquireLease: (options) => this.#pool.acquireLease(options),
+      ping: (lease) =>
+        lease.execute(poolCommand('PING', this.#pool.options.target.connectTimeoutMs)),
+      onTrouble: (error) => {
+        tell(this.#member.client, 'error', error);
+        tell(this.#member.client, 'reconnecting');
+      },
+    });
+    return this.#subscriber;
+  }
+
+  async monitor(context: CommandContext, listener: MonitorListener): Promise<() => void> {
+    if (typeof listener !== 'function') {
+      throw new PoolError('INVALID_ARGUMENT', 'monitor(): the callback must be a function');
+    }
+    if (!this.isOpen) throw closedError('MONITOR');
+    const lease = await this.#pool.acquireLease({ isLongLived: true, signal: context.signal });
+    try {
+      await lease.execute(poolCommand('MONITOR', context.timeoutMs), context.signal);
+    } catch (error) {
+      if (!lease.isReleased) lease.release();
+      throw error;
+    }
+    const monitor = new Monitor(lease, listener, () => this.#monitors.delete(monitor));
+    this.#monitors.add(monitor);
+    return () => monitor.stop();
+  }
+
+  async connect(): Promise<void> {
+    if (this.#gate?.isClosed === true) {
+      this.#gate.isClosed = false;
+      this.#pool.feed.add(this.#member);
+    }
+    await this.#pool.execute(poolCommand('PING', this.#pool.options.commandTimeoutMs));
+  }
+
+  duplicate(context: CommandContext, setup: ClientSetup): Client {
+    const pool = new Gate(this.#pool);
+    const { keyPrefix, commandOptions } = setup;
+    return new PoolClientHost(this.#pool, setup, pool).createClient(
+      context.at({ pool }, keyPrefix, commandOptions),
+    );
+  }
+
+  async reset(): Promise<void> {
+    this.#endLeases();
+  }
+
+  async close(): Promise<void> {
+    if (this.#gate === undefined) await this.#pool.close();
+    else this.#closeGate(this.#gate);
+  }
+
+  destroy(): void {
+    if (this.#gate === undefined) void this.#pool.close({ timeoutMs: 0 });
+    else this.#closeGate(this.#gate);
+  }
+
+  #closeGate(gate: Gate): void {
+    if (gate.isClosed) return;
+    gate.isClosed = true;
+    this.#endLeases();
+    this.#pool.feed.remove(this.#member);
+    tell(this.#member.client, 'end');
+  }
+
+  #endLeases(): void {
+    this.#subscriber?.close(closedError('The subscription'));
+    this.#subscriber = undefined;
+    for (const monitor of [...this.#monitors]) monitor.stop();
+  }
+}
+
+/** The pool as a duplicate sees it: closed, once the duplicate is. */
+class Gate implements PoolExecutor {
+  isClosed = false;
+  readonly #pool: PoolExecutor;
+
+  constructor(pool: PoolExecutor) {
+    this.#pool = pool;
+  }
+
+  execute(command: Command, signal?: AbortSignal): Promise<unknown> {
+    if (!this.isClosed) return this.#pool.execute(command, signal);
+    command.fail(closedError(command.name));
+    return command.promise;
+  }
+
+  executeExclusive(command: Command, signal?: AbortSignal): Promise<unknown> {
+    if (!this.isClosed) return this.#pool.executeExclusive(command, signal);
+    command.fail(closedError(command.name));
+    return command.promise;
+  }
+
+  acquireLease(options?: AcquireOptions): Promise<ConnectionLease> {
+    if (this.isClosed) return Promise.reject(closedError('acquire()'));
+    return this.#pool.acquireLease(options);
+  }
+}
+
+/** A command that the client issues by itself. @param timeoutMs Its deadline, ms; 0: none. */
+export function poolCommand(
+  name: string,
+  timeoutMs: number,
+  payload = textPayload([name]),
+): Command {
+  const retryClass = name === 'PING' ? 'read' : 'unknown';
+  return new Command({ name, payload, ascii: true, retryClass, timeoutMs });
+}
+
+function closedError(what: string): PoolError {
+  return new PoolError('POOL_CLOSED', `${what}: the client is closed`, { sent: false });
+}

@@ -1,0 +1,64 @@
+// The options of `createPool()` that concern the client alone, checked.
+
+import { PoolError } from '../errors.js';
+import type {
+  RedisArgument,
+  RedisFunctions,
+  RedisModules,
+  RedisScripts,
+  RespVersions,
+} from '../wire/protocol.js';
+import { type CommandOptions, checkedOptions } from './context.js';
+
+export interface ClientSetup {
+  readonly RESP: RespVersions;
+  readonly modules: RedisModules | undefined;
+  readonly functions: RedisFunctions | undefined;
+  readonly scripts: RedisScripts | undefined;
+  readonly keyPrefix: RedisArgument | undefined;
+  readonly commandOptions: CommandOptions;
+}
+
+/** What a client of the same pool can't have otherwise than the pool. */
+const OF_THE_CONNECTION = [
+  'url',
+  'database',
+  'username',
+  'password',
+  'credentialsProvider',
+  'RESP',
+];
+
+const COMMAND_SETS = ['modules', 'functions', 'scripts'] as const;
+
+/** @throws PoolError INVALID_ARGUMENT where a value is of the wrong kind. */
+export function clientSetup(options: object): ClientSetup {
+  const given = options as Partial<ClientSetup>;
+  for (const name of COMMAND_SETS) checkCommandSet(name, given[name]);
+  return Object.freeze({
+    RESP: given.RESP ?? 3,
+    modules: given.modules,
+    functions: given.functions,
+    scripts: given.scripts,
+    keyPrefix: given.keyPrefix,
+    commandOptions: checkedOptions(given.commandOptions ?? {}),
+  });
+}
+
+/** @throws PoolError INVALID_ARGUMENT for an override that needs another server or login. */
+export function overriddenSetup(setup: ClientSetup, overrides: object): ClientSetup {
+  for (const name of OF_THE_CONNECTION) {
+    const value = (overrides as Record<string, unknown>)[name];
+    if (value === undefined || (name === 'RESP' && value === setup.RESP)) continue;
+    const text = `duplicate(): ${name} belongs to the pool; make another pool for it`;
+    throw new PoolError('INVALID_ARGUMENT', text);
+  }
+  return clientSetup({ ...setup, ...overrides });
+}
+
+function checkCommandSet(name: (typeof COMMAND_SETS)[number], set: unknown): void {
+  for (const [key, value] of Object.entries(set ?? {})) {
+    if (typeof value === 'object' && value !== null) continue;
+    throw new PoolError('INVALID_ARGUMENT', `${name}.${key} must be an object`);
+  }
+}

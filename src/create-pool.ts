@@ -1,0 +1,79 @@
+// Where everything is put together: options are resolved, the source of connections is chosen, and
+// the pool gets both. `getPool()` keeps the one pool of the process.
+
+import { isDeepStrictEqual } from 'node:util';
+import { systemClock } from './base/clock.js';
+import { Pool } from './client/redis-pool.js';
+import { clientSetup } from './client/setup.js';
+import type {
+  None,
+  PlimsollOptions,
+  RedisFunctions,
+  RedisModules,
+  RedisScripts,
+  RespVersions,
+  TypeMapping,
+} from './client/types.js';
+import type { ClientOptionsSubset, PoolOptions } from './config/options.js';
+import { resolveOptions } from './config/resolve.js';
+import { InvalidOptionsError, PoolError } from './errors.js';
+import { StandaloneSource } from './topology/standalone.js';
+
+/**
+ * Opens a pool; the environment decides what the options don't say. It connects at once, and
+ * commands wait for that.
+ * @param env Default `process.env`.
+ * @throws InvalidOptionsError with all problems of options and environment.
+ */
+export function createPool<
+  M extends RedisModules = None,
+  F extends RedisFunctions = None,
+  S extends RedisScripts = None,
+  RESP extends RespVersions = 3,
+  TM extends TypeMapping = None,
+>(
+  options: PlimsollOptions<M, F, S, RESP, TM> = {},
+  env: NodeJS.ProcessEnv = process.env,
+): Pool<M, F, S, RESP, TM> {
+  const resolved = resolveOptions(options as PoolOptions & ClientOptionsSubset, env);
+  const setup = setupOf(options);
+  const clock = options.clock ?? systemClock;
+  const source = new StandaloneSource(resolved.target, clock);
+  return new Pool(resolved, { source, clock, random: Math.random }, setup);
+}
+
+function setupOf(options: object) {
+  try {
+    return clientSetup(options);
+  } catch (error) {
+    if (error instanceof PoolError) throw new InvalidOptionsError([error.message]);
+    throw error;
+  }
+}
+
+let shared: { readonly pool: Pool; readonly options: object } | undefined;
+
+/**
+ * The one pool of this process: made by the first call, with its options, and by the first call
+ * after it was closed.
+ * @throws InvalidOptionsError where options differ from those that the pool was made with.
+ */
+export function getPool<
+  M extends RedisModules = None,
+  F extends RedisFunctions = None,
+  S extends RedisScripts = None,
+  RESP extends RespVersions = 3,
+  TM extends TypeMapping = None,
+>(options?: PlimsollOptions<M, F, S, RESP, TM>): Pool<M, F, S, RESP, TM> {
+  if (shared === undefined || shared.pool.feed.isClosing) {
+    const pool = createPool(options);
+    shared = { pool: pool as unknown as Pool, options: options ?? {} };
+    return pool;
+  }
+  if (options !== undefined && !isDeepStrictEqual(options, shared.options)) {
+    throw new InvalidOptionsError([
+      'getPool() was called with other options before; close that pool first, or use createPool()',
+    ]);
+  }
+  return shared.pool as unknown as Pool<M, F, S, RESP, TM>;
+}

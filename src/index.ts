@@ -1,0 +1,43 @@
+// What the world may import.
+
+export type { LatencySummary } from './base/latency-histogram.js';
+export type { CommandOptions } from './client/context.js';
+export { Lease } from './client/lease.js';
+export { Pool } from './client/redis-pool.js';
+export type { PlimsollClient, PlimsollOptions } from './client/types.js';
+export type {
+  BreakerOptions,
+  Environment,
+  Fallback,
+  FallbackRequest,
+  PasswordSource,
+  ResolvedOptions,
+  RetryOptions,
+  RetryWrites,
+} from './config/options.js';
+export { resolveOptions } from './config/resolve.js';
+export { createPool, getPool } from './create-pool.js';
+export { ERROR_CODES, InvalidOptionsError, PoolError, type PoolErrorCode } from './errors.js';
+export type { EvictionReason } from './pool/entry.js';
+export type { PoolEvents } from './pool/events.js';
+export type { AcquireOptions } from './pool/executor.js';
+export type { HealthReport } from './pool/inspector.js';
+export type { CloseOptions } from './pool/pool.js';
+export type { PoolState, PoolStatus } from './pool/snapshot.js';
+export {
+  type CommandDefinition,
+  type CommandParser,
+  defineScript,
+  ErrorReply,
+  MultiErrorReply,
+  RESP_TYPES,
+  type RedisArgument,
+  type RedisClientType,
+  type RedisFunctions,
+  type RedisModules,
+  type RedisScripts,
+  type RespVersions,
+  type TypeMapping,
+  VerbatimString,
+  WatchError,
+} from './wire/protocol.js';
