@@ -9,13 +9,17 @@ import type { ConnectionSource, PooledConnection } from './connection.js';
 /** A server that restarts is not met by all connections at the same moment. */
 const CONCURRENT_DIALS = 4;
 
-/** Failures that trying again a moment later does not cure: callers are told at once. */
+/**
+ * Failures that trying again a moment later does not cure: callers are told at once. So are they
+ * of a server that was silent for the whole time-out, as further tries would use up their deadline.
+ */
 const FATAL_CODES: ReadonlySet<PoolErrorCode> = new Set([
   'AUTH_FAILED',
   'TLS_FAILED',
   'PROTOCOL_ERROR',
   'MAX_CLIENTS',
   'HANDSHAKE_FAILED',
+  'CONNECT_TIMEOUT',
 ]);
 
 export interface DialerOwner {

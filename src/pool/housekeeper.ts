@@ -2,13 +2,11 @@
 // kept without a timer per command, and slowly while the pool is idle.
 
 import type { Clock } from '../base/clock.js';
-import { afterPolling } from '../base/event-loop.js';
+import { afterPolling, TOLERATED_LAG_MS } from '../base/event-loop.js';
 
 /** How exact deadlines are, ms. */
 const FAST_TICK_MS = 20;
 const SLOW_TICK_MS = 500;
-/** A tick that comes later than this says that the event loop was blocked, ms. */
-const TOLERATED_LAG_MS = 60;
 /** After a block, what it kept from being sent has this long to be answered, at most, ms. */
 const GRACE_MS = 100;
 

@@ -1,8 +1,11 @@
 // Why a connection could not be made, as a PoolError with a code that says whom to ask: the
 // network, the certificate, the password, the server's limits. Addresses are named, secrets never.
 
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { ConnectionTarget } from '../config/options.js';
 import { PoolError, type PoolErrorCode } from '../errors.js';
+import { ErrorReply } from './protocol.js';
 
 /** Codes of node:tls and OpenSSL that concern trust or the TLS protocol rather than the network. */
 const TLS_CODE =
@@ -26,18 +29,31 @@ export function connectError(target: ConnectionTarget, cause: unknown): PoolErro
   });
 }
 
-export function connectTimeout(target: ConnectionTarget): PoolError {
+/** @param socket Says how far the attempt had come. */
+export function connectTimeout(target: ConnectionTarget, socket: Socket): PoolError {
   return new PoolError(
     'CONNECT_TIMEOUT',
-    `No connection to ${addressOf(target)} within ${target.connectTimeoutMs} ms`,
+    `No connection to ${addressOf(target)} within ${target.connectTimeoutMs} ms: ${stageOf(socket)}`,
     { sent: false },
   );
 }
 
-/** The server's own refusal during the handshake. */
+function stageOf(socket: Socket): string {
+  if (socket.connecting) return 'the network does not answer';
+  if (socket instanceof TLSSocket && socket.getCipher() === undefined) {
+    return 'the port is open, but does not answer TLS';
+  }
+  return 'the port is open, but the server does not answer';
+}
+
+/** The server's own refusal during the handshake, or the connection's end in the middle of it. */
 export function handshakeError(target: ConnectionTarget, cause: unknown): PoolError {
-  if (cause instanceof PoolError && cause.code !== 'CONNECTION_LOST') return cause;
-  const message = (cause as Error).message;
+  const isLoss = cause instanceof PoolError && cause.code === 'CONNECTION_LOST';
+  if (cause instanceof PoolError && !isLoss) return cause;
+  // What a server says unasked before it closes, as at maxclients, is the cause of the loss.
+  const reply = isLoss ? cause.cause : cause;
+  if (!(reply instanceof ErrorReply)) return connectError(target, cause);
+  const { message } = reply;
   return new PoolError(handshakeCode(message), `${addressOf(target)} refused: ${message}`, {
     cause,
     sent: false,

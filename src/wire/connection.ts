@@ -67,7 +67,8 @@ export class Connection {
     socket.on('error', (error) => {
       this.#socketError = error;
     });
-    socket.on('end', () => this.#end(this.#closedByServer()));
+    // TLS says first why, then that it is over.
+    socket.on('end', () => this.#end(this.#socketError ?? this.#closedByServer()));
     socket.on('close', () => this.#end(this.#socketError ?? this.#closedByServer()));
     socket.on('drain', () => this.#onDrain());
   }

@@ -4,10 +4,10 @@
 import { connect as connectTcp, type NetConnectOpts, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Clock } from '../base/clock.js';
-import { afterPolling } from '../base/event-loop.js';
+import { afterFairWait } from '../base/event-loop.js';
 import type { ConnectionTarget } from '../config/options.js';
 import { PoolError } from '../errors.js';
-import { connectError, connectTimeout } from './connect-error.js';
+import { connectError, connectTimeout, handshakeError } from './connect-error.js';
 import { Connection, type ConnectionListener } from './connection.js';
 import { shakeHands } from './handshake.js';
 
@@ -43,10 +43,8 @@ export async function openConnection(
   const stopped = new Promise<never>((_, reject) => {
     stop = reject;
   });
-  const timer = setTimeout(
-    // A blocked event loop fires timers before it reads what has arrived meanwhile.
-    () => afterPolling(() => stop(connectTimeout(target))),
-    target.connectTimeoutMs,
+  const cancelTimeout = afterFairWait(target.connectTimeoutMs, clock, () =>
+    stop(connectTimeout(target, socket)),
   );
   const onAbort = () => stop(aborted());
   signal.addEventListener('abort', onAbort, { once: true });
@@ -54,6 +52,8 @@ export async function openConnection(
   ready.catch(() => undefined);
   try {
     await Promise.race([ready, stopped]);
+    // Its end may have come in one piece with the last reply; nobody would hear of it later.
+    if (connection.endError !== undefined) throw handshakeError(target, connection.endError);
     return connection;
   } catch (error) {
     connection.destroy(error as Error);
@@ -61,7 +61,7 @@ export async function openConnection(
     throw error;
   } finally {
     stopped.catch(() => undefined);
-    clearTimeout(timer);
+    cancelTimeout();
     signal.removeEventListener('abort', onAbort);
   }
 }
