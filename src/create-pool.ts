@@ -19,6 +19,8 @@ import { resolveOptions } from './config/resolve.js';
 import { InvalidOptionsError, PoolError } from './errors.js';
 import { StandaloneSource } from './topology/standalone.js';
 
+type PlainOptions = PlimsollOptions<None, None, None, 3, None>;
+
 /**
  * Opens a pool; the environment decides what the options don't say. It connects at once, and
  * commands wait for that.
@@ -31,10 +33,13 @@ export function createPool<
   S extends RedisScripts = None,
   RESP extends RespVersions = 3,
   TM extends TypeMapping = None,
->(
-  options: PlimsollOptions<M, F, S, RESP, TM> = {},
+>(options?: PlimsollOptions<M, F, S, RESP, TM>, env?: NodeJS.ProcessEnv): Pool<M, F, S, RESP, TM>;
+// The last overload is what `ReturnType<typeof createPool>` gives: the type of `createPool()`.
+export function createPool(options?: PlainOptions, env?: NodeJS.ProcessEnv): Pool;
+export function createPool(
+  options: PlimsollOptions | PlainOptions = {},
   env: NodeJS.ProcessEnv = process.env,
-): Pool<M, F, S, RESP, TM> {
+): Pool {
   const resolved = resolveOptions(options as PoolOptions & ClientOptionsSubset, env);
   const setup = setupOf(options);
   const clock = options.clock ?? systemClock;
@@ -64,16 +69,17 @@ export function getPool<
   S extends RedisScripts = None,
   RESP extends RespVersions = 3,
   TM extends TypeMapping = None,
->(options?: PlimsollOptions<M, F, S, RESP, TM>): Pool<M, F, S, RESP, TM> {
+>(options?: PlimsollOptions<M, F, S, RESP, TM>): Pool<M, F, S, RESP, TM>;
+export function getPool(options?: PlainOptions): Pool;
+export function getPool(options?: PlainOptions): Pool {
   if (shared === undefined || shared.pool.feed.isClosing) {
-    const pool = createPool(options);
-    shared = { pool: pool as unknown as Pool, options: options ?? {} };
-    return pool;
+    shared = { pool: createPool(options), options: options ?? {} };
+    return shared.pool;
   }
   if (options !== undefined && !isDeepStrictEqual(options, shared.options)) {
     throw new InvalidOptionsError([
       'getPool() was called with other options before; close that pool first, or use createPool()',
     ]);
   }
-  return shared.pool as unknown as Pool<M, F, S, RESP, TM>;
+  return shared.pool;
 }

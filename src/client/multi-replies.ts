@@ -8,7 +8,7 @@ import type { Transforms } from './issue.js';
 /** What must be known of a queued command once its reply is there. */
 export interface QueuedReply {
   readonly transforms: Transforms;
-  readonly preserve: unknown;
+  readonly preserve?: unknown;
 }
 
 /** Sets on `command` how the answers to MULTI, the queued commands and EXEC become one answer. */

@@ -2,7 +2,7 @@
 // Command with one contiguous payload, which is why it needs no lease: on a lane nobody else's
 // command can come between.
 
-import { Command, type Payload, type RetryClass } from '../base/command.js';
+import { Command, type Payload } from '../base/command.js';
 import { textPayload } from '../base/payload.js';
 import type { PoolError } from '../errors.js';
 import { blockTimeMs, type CommandClass } from '../policy/command-class.js';
@@ -21,7 +21,7 @@ import {
   type RedisScripts,
   type RespVersions,
 } from '../wire/protocol.js';
-import { classOfDefinition, classOfWords } from './catalog.js';
+import { classOfWords } from './catalog.js';
 import type { CommandContext } from './context.js';
 import { DefinedCommand, encodeWords } from './encode.js';
 import {
@@ -38,9 +38,8 @@ import { ScriptCall } from './script.js';
 const MULTI = textPayload(['MULTI']);
 const EXEC = textPayload(['EXEC']);
 
-interface QueuedCommand extends QueuedReply {
-  readonly payload: Payload;
-  readonly ascii: boolean;
+/** A queued command that is not ordinary: it may block, or has no place on a lane. */
+interface SpecialCommand {
   readonly commandClass: CommandClass;
   readonly blockMs: number | undefined;
 }
@@ -49,8 +48,14 @@ type ReplyTransform = (reply: never, preserve?: unknown, typeMapping?: never) =>
 
 export class MultiCommand {
   readonly #context: CommandContext;
-  readonly #queue: QueuedCommand[] = [];
-  readonly #scriptsSent = new Set<string>();
+  readonly #queue: QueuedReply[] = [];
+  readonly #special: SpecialCommand[] = [];
+  /** The queued commands as RESP: one text, or parts from the first Buffer on. */
+  #text = '';
+  #parts: (string | Buffer)[] | undefined;
+  #ascii = true;
+  #isReadOnly = true;
+  #scriptsSent: Set<string> | undefined;
 
   constructor(context: CommandContext) {
     this.#context = context;
@@ -98,10 +103,11 @@ export class MultiCommand {
     const call = new ScriptCall(script, transformsOf(script, resp));
     return function (this: MultiCommand, ...args: unknown[]) {
       // The first use brings the text, so that later ones in the same batch find it by its digest.
+      this.#scriptsSent ??= new Set();
       const withText = !this.#scriptsSent.has(script.SHA1);
       this.#scriptsSent.add(script.SHA1);
       const encoder = call.encode(this.#context.keyPrefix, withText, args);
-      return this.#add(encoder, classOfDefinition(encoder.name, undefined, false), call.transforms);
+      return this.#add(encoder, classOfWords(encoder.name, undefined), call);
     };
   }
 
@@ -110,8 +116,9 @@ export class MultiCommand {
     const encoder = encodeWords(args);
     encoder.preserve = args.preserve;
     const commandClass = classOfWords(encoder.name, encoder.subcommand);
-    const both = { resp3: transform, resp2: transform };
-    return this.#add(encoder, commandClass, transform === undefined ? NO_TRANSFORMS : both);
+    return this.#add(encoder, commandClass, {
+      transforms: transform === undefined ? NO_TRANSFORMS : { resp3: transform, resp2: transform },
+    });
   }
 
   /** Queues a raw command. */
@@ -138,15 +145,14 @@ export class MultiCommand {
 
   /** Sends what was queued without MULTI: others' commands are not kept out in between. */
   execAsPipeline(): Promise<unknown[]> {
-    const queue = [...this.#queue];
-    if (queue.length === 0) return Promise.resolve([]);
-    const refusal = this.#refusal(queue, true);
+    if (this.#queue.length === 0) return Promise.resolve([]);
+    const refusal = this.#refusal(true);
     if (refusal !== undefined) return Promise.reject(refusal);
-    const blockMs = totalBlockMs(queue);
-    const command = this.#newCommand('PIPELINE', queue, joinPayloads(queue), blockMs);
+    const blockMs = totalBlockMs(this.#special);
+    const command = this.#newCommand('PIPELINE', this.#payload('', ''), blockMs);
     command.isBlocking = blockMs !== undefined;
-    expectPipeline(command, queue);
-    return this.#send(command, queue);
+    expectPipeline(command, this.#queue.slice());
+    return this.#send(command);
   }
 
   /** As `execAsPipeline()`; the type knows each reply. */
@@ -155,35 +161,54 @@ export class MultiCommand {
   }
 
   #execTransaction(): Promise<unknown[]> {
-    const queue = [...this.#queue];
-    const refusal = this.#refusal(queue, false);
+    const refusal = this.#refusal(false);
     if (refusal !== undefined) return Promise.reject(refusal);
-    const payload = joinPayloads([{ payload: MULTI }, ...queue, { payload: EXEC }]);
-    const command = this.#newCommand('EXEC', queue, payload, undefined);
-    expectTransaction(command, queue);
-    return this.#send(command, queue);
+    const command = this.#newCommand('EXEC', this.#payload(MULTI, EXEC), undefined);
+    expectTransaction(command, this.#queue.slice());
+    return this.#send(command);
   }
 
   #parse(defined: DefinedCommand, args: readonly unknown[]): this {
     const encoder = defined.encode(this.#context.keyPrefix, args);
-    return this.#add(encoder, defined.classOf(encoder), defined.transforms);
+    return this.#add(encoder, defined.classOf(encoder), defined);
   }
 
-  #add(encoder: CommandEncoder, commandClass: CommandClass, transforms: Transforms): this {
-    const { mayBlock, name } = commandClass;
-    this.#queue.push({
-      payload: encoder.payload(),
-      ascii: encoder.ascii,
-      commandClass,
-      blockMs: mayBlock ? blockTimeMs(name, encoder.redisArgs) : undefined,
-      transforms,
-      preserve: encoder.preserve,
-    });
+  #add(
+    encoder: CommandEncoder,
+    commandClass: CommandClass,
+    holder: { readonly transforms: Transforms },
+  ): this {
+    const { preserve } = encoder;
+    this.#append(encoder.payload());
+    if (!encoder.ascii) this.#ascii = false;
+    if (commandClass.retryClass !== 'read') this.#isReadOnly = false;
+    // Nearly all commands preserve nothing, so that what their definition has is all there is.
+    this.#queue.push(preserve === undefined ? holder : { transforms: holder.transforms, preserve });
+    if (!commandClass.isOrdinary) {
+      const { mayBlock, name } = commandClass;
+      const blockMs = mayBlock ? blockTimeMs(name, encoder.redisArgs) : undefined;
+      this.#special.push({ commandClass, blockMs });
+    }
     return this;
   }
 
-  #refusal(queue: readonly QueuedCommand[], isPipeline: boolean): PoolError | undefined {
-    for (const { commandClass, blockMs } of queue) {
+  #append(payload: Payload): void {
+    if (this.#parts === undefined && typeof payload === 'string') {
+      this.#text += payload;
+      return;
+    }
+    this.#parts ??= [this.#text];
+    if (typeof payload === 'string') this.#parts.push(payload);
+    else for (const part of payload) this.#parts.push(part);
+  }
+
+  #payload(before: string, after: string): Payload {
+    if (this.#parts === undefined) return before + this.#text + after;
+    return [before, ...this.#parts, after];
+  }
+
+  #refusal(isPipeline: boolean): PoolError | undefined {
+    for (const { commandClass, blockMs } of this.#special) {
       const refusal = refusalOf(commandClass, this.#context);
       if (refusal !== undefined) return refusal;
       // Inside MULTI nothing blocks; in a pipeline it would hold up everybody on the lane.
@@ -193,17 +218,12 @@ export class MultiCommand {
     return undefined;
   }
 
-  #newCommand(
-    name: string,
-    queue: readonly QueuedCommand[],
-    payload: Payload,
-    blockMs: number | undefined,
-  ): Command {
+  #newCommand(name: string, payload: Payload, blockMs: number | undefined): Command {
     const command = new Command({
       name,
       payload,
-      ascii: queue.every(({ ascii }) => ascii),
-      retryClass: retryClassOf(queue),
+      ascii: this.#ascii,
+      retryClass: this.#isReadOnly ? 'read' : 'write',
       timeoutMs: deadlineWith(blockMs, this.#context.timeoutMs),
     });
     command.replyTypes = this.#context.replyTypes;
@@ -211,31 +231,20 @@ export class MultiCommand {
     return command;
   }
 
-  #send(command: Command, queue: readonly QueuedCommand[]): Promise<unknown[]> {
+  #send(command: Command): Promise<unknown[]> {
     const { executor, lease, signal } = this.#context;
     const reply = executor.execute(command, signal) as Promise<unknown[]>;
     // The lease sees one command; what the queued ones do to its session has to be told.
     if (lease !== undefined) {
       lease.session ??= newSession();
-      for (const { commandClass } of queue) trackSession(lease.session, commandClass.name);
+      for (const { commandClass } of this.#special) trackSession(lease.session, commandClass.name);
     }
     return reply;
   }
 }
 
-function retryClassOf(queue: readonly QueuedCommand[]): RetryClass {
-  return queue.every(({ commandClass }) => commandClass.retryClass === 'read') ? 'read' : 'write';
-}
-
-function totalBlockMs(queue: readonly QueuedCommand[]): number | undefined {
-  const blocking = queue.filter(({ blockMs }) => blockMs !== undefined);
+function totalBlockMs(commands: readonly SpecialCommand[]): number | undefined {
+  const blocking = commands.filter(({ blockMs }) => blockMs !== undefined);
   if (blocking.length === 0) return undefined;
   return blocking.reduce((sum, { blockMs }) => sum + (blockMs as number), 0);
-}
-
-function joinPayloads(commands: readonly { readonly payload: Payload }[]): Payload {
-  if (commands.every(({ payload }) => typeof payload === 'string')) {
-    return commands.map(({ payload }) => payload).join('');
-  }
-  return commands.flatMap(({ payload }) => payload);
 }
