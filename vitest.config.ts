@@ -6,5 +6,7 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    // CommonJS packages are imported as Node imports them.
+    deps: { interopDefault: false },
   },
 });
