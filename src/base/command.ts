@@ -67,6 +67,8 @@ export class Command {
   failedAttempts = 0;
   /** Its caller has an answer or an error. */
   settled = false;
+  /** An earlier attempt may have run: what the caller is told if no later one can be made. */
+  uncertainty?: Error;
   /** Takes the listener off the caller's AbortSignal. */
   unlisten: (() => void) | undefined = undefined;
   readonly promise: Promise<unknown>;
@@ -128,6 +130,7 @@ export class Command {
     if (this.settled) return;
     this.settled = true;
     this.unlisten?.();
-    this.resolve(Promise.reject(error));
+    const isUnsent = (error as { sent?: boolean } | undefined)?.sent === false;
+    this.resolve(Promise.reject(isUnsent ? (this.uncertainty ?? error) : error));
   }
 }

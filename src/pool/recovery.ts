@@ -54,8 +54,12 @@ export class Recovery {
 
   /** The connection ended under a command. */
   recover(command: Command, cause: Error, outcome: AttemptOutcome): void {
-    if (command.settled || this.tryAgain(command, outcome)) return;
-    command.fail(lossOf(command, cause, outcome));
+    if (command.settled) return;
+    const isTriedAgain = this.tryAgain(command, outcome);
+    if (!isTriedAgain) command.fail(lossOf(command, cause, outcome));
+    else if (outcome === 'unknown' && command.retryClass !== 'read') {
+      command.uncertainty = lossOf(command, cause, outcome);
+    }
   }
 
   /** Cancels the attempts to come; there are none from now on. */
