@@ -1,0 +1,175 @@
+// Servers that answer, but say that they can't serve just now: LOADING, READONLY, MASTERDOWN,
+// NOAUTH. What they refused was not executed, so it is tried again, writes included.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, describe, expect, test } from 'vitest';
+
+import { createPool, type PlimsollOptions, type Pool } from '../../src/index.js';
+import { type FakeServer, startFakeServer } from '../support/fake-server.js';
+import { countCodes, outcomeOf, outcomesOf } from '../support/outcome.js';
+import { describeEachPrivateServer } from '../support/servers.js';
+import { startTcpProxy } from '../support/tcp-proxy.js';
+import { until } from '../support/until.js';
+
+const pools: Pool[] = [];
+afterEach(async () => {
+  for (const pool of pools.splice(0)) await pool.close({ timeoutMs: 0 });
+});
+function open(options: PlimsollOptions): Pool {
+  const pool = createPool(options as object, {}) as Pool;
+  pools.push(pool);
+  return pool;
+}
+
+/** Speaks just enough RESP2 to be taken for a server; `answer` decides about each command. */
+function startScriptedServer(answer: (words: string[]) => string): Promise<FakeServer> {
+  return startFakeServer((socket) => {
+    let rest = '';
+    socket.on('data', (bytes: Buffer) => {
+      rest += bytes.toString('latin1');
+      for (;;) {
+        const command = /^\*(\d+)\r\n((?:\$\d+\r\n[^\r]*\r\n)*)/.exec(rest);
+        const words = command?.[2]?.split('\r\n').filter((_, index) => index % 2 === 1) ?? [];
+        if (command === null || words.length < Number(command[1])) return;
+        rest = rest.slice(command[0].length);
+        socket.write(answer(words));
+      }
+    });
+  });
+}
+
+describe('a server that loads its data', () => {
+  const LOADING = '-LOADING Redis is loading the dataset in memory\r\n';
+
+  test('keeps callers waiting from the start, and is used as soon as it has loaded', async () => {
+    const readyAt = performance.now() + 120;
+    await using server = await startScriptedServer(([name]) => {
+      if (name === 'HELLO') return '*2\r\n$2\r\nid\r\n:1\r\n';
+      if (name === 'PING') return performance.now() < readyAt ? LOADING : '+PONG\r\n';
+      return name === 'GET' ? '$5\r\nvalue\r\n' : '+OK\r\n';
+    });
+    const pool = open({ url: server.url, breaker: { failures: 10 } });
+    expect(await pool.client.get('key')).toBe('value');
+    expect(pool.status().counters.connectionErrors).toBeGreaterThan(0);
+  });
+
+  test('for long is the cause that callers are told of', async () => {
+    await using server = await startScriptedServer(([name]) =>
+      name === 'HELLO' ? '*2\r\n$2\r\nid\r\n:1\r\n' : LOADING,
+    );
+    const pool = open({ url: server.url });
+    const { code, error, tookMs } = await outcomeOf(pool.client.get('key'));
+    expect(code).toBe('BREAKER_OPEN');
+    expect(error?.cause).toMatchObject({ code: 'SERVER_LOADING' });
+    expect(tookMs).toBeLessThan(1_000);
+  });
+
+  test('while connections are open is asked again, for writes too', async () => {
+    const seen: string[] = [];
+    let refusals = 3;
+    await using server = await startScriptedServer(([name]) => {
+      if (name === 'HELLO') return '*2\r\n$2\r\nid\r\n:1\r\n';
+      if (name !== 'INCR') return '+OK\r\n';
+      seen.push(name);
+      return refusals-- > 0 ? LOADING : ':1\r\n';
+    });
+    const pool = open({ url: server.url });
+    expect(await pool.client.incr('counter')).toBe(1);
+    expect(seen.length).toBe(4);
+    expect(pool.status().counters.retries).toBe(3);
+    expect(pool.status().counters.opened).toBe(1);
+  });
+
+  test('longer than the retries last answers LOADING; with retryWrites never at once', async () => {
+    await using server = await startScriptedServer(([name]) => {
+      if (name === 'HELLO') return '*2\r\n$2\r\nid\r\n:1\r\n';
+      return name === 'INCR' ? LOADING : '+OK\r\n';
+    });
+    const pool = open({ url: server.url });
+    const patient = await outcomeOf(pool.client.incr('counter'));
+    expect(patient.code).toBe('LOADING');
+    expect(patient.tookMs).toBeGreaterThan(8 + 32 + 128 - 10);
+    const retryWrites = 'never' as const;
+    const impatient = await outcomeOf(
+      (pool.client.withCommandOptions({ retryWrites } as object) as Pool['client']).incr('counter'),
+    );
+    expect(impatient.code).toBe('LOADING');
+    expect(pool.status().counters.retries).toBe(3);
+  });
+});
+
+describeEachPrivateServer('a primary that becomes a replica', (server) => {
+  test('answers READONLY: its connections are replaced, and writes go through once it is back', async () => {
+    const pool = open({ url: server().url, maxConnections: 4 });
+    const redis = pool.client;
+    await redis.set('counter', '0');
+    const reasons: string[] = [];
+    pool.on('evict', ({ reason }) => reasons.push(reason));
+    await redis.sendCommand(['REPLICAOF', '127.0.0.1', '1']);
+    // Reads are still answered by a replica that serves stale data.
+    expect(await redis.get('counter')).toBe('0');
+    const refused = await outcomeOf(redis.incr('counter'));
+    expect(refused.code).toBe('READONLY');
+    await until(() => reasons.length > 0);
+    expect(new Set(reasons)).toEqual(new Set(['failover']));
+
+    // Promoted between two attempts: the caller does not notice.
+    const patient = outcomesOf(Array.from({ length: 50 }, () => redis.incr('counter')));
+    await sleep(30);
+    await redis.sendCommand(['REPLICAOF', 'NO', 'ONE']);
+    expect(countCodes(await patient)).toEqual({ ok: 50 });
+    expect(await redis.get('counter')).toBe('50');
+  });
+
+  test('that serves no stale data answers MASTERDOWN, which is waited out', async () => {
+    const pool = open({ url: server().url, maxConnections: 2 });
+    const redis = pool.client;
+    await redis.set('stale', 'value');
+    await redis.sendCommand(['CONFIG', 'SET', 'replica-serve-stale-data', 'no']);
+    await redis.sendCommand(['REPLICAOF', '127.0.0.1', '1']);
+    const read = redis.get('stale');
+    await sleep(20);
+    await redis.sendCommand(['REPLICAOF', 'NO', 'ONE']);
+    expect(await read).toBe('value');
+    await redis.sendCommand(['CONFIG', 'SET', 'replica-serve-stale-data', 'yes']);
+    expect(pool.status().counters.opened).toBe(1);
+  });
+});
+
+describe('a connection that lost its identity', () => {
+  test('answers NOAUTH: it is replaced, and the command runs on another', async () => {
+    let loggedIn = true;
+    let hellos = 0;
+    await using server = await startScriptedServer(([name]) => {
+      if (name === 'HELLO') {
+        loggedIn = true;
+        hellos++;
+        return '*2\r\n$2\r\nid\r\n:1\r\n';
+      }
+      if (name === 'PING' || name === 'CLIENT') return '+OK\r\n';
+      return loggedIn ? ':7\r\n' : '-NOAUTH Authentication required.\r\n';
+    });
+    const pool = open({ url: server.url });
+    expect(await pool.client.incr('counter')).toBe(7);
+    loggedIn = false;
+    expect(await pool.client.incr('counter')).toBe(7);
+    expect(hellos).toBe(2);
+  });
+});
+
+describeEachPrivateServer('a write that may run twice because its caller said so', (server) => {
+  test('is never reported as one that did not run', async () => {
+    await using proxy = await startTcpProxy({ host: server().host, port: server().port });
+    const pool = open({ url: proxy.url, maxConnections: 1, retryWrites: 'always' });
+    const direct = open({ url: server().url, maxConnections: 1 });
+    await pool.client.set('twice', '0');
+    const cut = proxy.closeAfter({ from: 'server', bytes: 0 });
+    const outcome = outcomeOf(pool.client.incr('twice'));
+    await cut;
+    // It ran; the second attempt finds no server.
+    proxy.refuseConnections();
+    const { code, error } = await outcome;
+    expect(await direct.client.get('twice')).toBe('1');
+    expect([code, error?.sent]).toEqual(['OUTCOME_UNKNOWN', true]);
+  });
+});
