@@ -58,7 +58,20 @@ export function overriddenSetup(setup: ClientSetup, overrides: object): ClientSe
 
 function checkCommandSet(name: (typeof COMMAND_SETS)[number], set: unknown): void {
   for (const [key, value] of Object.entries(set ?? {})) {
-    if (typeof value === 'object' && value !== null) continue;
-    throw new PoolError('INVALID_ARGUMENT', `${name}.${key} must be an object`);
+    if (typeof value !== 'object' || value === null) {
+      throw new PoolError('INVALID_ARGUMENT', `${name}.${key} must be an object`);
+    }
+    if (name === 'scripts') checkCommand(`${name}.${key}`, value, '');
+    else
+      for (const [command, definition] of Object.entries(value)) {
+        // What `import json from '@redis/json'` gives in an ES module is one level too high.
+        const hint = command === 'default' ? `; pass ${key}.default` : '';
+        checkCommand(`${name}.${key}.${command}`, definition, hint);
+      }
   }
+}
+
+function checkCommand(path: string, definition: unknown, hint: string): void {
+  if (typeof (definition as { parseCommand?: unknown } | null)?.parseCommand === 'function') return;
+  throw new PoolError('INVALID_ARGUMENT', `${path} is no command: no parseCommand()${hint}`);
 }
