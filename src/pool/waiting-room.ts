@@ -13,7 +13,7 @@ import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import type { Entry } from './entry.js';
 import type { AcquireOptions } from './executor.js';
-import { abortedError, type ConnectionLease } from './lease.js';
+import { abortedError, type ConnectionLease, onceAborted } from './lease.js';
 import type { Lending } from './lending.js';
 import type { Membership } from './membership.js';
 import { countInUse } from './snapshot.js';
@@ -107,12 +107,10 @@ export class WaitingRoom {
       origin,
     );
     if (signal !== undefined) {
-      const onAbort = () => {
+      request.unlisten = onceAborted(signal, () => {
         request.fail(abortedError('acquire()', signal));
         this.#reopenLanes();
-      };
-      signal.addEventListener('abort', onAbort, { once: true });
-      request.unlisten = () => signal.removeEventListener('abort', onAbort);
+      });
     }
     this.#waiters.addLease(request);
     this.#onWaiting();
