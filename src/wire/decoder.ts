@@ -38,6 +38,8 @@ const LETTER_T = 116;
 const MAX_BULK_BYTES = 512 * 1024 * 1024;
 /** A line (number, simple string, error, length) longer than this is not RESP, bytes. */
 const MAX_LINE_BYTES = 64 * 1024;
+/** A length or integer, which has 64 bits, is shorter; else each byte would be read ever again. */
+const MAX_INTEGER_BYTES = 32;
 /** Aggregates nested deeper than this are refused; Redis' deepest replies have fewer than 10. */
 const MAX_DEPTH = 512;
 /** Arrays up to this length are allocated at once; longer ones grow as elements really come. */
@@ -140,7 +142,7 @@ export class Decoder {
     }
     const start = cursor + 2;
     const stop = start + length;
-    if (stop + 2 > this.#end) return false;
+    if (stop + 2 > this.#end || buffer[stop] !== CARRIAGE_RETURN) return false;
     const types = this.#events.replyTypes();
     if (types !== undefined && types[BLOB_STRING] !== undefined) return false;
     this.#cursor = stop + 2;
@@ -197,6 +199,7 @@ export class Decoder {
       case BIG_NUMBER: {
         const line = this.#readLine();
         if (line === INCOMPLETE || this.#types[BIG_NUMBER] === String) return line;
+        if (!/^[+-]?\d+$/.test(line)) throw notResp('a big number has a character in it');
         return BigInt(line);
       }
       default:
@@ -234,8 +237,12 @@ export class Decoder {
       this.#cursor = cursor + 4;
       return 'OK';
     }
-    const line = this.#readLine();
-    return wantsBuffer && line !== INCOMPLETE ? Buffer.from(line) : line;
+    if (!wantsBuffer) return this.#readLine();
+    // Not by way of a string: a script may answer a status that is no UTF-8.
+    const end = this.#lineEnd();
+    if (end === -1) return INCOMPLETE;
+    this.#cursor = end + 2;
+    return Buffer.from(buffer.subarray(cursor, end));
   }
 
   /** Digits up to CRLF as a number, with an optional sign. */
@@ -257,6 +264,7 @@ export class Decoder {
       if (digit < 0 || digit > 9) throw notResp('a length or number has a character in it');
       value = value * 10 + digit;
     }
+    if (end - this.#cursor > MAX_INTEGER_BYTES) throw notResp('a length or number is too long');
     return INCOMPLETE;
   }
 
@@ -267,6 +275,7 @@ export class Decoder {
     const start = this.#cursor;
     const stop = start + length;
     if (stop + 2 <= this.#end) {
+      if (this.#buffer[stop] !== CARRIAGE_RETURN) throw wrongLength();
       this.#cursor = stop + 2;
       return this.#bulkValue(type, this.#types, this.#buffer, start, stop);
     }
@@ -286,7 +295,9 @@ export class Decoder {
     this.#cursor = copied;
     if (bulk.filled < bulk.bytes.length) return false;
     this.#bulk = undefined;
-    this.#deliver(this.#bulkValue(bulk.type, bulk.types, bulk.bytes, 0, bulk.bytes.length - 2));
+    const stop = bulk.bytes.length - 2;
+    if (bulk.bytes[stop] !== CARRIAGE_RETURN) throw wrongLength();
+    this.#deliver(this.#bulkValue(bulk.type, bulk.types, bulk.bytes, 0, stop));
     return true;
   }
 
@@ -326,6 +337,7 @@ export class Decoder {
     const length = this.#readInteger();
     if (length === INCOMPLETE) return false;
     if (length < 0) {
+      if (type !== ARRAY) throw notResp('a negative length');
       this.#deliver(null);
       return true;
     }
@@ -392,7 +404,8 @@ function addToFrame(frame: Frame, value: unknown): void {
   } else if (container instanceof Map) {
     container.set(frame.key, value);
   } else {
-    setProperty(container as Record<string, unknown>, frame.key as string, value);
+    // What is no text becomes text here, so that no key comes past the look at its name.
+    setProperty(container as Record<string, unknown>, String(frame.key), value);
   }
 }
 
@@ -423,6 +436,10 @@ function toDouble(line: string): number {
     default:
       return Number(line);
   }
+}
+
+function wrongLength(): PoolError {
+  return notResp('a bulk string is longer than its length says');
 }
 
 function notResp(what: string): PoolError {

@@ -1,0 +1,120 @@
+// The decoder against @redis/client's: random replies of all types, decoded to random JavaScript
+// types, cut at random bytes, from a buffer that is overwritten as soon as a chunk has been read.
+
+import { isDeepStrictEqual } from 'node:util';
+import theirs from '@redis/client/dist/lib/RESP/decoder.js';
+import { expect, test } from 'vitest';
+import {
+  randomPush,
+  randomReply,
+  randomWishes,
+  type Wishes,
+} from '../../test/support/random-replies.js';
+import { type SeededRandom, seededRandom, testSeed } from '../../test/support/seeded-random.js';
+import { Decoder } from './decoder.js';
+
+const CASES = 5_000;
+/** What stands in the buffer where no bytes of the server are: it must never be looked at. */
+const STALE = Buffer.from('$1\r\n:1\r\n+OK\r\n*1\r\n0123\r\r\n');
+
+type Event = readonly ['reply' | 'error' | 'push', unknown];
+
+interface Case {
+  readonly bytes: Buffer;
+  /** How each reply is to be decoded, in order. */
+  readonly wishes: readonly Wishes[];
+}
+
+function randomCase(random: SeededRandom): Case {
+  const wishes: Wishes[] = [];
+  const parts: Buffer[] = [];
+  for (let count = random.integer(1, 6); count > 0; count--) {
+    if (random.next() < 0.15) parts.push(randomPush(random));
+    parts.push(randomReply(random));
+    wishes.push(random.next() < 0.3 ? {} : randomWishes(random));
+  }
+  return { bytes: Buffer.concat(parts), wishes };
+}
+
+/** Both decoders report to this; the next reply's wishes follow from those that came. */
+function recorder({ wishes }: Case) {
+  const events: Event[] = [];
+  let replies = 0;
+  const note = (kind: Event[0]) => (value: unknown) => {
+    events.push([kind, value]);
+    if (kind !== 'push') replies++;
+  };
+  const types = () => wishes[replies] ?? {};
+  return {
+    events,
+    types,
+    onReply: note('reply'),
+    onErrorReply: note('error'),
+    onPush: note('push'),
+  };
+}
+
+function decodeWhole(given: Case): readonly Event[] {
+  const record = recorder(given);
+  new theirs.Decoder({ ...record, getTypeMapping: record.types }).write(Buffer.from(given.bytes));
+  return record.events;
+}
+
+function decodeCut(given: Case, shared: Buffer, sizeOf: () => number): readonly Event[] {
+  const record = recorder(given);
+  const decoder = new Decoder({ ...record, replyTypes: record.types });
+  for (let cursor = 0; cursor < given.bytes.length; ) {
+    const length = given.bytes.copy(shared, 0, cursor, cursor + sizeOf());
+    decoder.write(shared, length);
+    shared.fill(STALE, 0, length);
+    cursor += length;
+  }
+  return record.events;
+}
+
+/** From byte by byte to all at once. */
+function pieceSizes(random: SeededRandom, bytes: number): () => number {
+  switch (random.integer(bytes < 2_000 ? 0 : 1, 3)) {
+    case 0:
+      return () => 1;
+    case 1:
+      return () => random.integer(1, 8);
+    case 2: {
+      // A single cut, anywhere.
+      const sizes = [random.integer(1, bytes)];
+      return () => sizes.pop() ?? bytes;
+    }
+    default:
+      return () => random.integer(1, Math.max(1, bytes));
+  }
+}
+
+test("random replies, cut anywhere, are decoded as @redis/client's decoder does", () => {
+  const seed = testSeed();
+  console.log(`decoder fuzz: TEST_SEED=${seed}`);
+  const random = seededRandom(seed);
+  const shared = Buffer.alloc(64 * 1024, STALE);
+  const seen = { reply: 0, error: 0, push: 0 };
+  for (let index = 0; index < CASES; index++) {
+    const given = randomCase(random);
+    const expected = decodeWhole(given);
+    const actual = decodeCut(given, shared, pieceSizes(random, given.bytes.length));
+    if (!isDeepStrictEqual(actual, expected)) {
+      // Shown only where they differ: a comparison by vitest takes longer than the decoding.
+      expect({
+        index,
+        bytes: given.bytes.toString('latin1'),
+        wishes: given.wishes,
+        actual,
+      }).toEqual({
+        index,
+        bytes: given.bytes.toString('latin1'),
+        wishes: given.wishes,
+        actual: expected,
+      });
+      expect.fail(`case ${index} of TEST_SEED=${seed} differs`);
+    }
+    for (const [kind] of actual) seen[kind]++;
+  }
+  for (const count of Object.values(seen)) expect(count).toBeGreaterThan(CASES / 20);
+});
