@@ -16,15 +16,24 @@ export type TransformReply = (reply: never, preserve?: unknown, typeMapping?: ne
 /** From RESP type to the JavaScript type that replies are decoded to (node-redis' `TypeMapping`). */
 export type ReplyTypes = { readonly [respType: number]: unknown };
 
-export interface CommandSpecification {
+/** What all commands of one definition have in common, made once. */
+export interface CommandKind {
   /** Name in capitals, e.g. `GET`: for errors, events and `fallback`. */
   readonly name: string;
-  readonly payload: Payload;
-  /** Whether every byte of `payload` is below 128, so that the cheaper encoding may be used. */
-  readonly ascii: boolean;
   readonly retryClass: RetryClass;
+  /** Makes of a reply what the caller gets; `undefined`: the reply as it is. */
+  readonly transform?: TransformReply | undefined;
+  /** The same where the server speaks RESP2 only. */
+  readonly resp2Transform?: TransformReply | undefined;
+}
+
+/** How one caller wants commands to be treated; many commands share one such object. */
+export interface CommandSettings {
   /** Deadline over waiting, sending, retries and the reply, in ms; 0: none. */
   readonly timeoutMs: number;
+  readonly replyTypes?: ReplyTypes | undefined;
+  /** Overrides the pool's `retryWrites`. */
+  readonly retryWrites?: 'safe' | 'always' | 'never' | undefined;
 }
 
 /** The text of one write: commands in flight share it instead of keeping their bytes each. */
@@ -41,22 +50,20 @@ const capture = (resolve: (value: unknown) => void): void => {
   capturedResolve = resolve;
 };
 
+// There are as many of these as callers wait, so each field counts: what commands have in common
+// stands in `kind` and `settings`. Nothing is #private here, as on Node 20 each such field makes
+// construction dearer.
 export class Command {
-  readonly name: string;
+  readonly kind: CommandKind;
+  readonly settings: CommandSettings;
+  /** Whether every byte is below 128, so that the cheaper encoding may be used. */
   readonly ascii: boolean;
-  readonly retryClass: RetryClass;
-  readonly timeoutMs: number;
-  transform: TransformReply | undefined = undefined;
-  /** Used in place of `transform` where the server speaks RESP2 only. */
-  resp2Transform: TransformReply | undefined = undefined;
-  preserve: unknown = undefined;
-  replyTypes: ReplyTypes | undefined = undefined;
+  /** What the command's definition hands to its transformation of the reply. */
+  readonly preserve: unknown;
   /** Replies that the payload brings: more than 1 for MULTI ... EXEC and pipelines. */
   replyCount = 1;
   /** Replies that came already, where `replyCount` is more than 1. */
   replies: unknown[] | undefined = undefined;
-  /** Overrides the pool's `retryWrites` for this command. */
-  retryWrites: 'safe' | 'always' | 'never' | undefined = undefined;
   /** When the caller issued it, on the pool's clock; 0 until the pool has seen it. */
   startedAt = 0;
   /** Since when it waits for a connection, on the pool's clock; 0: it doesn't. */
@@ -72,21 +79,42 @@ export class Command {
   /** Takes the listener off the caller's AbortSignal. */
   unlisten: (() => void) | undefined = undefined;
   readonly promise: Promise<unknown>;
-  // Not #private: on Node 20 each such field makes construction dearer, and commands are many.
   private readonly resolve: (value: unknown) => void;
   private ownPayload: Payload;
   private batch: Batch | undefined = undefined;
   private batchStart = 0;
   private batchEnd = 0;
 
-  constructor(specification: CommandSpecification) {
-    this.name = specification.name;
-    this.ownPayload = specification.payload;
-    this.ascii = specification.ascii;
-    this.retryClass = specification.retryClass;
-    this.timeoutMs = specification.timeoutMs;
+  constructor(
+    kind: CommandKind,
+    settings: CommandSettings,
+    payload: Payload,
+    ascii: boolean,
+    preserve?: unknown,
+  ) {
+    this.kind = kind;
+    this.settings = settings;
+    this.ascii = ascii;
+    this.preserve = preserve;
+    this.ownPayload = payload;
     this.promise = new Promise(capture);
     this.resolve = capturedResolve;
+  }
+
+  get name(): string {
+    return this.kind.name;
+  }
+
+  get retryClass(): RetryClass {
+    return this.kind.retryClass;
+  }
+
+  get timeoutMs(): number {
+    return this.settings.timeoutMs;
+  }
+
+  get replyTypes(): ReplyTypes | undefined {
+    return this.settings.replyTypes;
   }
 
   /** The bytes to send. */
@@ -105,24 +133,31 @@ export class Command {
 
   /** When its deadline passes, on the pool's clock. */
   get deadlineAt(): number {
-    return this.timeoutMs === 0 ? Number.POSITIVE_INFINITY : this.startedAt + this.timeoutMs;
+    const { timeoutMs } = this.settings;
+    return timeoutMs === 0 ? Number.POSITIVE_INFINITY : this.startedAt + timeoutMs;
   }
 
   /** Hands the reply to the caller; one that comes after the caller had an answer is dropped. */
   succeed(reply: unknown, protocol: 2 | 3 = 3): void {
-    if (this.settled) return;
-    this.settled = true;
-    this.unlisten?.();
-    const transform = protocol === 3 ? this.transform : this.resp2Transform;
-    if (transform === undefined) {
-      this.resolve(reply);
+    const { transform, resp2Transform } = this.kind;
+    const change = protocol === 3 ? transform : resp2Transform;
+    if (change === undefined || this.settled) {
+      this.answer(reply);
       return;
     }
     try {
-      this.resolve(transform(reply as never, this.preserve, this.replyTypes as never));
+      this.answer(change(reply as never, this.preserve, this.settings.replyTypes as never));
     } catch (error) {
-      this.resolve(Promise.reject(error));
+      this.fail(error);
     }
+  }
+
+  /** Hands a value to the caller as it is. */
+  answer(value: unknown): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.unlisten?.();
+    this.resolve(value);
   }
 
   /** Hands an error to the caller, unless it had an answer already. */

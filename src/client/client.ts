@@ -21,7 +21,7 @@ import { classOfWords } from './catalog.js';
 import type { CommandContext, CommandOptions } from './context.js';
 import { argumentError, DefinedCommand, encodeWords } from './encode.js';
 import type { ClientHost } from './host.js';
-import { issue, NO_TRANSFORMS, transformsOf } from './issue.js';
+import { issue, kindWith, NO_TRANSFORMS, transformsOf } from './issue.js';
 import type { MonitorListener } from './monitor.js';
 import type { MultiCommand } from './multi.js';
 import * as scan from './scan.js';
@@ -30,6 +30,17 @@ import { overriddenSetup } from './setup.js';
 
 type Channels = string | string[];
 type Listener = PubSubListener<boolean>;
+
+/** One encoder serves command after command; whoever finds it taken, in a callback, makes his own. */
+let spareEncoder: CommandEncoder | undefined;
+
+function takeEncoder(keyPrefix: RedisArgument | undefined): CommandEncoder {
+  const encoder = spareEncoder;
+  if (encoder === undefined) return new CommandEncoder(keyPrefix);
+  spareEncoder = undefined;
+  encoder.reset(keyPrefix);
+  return encoder;
+}
 
 export class Client extends EventEmitter {
   /** Set by `clientClass`: the class of its transactions, with the same commands. */
@@ -49,16 +60,17 @@ export class Client extends EventEmitter {
 
   static commandMethod(definition: CommandDefinition, resp: RespVersions) {
     const defined = new DefinedCommand(definition, resp);
-    const { transforms } = defined;
     return function (this: Client, ...args: unknown[]): Promise<unknown> {
       const { context } = this;
-      const encoder = new CommandEncoder(context.keyPrefix);
+      const encoder = takeEncoder(context.keyPrefix);
       try {
         definition.parseCommand(encoder, ...args);
       } catch (error) {
         return Promise.reject(argumentError(error));
       }
-      return issue(context, encoder, defined.classOf(encoder), transforms);
+      const reply = issue(context, encoder, defined.kindOf(encoder));
+      spareEncoder = encoder;
+      return reply;
     };
   }
 
@@ -75,7 +87,7 @@ export class Client extends EventEmitter {
     return async function (this: { _self: Client }, ...args: unknown[]): Promise<unknown> {
       const { context } = this._self;
       const encoder = defined.encode(context.keyPrefix, args);
-      return issue(context, encoder, defined.classOf(encoder), defined.transforms);
+      return issue(context, encoder, defined.kindOf(encoder));
     };
   }
 
@@ -142,7 +154,7 @@ export class Client extends EventEmitter {
       const context = options === undefined ? this.context : this.context.with(options);
       const encoder = encodeWords(args);
       const commandClass = classOfWords(encoder.name, encoder.subcommand);
-      return issue(context, encoder, commandClass, NO_TRANSFORMS);
+      return issue(context, encoder, kindWith(commandClass, NO_TRANSFORMS));
     } catch (error) {
       return Promise.reject(argumentError(error));
     }

@@ -2,11 +2,10 @@
 // or word by word.
 
 import { PoolError } from '../errors.js';
-import type { CommandClass } from '../policy/command-class.js';
 import { CommandEncoder } from '../wire/encoder.js';
 import type { CommandDefinition, RedisArgument, RespVersions } from '../wire/protocol.js';
 import { classOfDefinition } from './catalog.js';
-import { type Transforms, transformsOf } from './issue.js';
+import { type ClientCommandKind, kindWith, type Transforms, transformsOf } from './issue.js';
 
 /** A definition with all that need not be found out anew for each call. */
 export class DefinedCommand {
@@ -16,7 +15,7 @@ export class DefinedCommand {
   readonly prefix: readonly RedisArgument[];
   #name = '';
   #subcommand: string | undefined = undefined;
-  #class: CommandClass | undefined = undefined;
+  #kind: ClientCommandKind | undefined = undefined;
 
   constructor(
     definition: CommandDefinition,
@@ -40,21 +39,21 @@ export class DefinedCommand {
     return encoder;
   }
 
-  /** The class of what was encoded. A definition always has the same name, which is checked. */
-  classOf(encoder: CommandEncoder): CommandClass {
-    const known = this.#class;
+  /** The kind of what was encoded. A definition always has the same name, which is checked. */
+  kindOf(encoder: CommandEncoder): ClientCommandKind {
+    const known = this.#kind;
     const isSame =
       encoder.name === this.#name &&
       (this.#subcommand === undefined || encoder.subcommand === this.#subcommand);
     return known !== undefined && isSame ? known : this.#lookUp(encoder);
   }
 
-  #lookUp({ name, subcommand }: CommandEncoder): CommandClass {
+  #lookUp({ name, subcommand }: CommandEncoder): ClientCommandKind {
     const found = classOfDefinition(name, subcommand, this.definition.IS_READ_ONLY === true);
     this.#name = name;
     this.#subcommand = found.name.includes(' ') ? subcommand : undefined;
-    this.#class = found;
-    return found;
+    this.#kind = kindWith(found, this.transforms);
+    return this.#kind;
   }
 }
 

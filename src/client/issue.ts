@@ -2,7 +2,7 @@
 // straight through `issue`; this is the hot path of the library, so it makes no promise beside the
 // command's own and no object beside encoder and command.
 
-import { Command, type CommandSpecification, type TransformReply } from '../base/command.js';
+import { Command, type CommandKind, type TransformReply } from '../base/command.js';
 import { PoolError } from '../errors.js';
 import { blockTimeMs, type CommandClass } from '../policy/command-class.js';
 import type { CommandEncoder } from '../wire/encoder.js';
@@ -26,54 +26,42 @@ export function transformsOf(definition: CommandDefinition, asked: RespVersions)
   };
 }
 
+/** All that commands of one definition have in common, made once. */
+export interface ClientCommandKind extends CommandKind, CommandClass {}
+
+export function kindWith(commandClass: CommandClass, transforms: Transforms): ClientCommandKind {
+  return Object.freeze({
+    ...commandClass,
+    transform: transforms.resp3,
+    resp2Transform: transforms.resp2,
+  });
+}
+
 /** Sends what was encoded. The promise rejects; nothing is thrown. */
 export function issue(
   context: CommandContext,
   encoder: CommandEncoder,
-  commandClass: CommandClass,
-  transforms: Transforms,
+  kind: ClientCommandKind,
 ): Promise<unknown> {
-  if (!commandClass.isOrdinary) return issueSpecial(context, encoder, commandClass, transforms);
-  const command = newCommand(context, encoder, commandClass, context.timeoutMs);
-  command.transform = transforms.resp3;
-  command.resp2Transform = transforms.resp2;
+  if (!kind.isOrdinary) return issueSpecial(context, encoder, kind);
+  const { ascii, preserve } = encoder;
+  const command = new Command(kind, context, encoder.payload(), ascii, preserve);
   return context.executor.execute(command, context.signal);
-}
-
-function newCommand(
-  context: CommandContext,
-  encoder: CommandEncoder,
-  commandClass: CommandClass,
-  timeoutMs: number,
-): Command {
-  const command = new Command({
-    name: commandClass.name,
-    payload: encoder.payload(),
-    ascii: encoder.ascii,
-    retryClass: commandClass.retryClass,
-    timeoutMs,
-  } satisfies CommandSpecification);
-  command.preserve = encoder.preserve;
-  command.replyTypes = context.replyTypes;
-  command.retryWrites = context.retryWrites;
-  return command;
 }
 
 /** Commands that block, or that have no place on a shared connection. */
 function issueSpecial(
   context: CommandContext,
   encoder: CommandEncoder,
-  commandClass: CommandClass,
-  transforms: Transforms,
+  kind: ClientCommandKind,
 ): Promise<unknown> {
-  const refusal = refusalOf(commandClass, context);
+  const refusal = refusalOf(kind, context);
   if (refusal !== undefined) return Promise.reject(refusal);
-  const { name, mayBlock } = commandClass;
-  const blockMs = mayBlock ? blockTimeMs(name, encoder.redisArgs) : undefined;
+  const blockMs = kind.mayBlock ? blockTimeMs(kind.name, encoder.redisArgs) : undefined;
+  const { replyTypes, retryWrites } = context;
   const timeoutMs = deadlineWith(blockMs, context.timeoutMs);
-  const command = newCommand(context, encoder, commandClass, timeoutMs);
-  command.transform = transforms.resp3;
-  command.resp2Transform = transforms.resp2;
+  const settings = { timeoutMs, replyTypes, retryWrites };
+  const command = new Command(kind, settings, encoder.payload(), encoder.ascii, encoder.preserve);
   command.isBlocking = blockMs !== undefined;
   if (command.isBlocking && context.pool !== undefined) {
     return context.pool.executeExclusive(command, context.signal);

@@ -1,7 +1,7 @@
 // What came back for MULTI ... EXEC and for pipelines, turned into what node-redis answers:
 // replies in order, each transformed by its own command, or the error that fits.
 
-import type { Command, ReplyTypes } from '../base/command.js';
+import type { CommandKind, ReplyTypes, RetryClass } from '../base/command.js';
 import { ErrorReply, MultiErrorReply, WatchError } from '../wire/protocol.js';
 import type { Transforms } from './issue.js';
 
@@ -11,20 +11,31 @@ export interface QueuedReply {
   readonly preserve?: unknown;
 }
 
-/** Sets on `command` how the answers to MULTI, the queued commands and EXEC become one answer. */
-export function expectTransaction(command: Command, queue: readonly QueuedReply[]): void {
-  command.replyCount = queue.length + 2;
-  command.preserve = queue;
-  command.transform = (replies, _, types) => transactionReplies(replies, queue, 'resp3', types);
-  command.resp2Transform = (replies, _, types) =>
-    transactionReplies(replies, queue, 'resp2', types);
+type Replies = readonly unknown[];
+type Queue = readonly QueuedReply[];
+
+/** MULTI, the queued commands and EXEC: what the command preserves is the queue. */
+export function transactionKind(retryClass: RetryClass): CommandKind {
+  return {
+    name: 'EXEC',
+    retryClass,
+    transform: (replies: Replies, queue, types) =>
+      transactionReplies(replies, queue as Queue, 'resp3', types),
+    resp2Transform: (replies: Replies, queue, types) =>
+      transactionReplies(replies, queue as Queue, 'resp2', types),
+  };
 }
 
-/** Sets on `command` how the answers of a pipeline become one answer. */
-export function expectPipeline(command: Command, queue: readonly QueuedReply[]): void {
-  command.replyCount = queue.length;
-  command.transform = (replies, _, types) => pipelineReplies(replies, queue, 'resp3', types);
-  command.resp2Transform = (replies, _, types) => pipelineReplies(replies, queue, 'resp2', types);
+/** The same for a plain pipeline. */
+export function pipelineKind(retryClass: RetryClass): CommandKind {
+  return {
+    name: 'PIPELINE',
+    retryClass,
+    transform: (replies: Replies, queue, types) =>
+      pipelineReplies(replies, queue as Queue, 'resp3', types),
+    resp2Transform: (replies: Replies, queue, types) =>
+      pipelineReplies(replies, queue as Queue, 'resp2', types),
+  };
 }
 
 /**

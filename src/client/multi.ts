@@ -2,7 +2,7 @@
 // Command with one contiguous payload, which is why it needs no lease: on a lane nobody else's
 // command can come between.
 
-import { Command, type Payload } from '../base/command.js';
+import { Command, type CommandKind, type Payload } from '../base/command.js';
 import { textPayload } from '../base/payload.js';
 import type { PoolError } from '../errors.js';
 import { blockTimeMs, type CommandClass } from '../policy/command-class.js';
@@ -32,11 +32,15 @@ import {
   type Transforms,
   transformsOf,
 } from './issue.js';
-import { expectPipeline, expectTransaction, type QueuedReply } from './multi-replies.js';
+import { pipelineKind, type QueuedReply, transactionKind } from './multi-replies.js';
 import { ScriptCall } from './script.js';
 
 const MULTI = textPayload(['MULTI']);
 const EXEC = textPayload(['EXEC']);
+const READING_TRANSACTION = transactionKind('read');
+const WRITING_TRANSACTION = transactionKind('write');
+const READING_PIPELINE = pipelineKind('read');
+const WRITING_PIPELINE = pipelineKind('write');
 
 /** A queued command that is not ordinary: it may block, or has no place on a lane. */
 interface SpecialCommand {
@@ -149,9 +153,10 @@ export class MultiCommand {
     const refusal = this.#refusal(true);
     if (refusal !== undefined) return Promise.reject(refusal);
     const blockMs = totalBlockMs(this.#special);
-    const command = this.#newCommand('PIPELINE', this.#payload('', ''), blockMs);
+    const kind = this.#isReadOnly ? READING_PIPELINE : WRITING_PIPELINE;
+    const command = this.#newCommand(kind, this.#payload('', ''), blockMs);
     command.isBlocking = blockMs !== undefined;
-    expectPipeline(command, this.#queue.slice());
+    command.replyCount = this.#queue.length;
     return this.#send(command);
   }
 
@@ -163,14 +168,16 @@ export class MultiCommand {
   #execTransaction(): Promise<unknown[]> {
     const refusal = this.#refusal(false);
     if (refusal !== undefined) return Promise.reject(refusal);
-    const command = this.#newCommand('EXEC', this.#payload(MULTI, EXEC), undefined);
-    expectTransaction(command, this.#queue.slice());
+    const kind = this.#isReadOnly ? READING_TRANSACTION : WRITING_TRANSACTION;
+    const command = this.#newCommand(kind, this.#payload(MULTI, EXEC), undefined);
+    // MULTI and EXEC are answered too.
+    command.replyCount = this.#queue.length + 2;
     return this.#send(command);
   }
 
   #parse(defined: DefinedCommand, args: readonly unknown[]): this {
     const encoder = defined.encode(this.#context.keyPrefix, args);
-    return this.#add(encoder, defined.classOf(encoder), defined);
+    return this.#add(encoder, defined.kindOf(encoder), defined);
   }
 
   #add(
@@ -218,17 +225,11 @@ export class MultiCommand {
     return undefined;
   }
 
-  #newCommand(name: string, payload: Payload, blockMs: number | undefined): Command {
-    const command = new Command({
-      name,
-      payload,
-      ascii: this.#ascii,
-      retryClass: this.#isReadOnly ? 'read' : 'write',
-      timeoutMs: deadlineWith(blockMs, this.#context.timeoutMs),
-    });
-    command.replyTypes = this.#context.replyTypes;
-    command.retryWrites = this.#context.retryWrites;
-    return command;
+  #newCommand(kind: CommandKind, payload: Payload, blockMs: number | undefined): Command {
+    const { replyTypes, retryWrites } = this.#context;
+    const timeoutMs = deadlineWith(blockMs, this.#context.timeoutMs);
+    const settings = { timeoutMs, replyTypes, retryWrites };
+    return new Command(kind, settings, payload, this.#ascii, this.#queue.slice());
   }
 
   #send(command: Command): Promise<unknown[]> {

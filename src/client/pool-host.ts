@@ -194,7 +194,7 @@ export function poolCommand(
   payload = textPayload([name]),
 ): Command {
   const retryClass = name === 'PING' ? 'read' : 'unknown';
-  return new Command({ name, payload, ascii: true, retryClass, timeoutMs });
+  return new Command({ name, retryClass }, { timeoutMs }, payload, true);
 }
 
 function closedError(what: string): PoolError {

@@ -8,7 +8,7 @@ import { ErrorReply, type RedisArgument, type RedisScript } from '../wire/protoc
 import { classOfDefinition } from './catalog.js';
 import type { CommandContext } from './context.js';
 import { argumentError } from './encode.js';
-import { issue, type Transforms } from './issue.js';
+import { issue, kindWith, type Transforms } from './issue.js';
 
 export class ScriptCall {
   readonly script: RedisScript;
@@ -63,7 +63,7 @@ export class ScriptCall {
   ): Promise<unknown> {
     const encoder = this.encode(context.keyPrefix, withText, args);
     const commandClass = classOfDefinition(encoder.name, undefined, false);
-    return issue(context, encoder, commandClass, this.#transforms);
+    return issue(context, encoder, kindWith(commandClass, this.#transforms));
   }
 
   /** Both attempts share one deadline. */

@@ -164,5 +164,5 @@ export class Inspector {
 export function ownCommand(args: readonly string[], timeoutMs: number): Command {
   const name = args[0] as string;
   const payload = textPayload(args);
-  return new Command({ name, payload, ascii: true, retryClass: 'unknown', timeoutMs });
+  return new Command({ name, retryClass: 'unknown' }, { timeoutMs }, payload, true);
 }

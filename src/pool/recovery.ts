@@ -39,7 +39,7 @@ export class Recovery {
   /** Schedules another attempt; false when there is none, and the command is still unsettled. */
   tryAgain(command: Command, outcome: AttemptOutcome): boolean {
     if (this.#isStopped) return false;
-    const policy = command.retryWrites ?? this.#options.retryWrites;
+    const policy = command.settings.retryWrites ?? this.#options.retryWrites;
     if (!mayRetry(command.retryClass, outcome, policy)) return false;
     const attempt = command.failedAttempts + 1;
     const waitMs = retryWaitMs(attempt, this.#options.retry, this.#random);

@@ -138,12 +138,10 @@ export class WaitingRoom {
       return;
     }
     const [, ...args] = readPayload(command.payload);
-    command.transform = undefined;
-    command.resp2Transform = undefined;
     Promise.resolve()
       .then(() => fallback({ command: command.name, args, error }))
       .then(
-        (value) => command.succeed(value),
+        (value) => command.answer(value),
         (failure) => command.fail(failure),
       );
   }

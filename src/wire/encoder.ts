@@ -38,7 +38,7 @@ export class CommandEncoder implements CommandParser {
   name = '';
   /** The argument after the name, where it is text: the subcommand of a container command. */
   subcommand: string | undefined = undefined;
-  readonly #keyPrefix: RedisArgument | undefined;
+  #keyPrefix: RedisArgument | undefined;
   #count = 0;
   #text = '';
   #parts: (string | Buffer)[] | undefined;
@@ -46,6 +46,19 @@ export class CommandEncoder implements CommandParser {
 
   constructor(keyPrefix?: RedisArgument) {
     this.#keyPrefix = keyPrefix;
+  }
+
+  /** Forgets all, to be used for another command. What `payload()` returned stays as it is. */
+  reset(keyPrefix: RedisArgument | undefined): void {
+    this.preserve = undefined;
+    this.ascii = true;
+    this.name = '';
+    this.subcommand = undefined;
+    this.#keyPrefix = keyPrefix;
+    this.#count = 0;
+    this.#text = '';
+    this.#parts = undefined;
+    this.#firstKey = undefined;
   }
 
   get argumentCount(): number {

@@ -2,7 +2,7 @@
 // SETINFO and a PING, all in one write. A server that doesn't know HELLO or RESP3 gets the same in
 // RESP2. The PING answers LOADING where the server can't serve yet, which HELLO doesn't say.
 
-import { Command } from '../base/command.js';
+import { Command, type CommandKind } from '../base/command.js';
 import type { ConnectionTarget, PasswordSource } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import { handshakeError } from './connect-error.js';
@@ -95,13 +95,8 @@ function ask(connection: Connection, args: readonly string[]): Promise<unknown> 
   if (connection.endError !== undefined) return Promise.reject(connection.endError);
   const encoder = new CommandEncoder();
   encoder.push(...args);
-  const command = new Command({
-    name: encoder.name,
-    payload: encoder.payload(),
-    ascii: encoder.ascii,
-    retryClass: 'unknown',
-    timeoutMs: 0,
-  });
+  const kind: CommandKind = { name: encoder.name, retryClass: 'unknown' };
+  const command = new Command(kind, { timeoutMs: 0 }, encoder.payload(), encoder.ascii);
   connection.send(command);
   // The caller may look at another promise first; this one's failure is not unhandled meanwhile.
   command.promise.catch(() => undefined);

@@ -54,15 +54,13 @@ export class CoreClient {
   command(retryClass: RetryClass, args: readonly Argument[]): Command {
     const encoder = new CommandEncoder();
     encoder.push(...args);
-    const command = new Command({
-      name: encoder.name,
-      payload: encoder.payload(),
-      ascii: encoder.ascii,
-      retryClass,
-      timeoutMs: this.options.timeout ?? 5_000,
-    });
-    if (this.options.buffers === true) command.replyTypes = { [BLOB_STRING]: Buffer };
-    command.retryWrites = this.options.retryWrites;
-    return command;
+    const { timeout, buffers, retryWrites } = this.options;
+    const settings = {
+      timeoutMs: timeout ?? 5_000,
+      replyTypes: buffers === true ? { [BLOB_STRING]: Buffer } : undefined,
+      retryWrites,
+    };
+    const kind = { name: encoder.name, retryClass };
+    return new Command(kind, settings, encoder.payload(), encoder.ascii);
   }
 }
