@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 
 import { CoreClient, openPool } from '../support/core-client.js';
-import { countCodes, outcomeOf, outcomesOf, slowest } from '../support/outcome.js';
+import { countCodes, type Outcome, outcomeOf, outcomesOf, slowest } from '../support/outcome.js';
 import { describeEachPrivateServer } from '../support/servers.js';
 
 const TOLERANCE_MS = 300;
@@ -66,9 +66,12 @@ describeEachPrivateServer('a pool that is closed', (server) => {
       await sleep(10);
       const closed = await outcomeOf(pool.close({ timeoutMs: 0 }));
       expect(closed.tookMs).toBeLessThan(50);
-      const closedAt = performance.now();
-      const outcomes = [...(await reads), ...(await writes), await lease, await popped];
-      expect(performance.now() - closedAt).toBeLessThan(5);
+      let outcomes: Outcome[] = [];
+      Promise.all([reads, writes, lease, popped]).then((settled) => {
+        outcomes = settled.flat();
+      });
+      // Nobody is left for a timer or another attempt.
+      await new Promise((resolve) => setImmediate(resolve));
       const counts = countCodes(outcomes);
       const { POOL_CLOSED = 0, OUTCOME_UNKNOWN = 0, CONNECTION_LOST = 0 } = counts;
       expect(POOL_CLOSED + OUTCOME_UNKNOWN + CONNECTION_LOST).toBe(602);

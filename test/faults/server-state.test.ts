@@ -42,10 +42,13 @@ describe('a server that loads its data', () => {
   const LOADING = '-LOADING Redis is loading the dataset in memory\r\n';
 
   test('keeps callers waiting from the start, and is used as soon as it has loaded', async () => {
-    const readyAt = performance.now() + 120;
+    let readyAt = 0;
     await using server = await startScriptedServer(([name]) => {
       if (name === 'HELLO') return '*2\r\n$2\r\nid\r\n:1\r\n';
-      if (name === 'PING') return performance.now() < readyAt ? LOADING : '+PONG\r\n';
+      if (name === 'PING') {
+        readyAt ||= performance.now() + 120;
+        return performance.now() < readyAt ? LOADING : '+PONG\r\n';
+      }
       return name === 'GET' ? '$5\r\nvalue\r\n' : '+OK\r\n';
     });
     const pool = open({ url: server.url, breaker: { failures: 10 } });
