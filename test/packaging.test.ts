@@ -37,9 +37,13 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Packs the repository, which builds it first, and returns the tarball's path. */
+/**
+ * Packs what `npm test` has built, and returns the tarball's path. `prepack` would build it anew,
+ * under the feet of tests that run at the same time.
+ */
 async function pack(destination: string): Promise<string> {
-  const args = ['pack', '--json', '--loglevel=error', '--pack-destination', destination];
+  const quiet = ['--ignore-scripts', '--loglevel=error'];
+  const args = ['pack', '--json', ...quiet, '--pack-destination', destination];
   const { stdout } = await run('npm', args, { cwd: ROOT, maxBuffer: 16 * 1024 * 1024 }).catch(
     (error: Error & { stdout?: string }) => {
       // Without a cause: it would repeat the same output three times over.
