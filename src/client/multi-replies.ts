@@ -14,27 +14,31 @@ export interface QueuedReply {
 type Replies = readonly unknown[];
 type Queue = readonly QueuedReply[];
 
-/** MULTI, the queued commands and EXEC: what the command preserves is the queue. */
+/** How the replies to what was queued become one answer. */
+type Answer = (
+  replies: Replies,
+  queue: Queue,
+  protocol: keyof Transforms,
+  types: ReplyTypes | undefined,
+) => unknown[];
+
+/** MULTI, the queued commands and EXEC: what such a command preserves is its queue. */
 export function transactionKind(retryClass: RetryClass): CommandKind {
-  return {
-    name: 'EXEC',
-    retryClass,
-    transform: (replies: Replies, queue, types) =>
-      transactionReplies(replies, queue as Queue, 'resp3', types),
-    resp2Transform: (replies: Replies, queue, types) =>
-      transactionReplies(replies, queue as Queue, 'resp2', types),
-  };
+  return batchKind('EXEC', retryClass, transactionReplies);
 }
 
 /** The same for a plain pipeline. */
 export function pipelineKind(retryClass: RetryClass): CommandKind {
+  return batchKind('PIPELINE', retryClass, pipelineReplies);
+}
+
+function batchKind(name: string, retryClass: RetryClass, answer: Answer): CommandKind {
   return {
-    name: 'PIPELINE',
+    name,
     retryClass,
-    transform: (replies: Replies, queue, types) =>
-      pipelineReplies(replies, queue as Queue, 'resp3', types),
+    transform: (replies: Replies, queue, types) => answer(replies, queue as Queue, 'resp3', types),
     resp2Transform: (replies: Replies, queue, types) =>
-      pipelineReplies(replies, queue as Queue, 'resp2', types),
+      answer(replies, queue as Queue, 'resp2', types),
   };
 }
 
