@@ -2,7 +2,7 @@
 // named by the stack that took it. A command on a lease is never retried: what it does may depend
 // on what the connection went through before.
 
-import { setMaxListeners } from 'node:events';
+import { onceAborted } from '../base/abort-signal.js';
 import type { Command } from '../base/command.js';
 import { PoolError } from '../errors.js';
 import { newSession, type Session, trackSession } from '../policy/session.js';
@@ -127,19 +127,6 @@ export function cancelOnAbort(command: Command, signal: AbortSignal | undefined)
   }
   command.unlisten = onceAborted(signal, () => command.fail(abortedError(command.name, signal)));
   return false;
-}
-
-/** Signals that many may listen to: one for all commands of a request is no leak. */
-const sharedSignals = new WeakSet<AbortSignal>();
-
-/** @returns What takes the listener off the signal. */
-export function onceAborted(signal: AbortSignal, onAbort: () => void): () => void {
-  if (!sharedSignals.has(signal)) {
-    sharedSignals.add(signal);
-    setMaxListeners(0, signal);
-  }
-  signal.addEventListener('abort', onAbort, { once: true });
-  return () => signal.removeEventListener('abort', onAbort);
 }
 
 export function abortedError(what: string, signal: AbortSignal): PoolError {

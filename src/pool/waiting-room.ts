@@ -6,6 +6,7 @@
 //      v                  +--> ACQUIRE_TIMEOUT, ABORTED, BREAKER_OPEN
 //   QUEUE_FULL, BREAKER_OPEN, POOL_CLOSED
 
+import { onceAborted } from '../base/abort-signal.js';
 import type { Clock } from '../base/clock.js';
 import type { Command } from '../base/command.js';
 import { readPayload } from '../base/payload.js';
@@ -13,12 +14,15 @@ import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import type { Entry } from './entry.js';
 import type { AcquireOptions } from './executor.js';
-import { abortedError, type ConnectionLease, onceAborted } from './lease.js';
+import { abortedError, type ConnectionLease } from './lease.js';
 import type { Lending } from './lending.js';
 import type { Membership } from './membership.js';
 import { countInUse } from './snapshot.js';
 import type { Statistics } from './statistics.js';
 import { LeaseRequest, Waiters } from './waiters.js';
+
+/** A full queue is searched for callers who gave up no more often than this, ms: it is long. */
+const COMPACTION_PAUSE_MS = 20;
 
 export interface WaitingRoomDependencies {
   readonly clock: Clock;
@@ -36,6 +40,7 @@ export class WaitingRoom {
   readonly #waiters: Waiters;
   #isExhausted = false;
   #isSuspended = false;
+  #compactableAt = 0;
 
   constructor(options: ResolvedOptions, dependencies: WaitingRoomDependencies) {
     this.#options = options;
@@ -123,8 +128,12 @@ export class WaitingRoom {
     const { membership } = this.#dependencies;
     if (membership.isDown) return breakerError(what, membership.lastConnectError);
     if (this.#waiters.length < maxWaiters) return undefined;
-    this.#waiters.compact();
-    if (this.#waiters.length < maxWaiters) return undefined;
+    const now = this.#dependencies.clock.now();
+    if (now >= this.#compactableAt) {
+      this.#compactableAt = now + COMPACTION_PAUSE_MS;
+      this.#waiters.compact();
+      if (this.#waiters.length < maxWaiters) return undefined;
+    }
     return new PoolError('QUEUE_FULL', `${what}: ${maxWaiters} callers wait already`, {
       sent: false,
     });
