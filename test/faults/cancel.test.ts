@@ -187,6 +187,26 @@ describeEachPrivateServer('a caller who gives up', (server) => {
     await proxy.stop();
   });
 
+  test('makes room for others in a full queue, and a full queue refuses at little cost', async () => {
+    const maxWaiters = 20_000;
+    const { pool, redis } = open({ maxConnections: 1, maxInFlight: 1, maxWaiters });
+    const lease = await pool.acquireLease();
+    const abort = new AbortController();
+    const leaving = redis.with({ signal: abort.signal });
+    const waiting = range(maxWaiters).map((id) => (id % 2 === 0 ? redis : leaving).read('PING'));
+    const outcomes = outcomesOf(waiting);
+    const startedAt = performance.now();
+    const refused = await outcomesOf(range(2_000).map(() => redis.read('PING')));
+    expect(performance.now() - startedAt).toBeLessThan(400);
+    expect(countCodes(refused)).toEqual({ QUEUE_FULL: 2_000 });
+    abort.abort();
+    await sleep(30);
+    const newcomer = redis.read('ECHO', 'newcomer');
+    lease.release();
+    expect(await newcomer).toBe('newcomer');
+    expect(countCodes(await outcomes)).toEqual({ ok: maxWaiters / 2, ABORTED: maxWaiters / 2 });
+  });
+
   test('more callers than may wait are refused at once', async () => {
     const { pool, redis } = open({ maxConnections: 1, maxInFlight: 1, maxWaiters: 10 });
     const lease = await pool.acquireLease();
