@@ -122,17 +122,17 @@ export class ConnectionLease {
 export function cancelOnAbort(command: Command, signal: AbortSignal | undefined): boolean {
   if (signal === undefined) return false;
   if (signal.aborted) {
-    command.fail(abortedError(command.name, signal));
+    command.fail(abortedError(command.name, signal, false));
     return true;
   }
   command.unlisten = onceAborted(signal, () => command.fail(abortedError(command.name, signal)));
   return false;
 }
 
-export function abortedError(what: string, signal: AbortSignal): PoolError {
-  return new PoolError('ABORTED', `${what} was cancelled by its AbortSignal`, {
-    cause: signal.reason,
-  });
+/** @param sent False where the command certainly was not sent; else nobody can say. */
+export function abortedError(what: string, signal: AbortSignal, sent?: false): PoolError {
+  const details = { cause: signal.reason, ...(sent === false ? { sent } : {}) };
+  return new PoolError('ABORTED', `${what} was cancelled by its AbortSignal`, details);
 }
 
 function releasedError(what: string): PoolError {

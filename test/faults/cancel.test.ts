@@ -50,9 +50,8 @@ describeEachPrivateServer('a caller who gives up', (server) => {
   test('with a signal that was aborted before is refused without touching a connection', async () => {
     const { pool, redis } = open();
     const signal = AbortSignal.abort();
-    expect((await outcomeOf(redis.with({ signal }).write('SET', 'never', '1'))).code).toBe(
-      'ABORTED',
-    );
+    const { code, error } = await outcomeOf(redis.with({ signal }).write('SET', 'never', '1'));
+    expect([code, error?.sent]).toEqual(['ABORTED', false]);
     expect((await outcomeOf(pool.acquireLease({ signal }))).code).toBe('ABORTED');
     expect(await redis.read('GET', 'never')).toBeNull();
   });
