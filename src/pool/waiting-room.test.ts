@@ -1,0 +1,299 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { outcomeOf, outcomesOf } from '../../test/support/outcome.js';
+import {
+  openSimulatedPool,
+  SimulatedSource,
+  settle,
+} from '../../test/support/simulated-connection.js';
+import { PoolError } from '../errors.js';
+import { ErrorReply } from '../wire/protocol.js';
+
+const REFUSED = new PoolError('CONNECT_FAILED', 'Cannot connect to simulated:6379: ECONNREFUSED');
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('whoever waits for a connection', () => {
+  test('is told ACQUIRE_TIMEOUT with the figures of the pool', async () => {
+    const { pool, redis } = await openSimulatedPool({ maxConnections: 1, acquireTimeoutMs: 200 });
+    await pool.acquireLease();
+    const outcomes = outcomesOf([redis.read('GET', 'key'), pool.acquireLease()]);
+    await settle(240);
+    const [command, lease] = await outcomes;
+    for (const [outcome, what] of [
+      [command, 'GET'],
+      [lease, 'acquire()'],
+    ] as const) {
+      expect([outcome?.code, outcome?.error?.sent]).toEqual(['ACQUIRE_TIMEOUT', false]);
+      expect(outcome?.tookMs).toBeGreaterThanOrEqual(200);
+      expect(outcome?.error?.message).toContain(`${what} waited 2`);
+      expect(outcome?.error?.message).toMatch(
+        /waited 2\d\d ms for a connection \(open=1, in use=1, idle=0, max=1, waiting=\d\)$/,
+      );
+    }
+    expect(pool.status().counters.timeouts).toBe(2);
+  });
+
+  test('is told the last connect error too', async () => {
+    const source = new SimulatedSource();
+    source.onDial = REFUSED;
+    const { redis } = await openSimulatedPool(
+      { acquireTimeoutMs: 30, breaker: { failures: 1_000 } },
+      source,
+    );
+    const outcome = outcomeOf(redis.read('GET', 'key'));
+    await settle(60);
+    const { code, error } = await outcome;
+    expect([code, error?.cause]).toEqual(['ACQUIRE_TIMEOUT', REFUSED]);
+    expect(error?.message).toMatch(/; last connect error: Cannot connect to simulated:6379/);
+  });
+
+  test('waits no longer than its own deadline, or than it asked for', async () => {
+    const { pool, redis } = await openSimulatedPool({ maxConnections: 1 });
+    await pool.acquireLease();
+    const command = outcomeOf(redis.with({ timeout: 100 }).read('GET', 'key'));
+    const lease = outcomeOf(pool.acquireLease({ timeoutMs: 300 }));
+    await settle(130);
+    expect((await command).code).toBe('ACQUIRE_TIMEOUT');
+    await settle(210);
+    expect((await lease).code).toBe('ACQUIRE_TIMEOUT');
+  });
+
+  test('is served in the order of arrival, whether command or lease', async () => {
+    const { pool, redis, connection } = await openSimulatedPool({
+      maxConnections: 1,
+      maxInFlight: 1,
+    });
+    const first = await pool.acquireLease();
+    const order: string[] = [];
+    const note = (name: string) => () => order.push(name);
+    const commandA = redis.read('A').then(note('A'));
+    await settle(1);
+    const lease = pool.acquireLease();
+    void lease.then(note('lease'));
+    await settle(1);
+    const commandB = redis.read('B').then(note('B'));
+    first.release();
+    expect(connection().sentNames).toEqual(['A']);
+    connection().reply();
+    await settle();
+    expect(order).toEqual(['A', 'lease']);
+    (await lease).release();
+    connection().reply();
+    await Promise.all([commandA, commandB]);
+    expect(order).toEqual(['A', 'lease', 'B']);
+  });
+
+  test('for a lease gets a lane that would never be empty by itself', async () => {
+    const { pool, redis, connection } = await openSimulatedPool({ maxConnections: 1 });
+    const before = redis.read('A');
+    const lease = pool.acquireLease();
+    const after = redis.read('B');
+    expect(connection().sentNames).toEqual(['A']);
+    connection().reply('a');
+    expect(await before).toBe('a');
+    const granted = await lease;
+    expect(connection().sentNames).toEqual(['A']);
+    granted.release();
+    await settle();
+    connection().reply('b');
+    expect(await after).toBe('b');
+  });
+
+  test('for a lease leaves the lanes to commands when he gives up', async () => {
+    const { pool, redis, connection } = await openSimulatedPool({ maxConnections: 1 });
+    void redis.read('A');
+    const abort = new AbortController();
+    const lease = outcomeOf(pool.acquireLease({ signal: abort.signal }));
+    const late = outcomeOf(pool.acquireLease({ timeoutMs: 50 }));
+    const after = redis.read('B');
+    abort.abort(new Error('changed my mind'));
+    const { code, error } = await lease;
+    expect([code, (error?.cause as Error | undefined)?.message]).toEqual([
+      'ABORTED',
+      'changed my mind',
+    ]);
+    await settle();
+    expect(connection().sentNames).toEqual(['A']);
+    await settle(80);
+    expect((await late).code).toBe('ACQUIRE_TIMEOUT');
+    expect(connection().sentNames).toEqual(['A', 'B']);
+    connection().reply();
+    connection().reply('b');
+    expect(await after).toBe('b');
+  });
+
+  test('is not disturbed by those before him who gave up', async () => {
+    const { pool, redis, connection } = await openSimulatedPool({ maxConnections: 1 });
+    const lease = await pool.acquireLease();
+    const abort = new AbortController();
+    const { signal } = abort;
+    const given = outcomesOf([redis.with({ signal }).read('A'), pool.acquireLease({ signal })]);
+    const served = redis.read('B');
+    abort.abort();
+    expect((await given).map(({ code }) => code)).toEqual(['ABORTED', 'ABORTED']);
+    lease.release();
+    await settle();
+    expect(connection().sentNames).toEqual(['B']);
+    connection().reply('b');
+    expect(await served).toBe('b');
+    expect(pool.status().waiting).toBe(0);
+  });
+
+  test('is not more than maxWaiters: the next one is told QUEUE_FULL at once', async () => {
+    const { pool, redis } = await openSimulatedPool({ maxConnections: 1, maxWaiters: 2 });
+    await pool.acquireLease();
+    const abort = new AbortController();
+    const first = outcomeOf(redis.with({ signal: abort.signal }).read('A'));
+    void outcomeOf(pool.acquireLease());
+    for (const outcome of await outcomesOf([redis.read('B'), pool.acquireLease()])) {
+      expect([outcome.code, outcome.error?.sent]).toEqual(['QUEUE_FULL', false]);
+    }
+    // Somebody who gave up holds no place.
+    abort.abort();
+    await first;
+    void outcomeOf(redis.read('C'));
+    expect((await outcomeOf(redis.read('D'))).code).toBe('QUEUE_FULL');
+    expect(pool.status().waiting).toBe(2);
+  });
+});
+
+describe('the event exhausted', () => {
+  test('comes once until nobody waits any more', async () => {
+    const { pool, redis } = await openSimulatedPool({ maxConnections: 1 });
+    const events: unknown[] = [];
+    pool.on('exhausted', (event) => events.push(event));
+    const lease = await pool.acquireLease();
+    void outcomesOf([redis.read('A'), redis.read('B'), pool.acquireLease()]);
+    expect(events).toEqual([{ maxConnections: 1, waiting: 1 }]);
+    lease.release();
+    expect(pool.status().counters.exhausted).toBe(1);
+  });
+
+  test('comes again for the next time, and not while the pool is suspended', async () => {
+    const { pool, redis, connection } = await openSimulatedPool({ maxConnections: 1 });
+    for (let times = 1; times <= 2; times++) {
+      const lease = await pool.acquireLease();
+      const waiting = redis.read('A');
+      lease.release();
+      connection().reply();
+      await waiting;
+      expect(pool.status().counters.exhausted).toBe(times);
+    }
+    pool.suspend();
+    void redis.read('A');
+    expect(pool.status().counters.exhausted).toBe(2);
+  });
+
+  test('does not come while more connections may be opened', async () => {
+    const { pool } = await openSimulatedPool({ maxConnections: 2 });
+    await pool.acquireLease();
+    await pool.acquireLease();
+    expect(pool.status().counters.exhausted).toBe(0);
+  });
+});
+
+describe('while no server can be reached', () => {
+  async function openDownPool(options: Parameters<typeof openSimulatedPool>[0] = {}) {
+    const opened = await openSimulatedPool(options);
+    opened.source.onDial = REFUSED;
+    opened.connection().lose();
+    return opened;
+  }
+
+  test('whoever waits is told BREAKER_OPEN at once, with the connect error as the cause', async () => {
+    const { pool, redis } = await openDownPool();
+    const opened: PoolError[] = [];
+    pool.on('breakerOpen', (error) => opened.push(error));
+    const outcomes = outcomesOf([
+      redis.read('GET', 'key'),
+      redis.write('SET'),
+      pool.acquireLease(),
+    ]);
+    await settle(200);
+    for (const { code, error, tookMs } of await outcomes) {
+      expect([code, error?.cause, error?.sent]).toEqual(['BREAKER_OPEN', REFUSED, false]);
+      expect(error?.message).toContain('ECONNREFUSED');
+      // Four dials with 8, 32 and 128 ms between them.
+      expect(tookMs).toBeLessThan(170);
+    }
+    expect(opened).toEqual([REFUSED]);
+    expect(pool.status()).toMatchObject({
+      state: 'down',
+      waiting: 0,
+      lastConnectError: { code: 'CONNECT_FAILED' },
+    });
+  });
+
+  test('whoever comes later is refused without waiting, and counted', async () => {
+    const { pool, redis } = await openDownPool();
+    await settle(200);
+    const outcomes = await outcomesOf([redis.read('GET'), redis.write('SET'), pool.acquireLease()]);
+    for (const { code, tookMs } of outcomes) expect([code, tookMs]).toEqual(['BREAKER_OPEN', 0]);
+    expect(pool.status().counters.refusedByBreaker).toBe(3);
+  });
+
+  test('the pool goes on dialing, and serves again at the first success', async () => {
+    const { pool, redis, source, connection } = await openDownPool();
+    await settle(200);
+    expect((await outcomeOf(redis.read('GET'))).code).toBe('BREAKER_OPEN');
+    const events: string[] = [];
+    pool.on('breakerClose', () => events.push('breakerClose'));
+    source.onDial = 'accept';
+    await settle(512);
+    expect(events).toEqual(['breakerClose']);
+    expect(pool.status()).toMatchObject({ state: 'ready', lastConnectError: undefined });
+    const reply = redis.read('GET');
+    connection().reply('value');
+    expect(await reply).toBe('value');
+  });
+
+  test('a fallback answers reads, whether they waited or came later, and nothing else', async () => {
+    const asked: unknown[] = [];
+    const { redis } = await openDownPool({
+      fallback: ({ command, args, error }) => {
+        asked.push([command, args, (error as PoolError).code]);
+        return 'from the fallback';
+      },
+    });
+    const early = redis.read('GET', 'key', Buffer.from([255]));
+    const write = outcomeOf(redis.write('SET', 'key', 'value'));
+    await settle(200);
+    expect(await early).toBe('from the fallback');
+    expect(await redis.read('GET', 'other')).toBe('from the fallback');
+    expect((await write).code).toBe('BREAKER_OPEN');
+    expect(asked).toEqual([
+      ['GET', ['key', Buffer.from([255])], 'BREAKER_OPEN'],
+      ['GET', ['other'], 'BREAKER_OPEN'],
+    ]);
+  });
+
+  test('a fallback that throws fails its read alone', async () => {
+    const { redis } = await openDownPool({
+      fallback: () => {
+        throw new Error('not here either');
+      },
+    });
+    await settle(200);
+    expect((await outcomeOf(redis.read('GET'))).error?.message).toBe('not here either');
+  });
+
+  test('a fallback is not asked because the queue is full or the server answers an error', async () => {
+    const asked: string[] = [];
+    const { pool, redis, connection } = await openSimulatedPool({
+      maxConnections: 1,
+      maxWaiters: 0,
+      fallback: ({ command }) => asked.push(command),
+    });
+    const failing = outcomeOf(redis.read('GET'));
+    connection().reply(new ErrorReply('WRONGTYPE no'));
+    expect((await failing).code).toBe('WRONGTYPE');
+    await pool.acquireLease();
+    expect((await outcomeOf(redis.read('GET'))).code).toBe('QUEUE_FULL');
+    expect(asked).toEqual([]);
+  });
+});
