@@ -2,16 +2,11 @@
 // names, and a namespace for each module and function library.
 
 import { EventEmitter } from 'node:events';
-import {
-  attachConfig,
-  COMMAND_DEFINITIONS,
-  type CommandDefinition,
-  type RespVersions,
-} from '../wire/protocol.js';
+import { attachConfig, COMMAND_DEFINITIONS, type CommandDefinition } from '../wire/protocol.js';
 import { Client } from './client.js';
 import { MultiCommand } from './multi.js';
 import { SESSION_COMMANDS } from './session-commands.js';
-import type { ClientSetup } from './setup.js';
+import type { CommandSets } from './setup.js';
 
 const COMMANDS: Record<string, CommandDefinition> = { ...COMMAND_DEFINITIONS, ...SESSION_COMMANDS };
 
@@ -46,20 +41,19 @@ const EVENT_METHODS = [
   'setMaxListeners',
 ] as const;
 
-/** Classes without modules, functions and scripts, by protocol: most pools share them. */
-const plainClasses = new Map<RespVersions, typeof Client>();
+/** A class has hundreds of methods, so it is made once for each set of commands. */
+const classes = new WeakMap<CommandSets, typeof Client>();
 
-export function clientClass(setup: ClientSetup): typeof Client {
-  const { RESP, modules, functions, scripts } = setup;
-  const isPlain = modules === undefined && functions === undefined && scripts === undefined;
-  const known = isPlain ? plainClasses.get(RESP) : undefined;
-  if (known !== undefined) return known;
-  const made = makeClass(setup);
-  if (isPlain) plainClasses.set(RESP, made);
-  return made;
+export function clientClass(sets: CommandSets): typeof Client {
+  let known = classes.get(sets);
+  if (known === undefined) {
+    known = makeClass(sets);
+    classes.set(sets, known);
+  }
+  return known;
 }
 
-function makeClass({ RESP, modules, functions, scripts }: ClientSetup): typeof Client {
+function makeClass({ RESP, modules, functions, scripts }: CommandSets): typeof Client {
   const config = {
     RESP,
     ...(modules === undefined ? {} : { modules }),

@@ -7,7 +7,7 @@ import { Client } from './client.js';
 import { clientClass } from './client-class.js';
 import { CommandContext } from './context.js';
 import type { ClientHost } from './host.js';
-import { clientSetup } from './setup.js';
+import { clientSetup, overriddenSetup } from './setup.js';
 import type { PlimsollClient } from './types.js';
 
 const COMMAND_TIMEOUT_MS = 5_000;
@@ -53,7 +53,7 @@ function setUp(options: object = {}) {
     COMMAND_TIMEOUT_MS,
     commandOptions,
   );
-  const Class = clientClass(setup);
+  const Class = clientClass(setup.sets);
   const client = new Class({ setup } as unknown as ClientHost, context);
   return { executor, redis: client as unknown as PlimsollClient };
 }
@@ -157,16 +157,12 @@ describe('command options', () => {
   test('reach the command', async () => {
     const { executor, redis } = setUp();
     const typeMapping = { 36: Buffer };
-    await redis
-      .withCommandOptions({ timeout: 100, typeMapping, retryWrites: 'always' } as object)
-      .incr('n');
-    expect(executor.last).toMatchObject({
-      timeoutMs: 100,
-      replyTypes: typeMapping,
-      retryWrites: 'always',
-    });
+    await redis.withCommandOptions({ timeout: 100, typeMapping, retryWrites: 'always' }).incr('n');
+    expect(executor.last.settings).toMatchObject({ timeoutMs: 100, retryWrites: 'always' });
+    expect(executor.last.replyTypes).toBe(typeMapping);
     await redis.incr('n');
-    expect(executor.last).toMatchObject({ timeoutMs: 5_000, replyTypes: undefined });
+    expect(executor.last.settings).toMatchObject({ timeoutMs: 5_000, retryWrites: undefined });
+    expect(executor.last.replyTypes).toBeUndefined();
   });
 
   test('of the pool hold for all, and add up', async () => {
@@ -221,8 +217,15 @@ describe('multi', () => {
 
 describe('the class of a client', () => {
   test('is shared by all configurations without commands of their own', () => {
-    expect(clientClass(clientSetup({}))).toBe(clientClass(clientSetup({ keyPrefix: 'p' })));
-    expect(clientClass(clientSetup({ RESP: 2 }))).not.toBe(clientClass(clientSetup({})));
+    const sets = (options: object) => clientSetup(options).sets;
+    expect(clientClass(sets({}))).toBe(clientClass(sets({ keyPrefix: 'p' })));
+    expect(clientClass(sets({ RESP: 2 }))).not.toBe(clientClass(sets({})));
+  });
+
+  test('is shared with duplicates that have the same commands', () => {
+    const setup = clientSetup({ modules: { own: {} } });
+    expect(overriddenSetup(setup, { keyPrefix: 'p' }).sets).toBe(setup.sets);
+    expect(overriddenSetup(setup, { modules: {} }).sets).not.toBe(setup.sets);
   });
 
   test('has every command, and no command hides a method of its own', () => {

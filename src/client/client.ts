@@ -124,9 +124,8 @@ export class Client extends EventEmitter {
   /** What the client was made with; holds no secret. */
   get options(): Record<string, unknown> {
     const { keyPrefix, options } = this.context;
-    const { RESP, modules, functions, scripts } = this.host.setup;
-    const sets = { modules, functions, scripts };
-    return { ...this.host.description, RESP, ...sets, keyPrefix, commandOptions: options };
+    const { setup, description } = this.host;
+    return { ...description, ...setup.sets, keyPrefix, commandOptions: options };
   }
 
   /** @throws PoolError INVALID_ARGUMENT */

@@ -27,7 +27,7 @@ export function createLeaseClient(
   const { keyPrefix, commandOptions } = setup;
   const { commandTimeoutMs } = pool.options;
   const context = new CommandContext({ lease }, keyPrefix, commandTimeoutMs, commandOptions);
-  const Class = clientClass(setup);
+  const Class = clientClass(setup.sets);
   return new Class(new LeaseClientHost(lease, pool, setup), context);
 }
 
@@ -81,7 +81,9 @@ class LeaseClientHost implements ClientHost {
 
   /** Another client of the pool, not of the lease: a lease has one borrower. */
   duplicate(_context: CommandContext, setup: ClientSetup): HostedClient {
-    return (this.#pool.client as Client).duplicate(setup);
+    const { keyPrefix, commandOptions, sets } = setup;
+    const ownSets = sets === this.setup.sets ? {} : sets;
+    return (this.#pool.client as Client).duplicate({ keyPrefix, commandOptions, ...ownSets });
   }
 
   async reset(): Promise<void> {

@@ -77,7 +77,7 @@ class PoolClientHost implements ClientHost {
   }
 
   createClient(context: CommandContext): Client {
-    const Class = clientClass(this.setup);
+    const Class = clientClass(this.setup.sets);
     this.#client = new Class(this, context);
     return this.#client;
   }

@@ -10,14 +10,26 @@ import type {
 } from '../wire/protocol.js';
 import { type CommandOptions, checkedOptions } from './context.js';
 
-export interface ClientSetup {
+/** What decides which methods a client has and how replies are shaped. */
+export interface CommandSets {
   readonly RESP: RespVersions;
   readonly modules: RedisModules | undefined;
   readonly functions: RedisFunctions | undefined;
   readonly scripts: RedisScripts | undefined;
+}
+
+export interface ClientSetup {
+  /** The same object for all clients that can share a class. */
+  readonly sets: CommandSets;
   readonly keyPrefix: RedisArgument | undefined;
   readonly commandOptions: CommandOptions;
 }
+
+/** By protocol: most pools have no commands of their own. */
+const PLAIN_SETS: Readonly<Record<RespVersions, CommandSets>> = {
+  2: plainSets(2),
+  3: plainSets(3),
+};
 
 /** What a client of the same pool can't have otherwise than the pool. */
 const OF_THE_CONNECTION = [
@@ -33,13 +45,12 @@ const COMMAND_SETS = ['modules', 'functions', 'scripts'] as const;
 
 /** @throws PoolError INVALID_ARGUMENT where a value is of the wrong kind. */
 export function clientSetup(options: object): ClientSetup {
-  const given = options as Partial<ClientSetup>;
+  const given = options as Partial<CommandSets & ClientSetup>;
+  const { RESP = 3, modules, functions, scripts } = given;
+  const isPlain = modules === undefined && functions === undefined && scripts === undefined;
   for (const name of COMMAND_SETS) checkCommandSet(name, given[name]);
   return Object.freeze({
-    RESP: given.RESP ?? 3,
-    modules: given.modules,
-    functions: given.functions,
-    scripts: given.scripts,
+    sets: isPlain ? PLAIN_SETS[RESP] : Object.freeze({ RESP, modules, functions, scripts }),
     keyPrefix: given.keyPrefix,
     commandOptions: checkedOptions(given.commandOptions ?? {}),
   });
@@ -47,13 +58,20 @@ export function clientSetup(options: object): ClientSetup {
 
 /** @throws PoolError INVALID_ARGUMENT for an override that needs another server or login. */
 export function overriddenSetup(setup: ClientSetup, overrides: object): ClientSetup {
+  const given = overrides as Record<string, unknown>;
   for (const name of OF_THE_CONNECTION) {
-    const value = (overrides as Record<string, unknown>)[name];
-    if (value === undefined || (name === 'RESP' && value === setup.RESP)) continue;
+    if (given[name] === undefined || (name === 'RESP' && given[name] === setup.sets.RESP)) continue;
     const text = `duplicate(): ${name} belongs to the pool; make another pool for it`;
     throw new PoolError('INVALID_ARGUMENT', text);
   }
-  return clientSetup({ ...setup, ...overrides });
+  const { keyPrefix, commandOptions } = setup;
+  const changed = clientSetup({ ...setup.sets, keyPrefix, commandOptions, ...overrides });
+  const hasOwnSets = COMMAND_SETS.some((name) => given[name] !== undefined);
+  return hasOwnSets ? changed : Object.freeze({ ...changed, sets: setup.sets });
+}
+
+function plainSets(RESP: RespVersions): CommandSets {
+  return Object.freeze({ RESP, modules: undefined, functions: undefined, scripts: undefined });
 }
 
 function checkCommandSet(name: (typeof COMMAND_SETS)[number], set: unknown): void {
