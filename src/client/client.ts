@@ -21,7 +21,7 @@ import { classOfWords } from './catalog.js';
 import type { CommandContext, CommandOptions } from './context.js';
 import { argumentError, DefinedCommand, encodeWords } from './encode.js';
 import type { ClientHost } from './host.js';
-import { issue, kindWith, NO_TRANSFORMS, transformsOf } from './issue.js';
+import { issue, transformsOf } from './issue.js';
 import type { MonitorListener } from './monitor.js';
 import type { MultiCommand } from './multi.js';
 import * as scan from './scan.js';
@@ -152,8 +152,7 @@ export class Client extends EventEmitter {
     try {
       const context = options === undefined ? this.context : this.context.with(options);
       const encoder = encodeWords(args);
-      const commandClass = classOfWords(encoder.name, encoder.subcommand);
-      return issue(context, encoder, kindWith(commandClass, NO_TRANSFORMS));
+      return issue(context, encoder, classOfWords(encoder.name, encoder.subcommand));
     } catch (error) {
       return Promise.reject(argumentError(error));
     }

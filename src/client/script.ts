@@ -8,25 +8,24 @@ import { ErrorReply, type RedisArgument, type RedisScript } from '../wire/protoc
 import { classOfDefinition } from './catalog.js';
 import type { CommandContext } from './context.js';
 import { argumentError } from './encode.js';
-import { issue, kindWith, type Transforms } from './issue.js';
+import { type ClientCommandKind, issue, kindWith, type Transforms } from './issue.js';
 
 export class ScriptCall {
   readonly script: RedisScript;
-  readonly #transforms: Transforms;
-  readonly #byDigest: 'EVALSHA' | 'EVALSHA_RO';
-  readonly #byText: 'EVAL' | 'EVAL_RO';
+  readonly transforms: Transforms;
+  readonly #byDigest: ClientCommandKind;
+  readonly #byText: ClientCommandKind;
   readonly #clock: Clock;
 
   constructor(script: RedisScript, transforms: Transforms, clock: Clock = systemClock) {
+    const suffix = script.IS_READ_ONLY ? '_RO' : '';
+    const kindNamed = (name: string) =>
+      kindWith(classOfDefinition(name + suffix, undefined, false), transforms);
     this.script = script;
-    this.#transforms = transforms;
-    this.#byDigest = script.IS_READ_ONLY ? 'EVALSHA_RO' : 'EVALSHA';
-    this.#byText = script.IS_READ_ONLY ? 'EVAL_RO' : 'EVAL';
+    this.transforms = transforms;
+    this.#byDigest = kindNamed('EVALSHA');
+    this.#byText = kindNamed('EVAL');
     this.#clock = clock;
-  }
-
-  get transforms(): Transforms {
-    return this.#transforms;
   }
 
   run(context: CommandContext, args: readonly unknown[]): Promise<unknown> {
@@ -46,8 +45,8 @@ export class ScriptCall {
     const { script } = this;
     const encoder = new CommandEncoder(keyPrefix);
     try {
-      if (withText) encoder.push(this.#byText, script.SCRIPT);
-      else encoder.push(this.#byDigest, script.SHA1);
+      if (withText) encoder.push(this.#byText.name, script.SCRIPT);
+      else encoder.push(this.#byDigest.name, script.SHA1);
       if (script.NUMBER_OF_KEYS !== undefined) encoder.push(String(script.NUMBER_OF_KEYS));
       script.parseCommand(encoder, ...args);
     } catch (error) {
@@ -62,8 +61,7 @@ export class ScriptCall {
     args: readonly unknown[],
   ): Promise<unknown> {
     const encoder = this.encode(context.keyPrefix, withText, args);
-    const commandClass = classOfDefinition(encoder.name, undefined, false);
-    return issue(context, encoder, kindWith(commandClass, this.#transforms));
+    return issue(context, encoder, withText ? this.#byText : this.#byDigest);
   }
 
   /** Both attempts share one deadline. */
