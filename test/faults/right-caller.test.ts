@@ -25,7 +25,7 @@ const LOST = ['OUTCOME_UNKNOWN', 'CONNECTION_LOST'];
 /** What stands at a key: its size and content follow from the key alone. */
 function valuesOf(random: SeededRandom): string[] {
   return Array.from({ length: KEYS }, (_, key) => {
-    const most = key % 25 === 0 ? 65_536 : random.pick([0, 10, 64, 64, 64, 64, 300, 2_000]);
+    const most = key % 80 === 0 ? 65_536 : random.pick([0, 10, 64, 64, 64, 64, 300, 2_000]);
     const size = random.integer(0, most);
     // Line ends and signs of RESP, and every tenth with more than one byte a character.
     const unit = `<${key}>\r\n$3\r\n+OK\r\n-ERR${key % 10 === 0 ? 'é€' : ''}`;
@@ -245,8 +245,8 @@ async function disturb(
   const admin = createPool({ url, maxConnections: 1 }, {});
   let killed = 0;
   for (let round = 0; !isOver(); round++) {
-    proxy.sliceReplies({ maxBytes: random.pick([60, 2_000, 10_000, 10_000, 64_000]), random });
-    await sleep(random.integer(50, 150));
+    proxy.sliceReplies({ maxBytes: random.pick([300, 2_000, 20_000, 64_000]), random });
+    await sleep(random.integer(80, 200));
     // One connection, and now and then all.
     const addresses = await admin.client.sendCommand(['CLIENT', 'LIST', 'TYPE', 'normal']);
     const ids = [...String(addresses).matchAll(/id=(\d+) [^\n]*cmd=(?!client)/g)];
