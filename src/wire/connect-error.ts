@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { ConnectionTarget } from '../config/options.js';
 import { PoolError, type PoolErrorCode } from '../errors.js';
-import { ErrorReply } from './protocol.js';
+import { ErrorReply, SimpleError } from './protocol.js';
 
 /** Codes of node:tls and OpenSSL that concern trust or the TLS protocol rather than the network. */
 const TLS_CODE =
@@ -46,18 +46,31 @@ function stageOf(socket: Socket): string {
   return 'the port is open, but the server does not answer';
 }
 
-/** The server's own refusal during the handshake, or the connection's end in the middle of it. */
-export function handshakeError(target: ConnectionTarget, cause: unknown): PoolError {
+/**
+ * The server's own refusal during the handshake, or the connection's end in the middle of it.
+ * @param password Cut out of what the server says, as some repeat what they were sent.
+ */
+export function handshakeError(
+  target: ConnectionTarget,
+  cause: unknown,
+  password?: string,
+): PoolError {
   const isLoss = cause instanceof PoolError && cause.code === 'CONNECTION_LOST';
   if (cause instanceof PoolError && !isLoss) return cause;
   // What a server says unasked before it closes, as at maxclients, is the cause of the loss.
   const reply = isLoss ? cause.cause : cause;
   if (!(reply instanceof ErrorReply)) return connectError(target, cause);
-  const { message } = reply;
+  const message = withoutSecrets(reply.message, password);
   return new PoolError(handshakeCode(message), `${addressOf(target)} refused: ${message}`, {
-    cause,
+    cause: message === reply.message ? cause : new SimpleError(message),
     sent: false,
   });
+}
+
+/** "unknown command 'AUTH', with args beginning with: ..." repeats our words, maybe cut short. */
+function withoutSecrets(message: string, password: string | undefined): string {
+  const text = message.replace(/,? with args beginning with.*$/s, '');
+  return password ? text.replaceAll(password, '[secret]') : text;
 }
 
 function handshakeCode(message: string): PoolErrorCode {

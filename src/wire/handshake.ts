@@ -20,7 +20,7 @@ export async function shakeHands(connection: Connection, target: ConnectionTarge
     connection.protocol = 2;
     await greetInResp2(connection, target, password);
   } catch (error) {
-    throw handshakeError(target, error);
+    throw handshakeError(target, error, password);
   }
 }
 

@@ -1,0 +1,210 @@
+// The first words on a connection, to real servers and to some that are older or stranger.
+
+import { describe, expect, test } from 'vitest';
+
+import type { PoolError } from '../../src/errors.js';
+import { LIBRARY_VERSION } from '../../src/wire/version.js';
+import { type Behaviour, startFakeServer } from '../support/fake-server.js';
+import { outcomeOf } from '../support/outcome.js';
+import { describeEachPrivateServer } from '../support/servers.js';
+import { everythingShownBy, useConnections } from '../support/wire-connection.js';
+
+const SECRET = 'correct-horse-battery-staple';
+
+describeEachPrivateServer('the handshake', (server) => {
+  const open = useConnections();
+  const address = () => ({ host: server().host, port: server().port });
+
+  test('asks for RESP3, and learns the number of the connection', async () => {
+    const { connection, redis } = await open(address());
+    expect(connection.protocol).toBe(3);
+    expect(await redis.read('CLIENT', 'ID')).toBe(connection.serverClientId);
+    await redis.write('HSET', 'hash', 'field', 'value');
+    expect(await redis.read('HGETALL', 'hash')).toEqual({ field: 'value' });
+  });
+
+  test('speaks RESP2 where that is asked for', async () => {
+    const { connection, redis } = await open({ ...address(), RESP: 2, database: 2, name: 'old' });
+    expect(connection.protocol).toBe(2);
+    await redis.write('HSET', 'hash', 'field', 'value');
+    expect(await redis.read('HGETALL', 'hash')).toEqual(['field', 'value']);
+    expect(await redis.read('CLIENT', 'LIST')).toMatch(/ name=old .* db=2 .* resp=2/);
+  });
+
+  test('names the connection, the database and the library', async () => {
+    const { redis } = await open({ ...address(), name: 'harbour', database: 3 });
+    const list = await redis.read<string>('CLIENT', 'LIST');
+    const own = list.split('\n').find((line) => line.includes(' name=harbour '));
+    expect(own).toMatch(/ db=3 /);
+    expect(own).toMatch(/ resp=3/);
+    // Told since Redis 7.2.
+    if (own?.includes('lib-name') === true) {
+      expect(own).toContain(`lib-name=plimsoll lib-ver=${LIBRARY_VERSION}`);
+    }
+    expect(list).toMatch(/lib-name|name=harbour/);
+  });
+
+  test('through a unix socket is the same', async () => {
+    const { connection, redis } = await open({ path: server().path, name: 'local' });
+    expect(connection.protocol).toBe(3);
+    expect(await redis.read('CLIENT', 'GETNAME')).toBe('local');
+    expect(await redis.read('ECHO', 'x'.repeat(200_000))).toHaveLength(200_000);
+  });
+
+  test('refused a database says HANDSHAKE_FAILED', async () => {
+    for (const RESP of [2, 3] as const) {
+      const { error } = await outcomeOf(open({ ...address(), RESP, database: 999 }));
+      expect(error).toMatchObject({ code: 'HANDSHAKE_FAILED', sent: false });
+    }
+  });
+
+  test('leaves no connection behind when it fails', async () => {
+    await outcomeOf(open({ ...address(), name: 'refused', database: 999 }));
+    const { redis } = await open(address());
+    expect(await redis.read('CLIENT', 'LIST')).not.toContain('name=refused');
+  });
+});
+
+describeEachPrivateServer(
+  'the handshake with a password',
+  (server) => {
+    const open = useConnections();
+    const address = () => ({ host: server().host, port: server().port });
+
+    test.each([2, 3] as const)('lets us in with the right one, in RESP%d', async (RESP) => {
+      const { redis } = await open({ ...address(), RESP, password: SECRET });
+      expect(await redis.read('ACL', 'WHOAMI')).toBe('default');
+    });
+
+    test.each([2, 3] as const)('lets an ACL user in, in RESP%d', async (RESP) => {
+      const admin = await open({ ...address(), password: SECRET });
+      const rules = ['on', '~*', '+@all', `>${SECRET}-too`];
+      await admin.redis.write('ACL', 'SETUSER', 'skipper', ...rules);
+      const user = { username: 'skipper', password: `${SECRET}-too` };
+      const { redis } = await open({ ...address(), RESP, ...user });
+      expect(await redis.read('ACL', 'WHOAMI')).toBe('skipper');
+    });
+
+    test('asks a password function at each connect', async () => {
+      let asked = 0;
+      const password = async () => {
+        asked++;
+        return SECRET;
+      };
+      for (let connects = 1; connects <= 3; connects++) {
+        await open({ ...address(), password });
+        expect(asked).toBe(connects);
+      }
+    });
+
+    test('refuses a wrong password with AUTH_FAILED, which shows no password', async () => {
+      for (const RESP of [2, 3] as const) {
+        for (const username of [undefined, 'nobody']) {
+          const user = username === undefined ? {} : { username };
+          const wrong = { ...address(), ...user, RESP, password: `wrong-${SECRET}` };
+          const { error } = await outcomeOf(open(wrong));
+          expect(error).toMatchObject({ code: 'AUTH_FAILED', sent: false });
+          expect(error?.message).toContain(`${server().host}:${server().port}`);
+          expect(everythingShownBy(error)).not.toContain(SECRET);
+        }
+      }
+    });
+
+    test('refuses no password with AUTH_FAILED', async () => {
+      for (const RESP of [2, 3] as const) {
+        const { error } = await outcomeOf(open({ ...address(), RESP }));
+        expect(error).toMatchObject({ code: 'AUTH_FAILED' });
+      }
+    });
+
+    test.each([
+      ['rejects', () => Promise.reject(new Error('the vault is sealed'))],
+      [
+        'throws at once',
+        () => {
+          throw new Error('the vault is sealed');
+        },
+      ],
+      ['gives no string', () => undefined as unknown as string],
+    ])('of a function that %s says AUTH_FAILED', async (_, password) => {
+      const { error } = await outcomeOf(open({ ...address(), password }));
+      expect(error).toMatchObject({ code: 'AUTH_FAILED', sent: false });
+    });
+  },
+  { password: SECRET },
+);
+
+/** A server that answers commands by name, the first line of a table that matches. */
+function answersByName(answers: readonly (readonly [RegExp, string])[]): Behaviour {
+  return (socket) => {
+    socket.on('data', (bytes) => {
+      for (const command of bytes.toString().split(/(?=\*\d+\r\n)/)) {
+        const words = command.split('\r\n').filter((word) => /^[^*$]/.test(word));
+        const answer = answers.find(([pattern]) => pattern.test(words.join(' ')));
+        socket.write(answer === undefined ? '+OK\r\n' : answer[1]);
+      }
+    });
+  };
+}
+
+describe('the handshake with a server', () => {
+  const open = useConnections();
+
+  test.each([
+    ['knows no HELLO', '-ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`,\r\n'],
+    ['speaks RESP2 only', '-NOPROTO unsupported protocol version\r\n'],
+  ])('that %s falls back to RESP2', async (_, refusal) => {
+    const behaviour = answersByName([
+      [/^HELLO/, refusal],
+      [/^PING/, '+PONG\r\n'],
+      [/^CLIENT/, '-ERR unknown command `CLIENT`, with args beginning with:\r\n'],
+    ]);
+    await using fake = await startFakeServer(behaviour);
+    const { host, port } = fake;
+    const { connection, redis } = await open({
+      ...{ host, port, database: 4, name: 'fallen-back' },
+      ...{ username: 'skipper', password: SECRET },
+    });
+    expect(connection.protocol).toBe(2);
+    expect(await redis.read('PING')).toBe('PONG');
+    const said = fake.received;
+    expect(said.indexOf('HELLO')).toBeLessThan(said.indexOf('$4\r\nAUTH\r\n$7\r\nskipper'));
+    expect(said).toContain(`*3\r\n$4\r\nAUTH\r\n$7\r\nskipper\r\n$28\r\n${SECRET}\r\n`);
+    expect(said).toContain('*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$11\r\nfallen-back\r\n');
+    expect(said.match(/SELECT\r\n\$1\r\n4/g)).toHaveLength(2);
+  });
+
+  test('that echoes our words in an error shows no password', async () => {
+    // Redis cuts what it repeats short, so that no whole password may be there to be found.
+    const start = SECRET.slice(0, 14);
+    const echo = (command: string) =>
+      `-ERR unknown command '${command}', with args beginning with: '${start}'\r\n`;
+    const renamedAuth = answersByName([
+      [/^HELLO/, echo('HELLO')],
+      [/^AUTH/, echo('AUTH')],
+    ]);
+    const oddHello = answersByName([[/^HELLO/, `-ERR no HELLO 3 AUTH default ${SECRET} here\r\n`]]);
+    for (const [behaviour, RESP] of [
+      [renamedAuth, 3],
+      [renamedAuth, 2],
+      [oddHello, 3],
+    ] as const) {
+      await using fake = await startFakeServer(behaviour);
+      const { host, port } = fake;
+      const { error } = await outcomeOf(open({ host, port, RESP, password: SECRET }));
+      expect((error as PoolError).code).toMatch(/^(AUTH|HANDSHAKE)_FAILED$/);
+      expect(everythingShownBy(error)).not.toContain(start);
+    }
+  });
+
+  test('that loads its data says SERVER_LOADING', async () => {
+    const behaviour = answersByName([
+      [/^HELLO/, '%1\r\n$2\r\nid\r\n:7\r\n'],
+      [/^PING/, '-LOADING Redis is loading the dataset in memory\r\n'],
+    ]);
+    await using fake = await startFakeServer(behaviour);
+    const { host, port } = fake;
+    const { error } = await outcomeOf(open({ host, port }));
+    expect(error).toMatchObject({ code: 'SERVER_LOADING', sent: false });
+  });
+});
