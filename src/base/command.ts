@@ -43,6 +43,9 @@ export interface Batch {
   readonly startedAt: number;
 }
 
+/** More failed attempts than any pool makes: there is no further one. */
+const NO_ATTEMPT_LEFT = 2 ** 30 - 1;
+
 let capturedResolve: (value: unknown) => void;
 // One executor for all promises: a closure for each command would cost more than the promise.
 // `reject` is not kept: resolving with a rejected promise does the same, and errors are rare.
@@ -129,6 +132,11 @@ export class Command {
     this.batchEnd = batch.text.length;
     this.batch = batch;
     this.ownPayload = '';
+  }
+
+  /** It may not be sent a second time, on whatever connection. */
+  forbidRetry(): void {
+    this.failedAttempts = NO_ATTEMPT_LEFT;
   }
 
   /** When its deadline passes, on the pool's clock. */

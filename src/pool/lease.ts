@@ -63,6 +63,8 @@ export class ConnectionLease {
     if (refusal !== undefined) command.fail(refusal);
     else if (!cancelOnAbort(command, signal)) {
       this.#track(command.name);
+      // It may depend on what the connection went through, so it has no place on another one.
+      command.forbidRetry();
       if (command.isBlocking) this.hasRunBlocking = true;
       this.entry.connection.send(command);
     }

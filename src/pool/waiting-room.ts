@@ -24,6 +24,9 @@ import { LeaseRequest, Waiters } from './waiters.js';
 /** A full queue is searched for callers who gave up no more often than this, ms: it is long. */
 const COMPACTION_PAUSE_MS = 20;
 
+/** Classed as reads, so that they are tried again, and yet nothing that a fallback could answer. */
+const NO_PLAIN_READS = new Set(['EXEC', 'PIPELINE', 'PING']);
+
 export interface WaitingRoomDependencies {
   readonly clock: Clock;
   readonly statistics: Statistics;
@@ -142,7 +145,7 @@ export class WaitingRoom {
   #refuse(command: Command, error: PoolError): void {
     if (error.code === 'BREAKER_OPEN') this.#dependencies.statistics.refusedByBreaker++;
     const { fallback } = this.#options;
-    if (fallback === undefined || command.retryClass !== 'read' || error.code === 'QUEUE_FULL') {
+    if (fallback === undefined || !isPlainRead(command) || error.code === 'QUEUE_FULL') {
       command.fail(error);
       return;
     }
@@ -269,6 +272,11 @@ export class WaitingRoom {
       { cause: lastConnectError, sent: false },
     );
   }
+}
+
+/** A read of one command, which a fallback can answer by its arguments. */
+function isPlainRead({ name, retryClass }: Command): boolean {
+  return retryClass === 'read' && !NO_PLAIN_READS.has(name);
 }
 
 function breakerError(what: string, lastError: Error | undefined): PoolError {

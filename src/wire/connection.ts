@@ -12,7 +12,7 @@ import type { Clock } from '../base/clock.js';
 import type { Batch, Command, ReplyTypes } from '../base/command.js';
 import { RingQueue } from '../base/ring-queue.js';
 import { PoolError } from '../errors.js';
-import { Decoder } from './decoder.js';
+import { Decoder, PUSH_TYPES } from './decoder.js';
 
 /** A batch of text that grows to this many characters is written before the tick ends. */
 const BATCH_CHARACTERS = 64 * 1024;
@@ -62,7 +62,7 @@ export class Connection {
       onReply: (reply) => this.#onReply(reply),
       onErrorReply: (error) => this.#onErrorReply(error),
       onPush: (message) => this.listener.onPush(message),
-      replyTypes: (): ReplyTypes | undefined => this.#inFlight.peek()?.replyTypes,
+      replyTypes: () => this.#replyTypes(),
     });
     socket.on('error', (error) => {
       this.#socketError = error;
@@ -71,6 +71,12 @@ export class Connection {
     socket.on('end', () => this.#end(this.#socketError ?? this.#closedByServer()));
     socket.on('close', () => this.#end(this.#socketError ?? this.#closedByServer()));
     socket.on('drain', () => this.#onDrain());
+  }
+
+  /** What nobody asked for is a message; over RESP2 it comes as a reply, and its text as bytes. */
+  #replyTypes(): ReplyTypes | undefined {
+    const command = this.#inFlight.peek();
+    return command === undefined ? PUSH_TYPES : command.settings.replyTypes;
   }
 
   get inFlight(): number {

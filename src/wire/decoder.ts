@@ -46,7 +46,8 @@ const MAX_DEPTH = 512;
 const MAX_PREALLOCATED = 65_536;
 
 const NO_TYPES: ReplyTypes = Object.freeze({});
-const PUSH_TYPES: ReplyTypes = Object.freeze({ [BLOB_STRING]: Buffer });
+/** Messages have their texts as bytes: what they carry may be binary. */
+export const PUSH_TYPES: ReplyTypes = Object.freeze({ [BLOB_STRING]: Buffer });
 
 /** Returned by readers when the chunk ends inside a value. */
 const INCOMPLETE = Symbol('incomplete');

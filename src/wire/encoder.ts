@@ -86,7 +86,8 @@ export class CommandEncoder implements CommandParser {
   }
 
   pushVariadic(values: RedisArgument | readonly RedisArgument[]): void {
-    if (Array.isArray(values)) this.push(...values);
+    // Not push(...values): a spread of some 100,000 arguments overflows the stack.
+    if (Array.isArray(values)) for (const value of values) this.#add(value);
     else this.#add(values as RedisArgument);
   }
 
@@ -101,7 +102,9 @@ export class CommandEncoder implements CommandParser {
   }
 
   pushKey(key: RedisArgument, applyPrefix = true): void {
-    const prefixed = applyPrefix ? prefixKey(this.#keyPrefix, key) : key;
+    const isBytes = typeof key === 'string' || key instanceof Uint8Array;
+    // What is no key stays what it is, for `#add` to refuse.
+    const prefixed = applyPrefix && isBytes ? prefixKey(this.#keyPrefix, key) : key;
     this.#firstKey ??= prefixed;
     this.#add(prefixed);
   }

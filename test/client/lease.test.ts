@@ -41,6 +41,16 @@ describeEachServer('a lease', (server) => {
     expect(pool().status().connections.leased).toBe(0);
   });
 
+  test('takes its commands with it: none is sent again on a shared connection', async () => {
+    const key = newKey();
+    const lease = await pool().acquire();
+    const unsent = lease.client.blPop(key, 0);
+    lease.release();
+    await expect(unsent).rejects.toMatchObject({ code: 'CONNECTION_LOST', sent: false });
+    await pool().client.rPush(key, 'element');
+    await expect(pool().client.lLen(key)).resolves.toBe(1);
+  });
+
   test('is released by the end of its block, once', async () => {
     let kept: Lease;
     {
