@@ -5,6 +5,9 @@ import { openFloor } from './floor.mjs';
 
 const POOL_SIZE = 40;
 
+/** Errors of the background go to the run's output; those of commands are counted. */
+const tell = (error) => console.error(error);
+
 /** What a node-redis shaped client offers. */
 function nodeRedisShape(redis) {
   return {
@@ -26,12 +29,14 @@ function ioredisShape(redis) {
     set: (key, value) => redis.set(key, value),
     mGet: (keys) => redis.mget(keys),
     hGetAll: (key) => redis.hgetall(key),
-    multi: (keys) => {
-      const multi = redis.multi();
-      for (const key of keys) multi.get(key);
-      return multi.exec();
-    },
+    multi: (keys) => ioredisMulti(redis, keys),
   };
+}
+
+function ioredisMulti(redis, keys) {
+  const multi = redis.multi();
+  for (const key of keys) multi.get(key);
+  return multi.exec();
 }
 
 async function nodeRedisClient(port, commandOptions) {
@@ -40,14 +45,33 @@ async function nodeRedisClient(port, commandOptions) {
     socket: { host: '127.0.0.1', port },
     ...(commandOptions && { commandOptions }),
   });
-  redis.on('error', () => {});
+  redis.on('error', tell);
   await redis.connect();
   return { ...nodeRedisShape(redis), close: () => redis.close() };
+}
+
+async function nodeRedisPool(port, commandOptions) {
+  const { createClientPool } = await import('redis');
+  const pool = createClientPool(
+    { socket: { host: '127.0.0.1', port }, ...(commandOptions && { commandOptions }) },
+    // The default acquireTimeout of 3 s would turn 10,000 callers into errors on a slow machine.
+    { minimum: POOL_SIZE, maximum: POOL_SIZE, acquireTimeout: 60_000 },
+  );
+  pool.on('error', tell);
+  await pool.connect();
+  return {
+    ...nodeRedisShape(pool),
+    cycles: async (count) => {
+      for (let index = 0; index < count; index++) await pool.execute(() => undefined);
+    },
+    close: () => pool.close(),
+  };
 }
 
 async function ioredisClient(port, options) {
   const { Redis } = await import('ioredis');
   const redis = new Redis({ host: '127.0.0.1', port, ...options });
+  redis.on('error', tell);
   await redis.ping();
   return { ...ioredisShape(redis), close: () => redis.quit() };
 }
@@ -62,9 +86,11 @@ async function plimsollPool(port, options) {
   await pool.client.ping();
   return {
     ...nodeRedisShape(pool.client),
-    cycle: async () => {
-      const lease = await pool.acquire();
-      lease.release();
+    cycles: async (count) => {
+      for (let index = 0; index < count; index++) {
+        const lease = await pool.acquire();
+        lease.release();
+      }
     },
     close: () => pool.close(),
   };
@@ -73,7 +99,7 @@ async function plimsollPool(port, options) {
 export const CLIENTS = {
   floor: {
     title: 'bare pipelined socket (floor)',
-    note: 'bench/floor.mjs: one connection, no deadline, no retry, no statistics',
+    note: 'openFloor(port) of bench/floor.mjs: one connection, no deadline, no retry, no statistics',
     isPeer: false,
     async open(port) {
       const floor = openFloor(port);
@@ -83,6 +109,11 @@ export const CLIENTS = {
         set: (key, value) => floor.send(['SET', key, value]),
         mGet: (keys) => floor.send(['MGET', ...keys]),
         hGetAll: (key) => floor.send(['HGETALL', key]),
+        multi: (keys) => {
+          floor.send(['MULTI']);
+          for (const key of keys) floor.send(['GET', key]);
+          return floor.send(['EXEC']);
+        },
         close: () => floor.close(),
       };
     },
@@ -113,23 +144,15 @@ export const CLIENTS = {
   },
   'node-redis-pool': {
     title: `node-redis createClientPool (${POOL_SIZE})`,
-    note: `createClientPool({}, { minimum: ${POOL_SIZE}, maximum: ${POOL_SIZE}, acquireTimeout: 60 s })`,
+    note: `createClientPool({}, { minimum: ${POOL_SIZE}, maximum: ${POOL_SIZE}, acquireTimeout: 60_000 })`,
     isPeer: true,
-    async open(port) {
-      const { createClientPool } = await import('redis');
-      const pool = createClientPool(
-        { socket: { host: '127.0.0.1', port } },
-        // The default acquireTimeout of 3 s would turn 10,000 callers into errors.
-        { minimum: POOL_SIZE, maximum: POOL_SIZE, acquireTimeout: 60_000 },
-      );
-      pool.on('error', () => {});
-      await pool.connect();
-      return {
-        ...nodeRedisShape(pool),
-        cycle: () => pool.execute(() => undefined),
-        close: () => pool.close(),
-      };
-    },
+    open: (port) => nodeRedisPool(port, undefined),
+  },
+  'node-redis-pool-untimed': {
+    title: `node-redis createClientPool (${POOL_SIZE}), time-out off`,
+    note: `createClientPool({ commandOptions: { timeout: undefined } }, ...), the rest as above`,
+    isPeer: true,
+    open: (port) => nodeRedisPool(port, { timeout: undefined }),
   },
   ioredis: {
     title: 'ioredis',
@@ -145,14 +168,14 @@ export const CLIENTS = {
   },
   glide: {
     title: 'GLIDE',
-    note: 'GlideClient.createClient(), one client; inflightRequestsLimit raised above the callers',
+    note: 'GlideClient.createClient({ requestTimeout: 60_000, inflightRequestsLimit: 20_000 }), one multiplexed client, as its documentation advises',
     isPeer: true,
     async open(port) {
       const { Batch, GlideClient } = await import('@valkey/valkey-glide');
       const glide = await GlideClient.createClient({
         addresses: [{ host: '127.0.0.1', port }],
+        // The defaults of 250 ms and 1,000 would turn 10,000 callers into errors.
         requestTimeout: 60_000,
-        // The default of 1,000 would turn 10,000 callers into errors.
         inflightRequestsLimit: 20_000,
       });
       return {
@@ -171,7 +194,7 @@ export const CLIENTS = {
   },
   'generic-pool': {
     title: `generic-pool + ioredis (${POOL_SIZE})`,
-    note: `createPool({ min: ${POOL_SIZE}, max: ${POOL_SIZE} }), pool.use()`,
+    note: `createPool(factory, { min: ${POOL_SIZE}, max: ${POOL_SIZE} }), commands by pool.use()`,
     isPeer: true,
     async open(port) {
       const [{ createPool }, { Redis }] = await Promise.all([
@@ -179,19 +202,28 @@ export const CLIENTS = {
         import('ioredis'),
       ]);
       const factory = {
-        create: async () => new Redis({ host: '127.0.0.1', port }),
+        create: async () => {
+          const redis = new Redis({ host: '127.0.0.1', port });
+          redis.on('error', tell);
+          await redis.ping();
+          return redis;
+        },
         destroy: async (redis) => redis.disconnect(),
       };
       const pool = createPool(factory, { min: POOL_SIZE, max: POOL_SIZE });
       await pool.ready();
-      const use = (call) => pool.use((redis) => call(ioredisShape(redis)));
       return {
-        get: (key) => use((redis) => redis.get(key)),
-        set: (key, value) => use((redis) => redis.set(key, value)),
-        mGet: (keys) => use((redis) => redis.mGet(keys)),
-        hGetAll: (key) => use((redis) => redis.hGetAll(key)),
-        multi: (keys) => use((redis) => redis.multi(keys)),
-        cycle: async () => pool.release(await pool.acquire()),
+        get: (key) => pool.use((redis) => redis.get(key)),
+        set: (key, value) => pool.use((redis) => redis.set(key, value)),
+        mGet: (keys) => pool.use((redis) => redis.mget(keys)),
+        hGetAll: (key) => pool.use((redis) => redis.hgetall(key)),
+        multi: (keys) => pool.use((redis) => ioredisMulti(redis, keys)),
+        cycles: async (count) => {
+          for (let index = 0; index < count; index++) {
+            const redis = await pool.acquire();
+            pool.release(redis);
+          }
+        },
         close: () => pool.drain().then(() => pool.clear()),
       };
     },
@@ -209,7 +241,12 @@ export const CLIENTS = {
         max: POOL_SIZE,
       });
       return {
-        cycle: async () => pool.release(await pool.acquire().promise),
+        cycles: async (count) => {
+          for (let index = 0; index < count; index++) {
+            const resource = await pool.acquire().promise;
+            pool.release(resource);
+          }
+        },
         close: () => pool.destroy(),
       };
     },

@@ -7,16 +7,18 @@ import path from 'node:path';
 import { CLIENTS } from './clients.mjs';
 import { WORKLOADS } from './workloads.mjs';
 
-export function report({ results, rounds, measureMs, server }) {
+export function report({ results, ...setup }) {
   const medians = mapValues(results, (clients) => mapValues(clients, summarize));
   return [
     '# Bench results',
     '',
     'Written by `npm run bench`; how it measures stands in [README.md](README.md).',
     '',
-    ...setting(rounds, measureMs, server),
+    ...setting(setup),
     ...ratioSection(medians),
     ...Object.entries(medians).flatMap(([name, clients]) => workloadSection(name, clients)),
+    'Spread is the distance from the slowest to the fastest round, as a part of the median ops/s.',
+    '',
     '## Settings',
     '',
     ...Object.values(CLIENTS).map(({ title, note }) => `- **${title}**: \`${note}\``),
@@ -24,13 +26,15 @@ export function report({ results, rounds, measureMs, server }) {
   ].join('\n');
 }
 
-function setting(rounds, measureMs, server) {
+function setting({ rounds, warmUpMs, measureMs, server, pinnedTo }) {
   const { model } = os.cpus()[0];
   const memoryGiB = Math.round(os.totalmem() / 2 ** 30);
   const packages = ['redis', 'ioredis', '@valkey/valkey-glide', 'generic-pool', 'tarn'];
   return [
-    `- ${new Date().toISOString().slice(0, 10)}, ${rounds} rounds of ${measureMs} ms for each client`,
-    `- Node ${process.versions.node}, ${server.kind} ${server.version} on the same machine`,
+    `- ${new Date().toISOString().slice(0, 10)}, ${rounds === 1 ? '1 round' : `${rounds} rounds`}; ` +
+      `each client ${measureMs} ms a round, ${warmUpMs} ms of warm-up before`,
+    `- Node ${process.versions.node}; ${server.kind} ${server.version} on the same machine, ` +
+      (pinnedTo === undefined ? 'not pinned to a core' : `pinned to core ${pinnedTo}`),
     `- ${os.cpus().length} cores (${model.trim()}), ${memoryGiB} GiB, ${os.platform()} ${os.arch()}`,
     `- plimsoll ${versionOf('..')}, ${packages.map((name) => `${name} ${versionOf(`node_modules/${name}`)}`).join(', ')}`,
     '',
@@ -43,20 +47,25 @@ function versionOf(folder) {
 }
 
 function workloadSection(name, clients) {
-  const isCycle = name === 'cycle-1';
+  const isCycle = WORKLOADS[name].needs === 'cycles';
   const rows = Object.entries(clients).sort(([, a], [, b]) => b.opsPerSecond - a.opsPerSecond);
   const head = isCycle
-    ? ['client', 'ns a cycle', 'client CPU ns a cycle', 'memory MiB', 'errors']
-    : ['client', 'ops/s', 'client CPU µs/op', 'p50 ms', 'p99 ms', 'memory MiB', 'errors'];
+    ? ['client', 'ns a cycle', 'spread', 'client CPU ns a cycle', 'memory MiB', 'errors']
+    : ['client', 'ops/s', 'spread', 'client CPU µs/op', 'p50 ms', 'p99 ms', 'memory MiB', 'errors'];
   const cells = rows.map(([client, figures]) => [
     client === 'plimsoll' ? `**${CLIENTS[client].title}**` : CLIENTS[client].title,
     ...(isCycle
-      ? [(1e9 / figures.opsPerSecond).toFixed(0), (figures.cpuMicroseconds * 1000).toFixed(0)]
+      ? [
+          (1e9 / figures.opsPerSecond).toFixed(0),
+          percent(figures.spread),
+          (figures.cpuMicroseconds * 1000).toFixed(0),
+        ]
       : [
           thousands(figures.opsPerSecond),
+          percent(figures.spread),
           figures.cpuMicroseconds.toFixed(2),
-          figures.p50.toFixed(3),
-          figures.p99.toFixed(3),
+          milliseconds(figures.p50),
+          milliseconds(figures.p99),
         ]),
     (figures.memoryBytes / 2 ** 20).toFixed(0),
     thousands(figures.errors),
@@ -70,107 +79,89 @@ function ratioSection(medians) {
     ...throughputRatios(medians['get-1000']),
     ...latencyRatios(medians['get-1']),
     ...manyCallers(medians['get-1000'], medians['get-10000']),
-    ...cycles(medians['cycle-1']),
-    ...checkout(medians['get-1000']),
+    ...cycleRatios(medians['cycle-1']),
+    ...checkoutRatios(medians['get-1000']),
   ];
   if (rows.length === 0) return [];
   const head = ['what', 'measured', 'target', 'result', 'figures'];
-  return ['## Promised ratios', '', ...table(head, rows), ''];
+  return ['## Ratios', '', ...table(head, rows), ''];
 }
 
 function throughputRatios(get) {
   if (get?.plimsoll === undefined) return [];
-  const { plimsoll } = get;
-  const rows = [];
+  const mine = get.plimsoll;
+  const throughput = 'GET, 1,000 callers: throughput against';
+  const cpu = 'GET, 1,000 callers: CPU an op against';
   const best = bestPeer(get, (figures) => figures.opsPerSecond, Math.max);
-  if (best !== undefined) {
-    rows.push(
-      atLeast('GET, 1,000 callers: throughput against', best, 1.8, plimsoll, get[best], 'ops'),
-      atMost('GET, 1,000 callers: CPU an op against', best, 0.5, plimsoll, get[best], 'cpu'),
-    );
-  }
-  if (get['ioredis-auto']) {
-    const peer = get['ioredis-auto'];
-    rows.push(
-      atLeast('GET, 1,000 callers: throughput against', 'ioredis-auto', 5, plimsoll, peer, 'ops'),
-    );
-  }
-  if (get['node-redis-pool']) {
-    const peer = get['node-redis-pool'];
-    rows.push(
-      atLeast(
-        'GET, 1,000 callers: throughput against',
-        'node-redis-pool',
-        20,
-        plimsoll,
-        peer,
-        'ops',
-      ),
-    );
-  }
-  if (get.floor) {
-    rows.push(
-      atMost('GET, 1,000 callers: CPU an op against', 'floor', 1.4, plimsoll, get.floor, 'cpu'),
-    );
-  }
-  return rows;
+  return [
+    best && atLeast(`${throughput} the best peer,`, best, 1.8, mine, get, 'ops'),
+    best && atMost(`${cpu} the best peer,`, best, 0.5, mine, get, 'cpu'),
+    atLeast(throughput, 'ioredis-auto', 5, mine, get, 'ops'),
+    atLeast(throughput, 'node-redis-pool', 20, mine, get, 'ops'),
+    atLeast(throughput, 'node-redis-pool-untimed', 20, mine, get, 'ops'),
+    atMost(cpu, 'floor', 1.4, mine, get, 'cpu'),
+  ].filter(Boolean);
 }
 
 function latencyRatios(get) {
   const best = get?.plimsoll && bestPeer(get, (figures) => figures.p50, Math.min);
-  return best
-    ? [atMost('GET, 1 caller: p50 against', best, 1, get.plimsoll, get[best], 'p50')]
-    : [];
+  if (!best) return [];
+  const what = 'GET, 1 caller: p50 against the best peer,';
+  return [atMost(what, best, 1, get.plimsoll, get, 'p50')];
 }
 
 function manyCallers(thousand, tenThousand) {
   if (!thousand?.plimsoll || !tenThousand?.plimsoll) return [];
   const { plimsoll } = tenThousand;
   const what = 'GET, 10,000 callers: throughput against 1,000 callers of';
-  const ratio = atLeast(what, 'plimsoll', 0.8, plimsoll, thousand.plimsoll, 'ops');
-  const errors = plimsoll.errors;
+  const isFlawless = plimsoll.errors === 0;
   return [
-    ratio,
-    ['GET, 10,000 callers: errors', thousands(errors), '0', verdict(errors === 0), ''],
+    atLeast(what, 'plimsoll', 0.8, plimsoll, thousand, 'ops'),
+    ['GET, 10,000 callers: errors', thousands(plimsoll.errors), '0', verdict(isFlawless), ''],
   ];
 }
 
-function cycles(cycle) {
-  if (!cycle?.plimsoll || !cycle['node-redis-pool']) return [];
-  const peer = cycle['node-redis-pool'];
-  return [
-    atLeast('acquire + release: cycles against', 'node-redis-pool', 1, cycle.plimsoll, peer, 'ops'),
-  ];
+function cycleRatios(cycle) {
+  if (!cycle?.plimsoll) return [];
+  const what = 'acquire + release: time against execute() of';
+  return [atMost(what, 'node-redis-pool', 1, cycle.plimsoll, cycle, 'cycle')].filter(Boolean);
 }
 
-function checkout(get) {
-  if (!get?.['plimsoll-checkout'] || !get['node-redis-pool']) return [];
-  const what = 'maxInFlight 1, 40 connections: throughput against';
-  const mine = get['plimsoll-checkout'];
-  return [atLeast(what, 'node-redis-pool', 1.5, mine, get['node-redis-pool'], 'ops')];
+function checkoutRatios(get) {
+  const mine = get?.['plimsoll-checkout'];
+  if (!mine) return [];
+  const what = 'GET, 1,000 callers, maxInFlight 1: throughput against';
+  return [
+    atLeast(what, 'node-redis-pool', 1.5, mine, get, 'ops'),
+    atLeast(what, 'node-redis-pool-untimed', 1.5, mine, get, 'ops'),
+  ].filter(Boolean);
 }
 
 const FIGURES = {
   ops: (figures) => figures.opsPerSecond,
   cpu: (figures) => figures.cpuMicroseconds,
   p50: (figures) => figures.p50,
+  cycle: (figures) => 1e9 / figures.opsPerSecond,
 };
 const FORMATS = {
   ops: (value) => `${thousands(value)}/s`,
   cpu: (value) => `${value.toFixed(2)} µs`,
-  p50: (value) => `${value.toFixed(3)} ms`,
+  p50: (value) => `${value.toFixed(4)} ms`,
+  cycle: (value) => `${value.toFixed(0)} ns`,
 };
 
-function atLeast(what, peer, target, mine, theirs, figure) {
-  return comparison(what, peer, target, mine, theirs, figure, 'at least');
+function atLeast(what, peer, target, mine, clients, figure) {
+  return comparison(what, peer, target, mine, clients, figure, 'at least');
 }
 
-function atMost(what, peer, target, mine, theirs, figure) {
-  return comparison(what, peer, target, mine, theirs, figure, 'at most');
+function atMost(what, peer, target, mine, clients, figure) {
+  return comparison(what, peer, target, mine, clients, figure, 'at most');
 }
 
-function comparison(what, peer, target, mine, theirs, figure, direction) {
-  const [a, b] = [FIGURES[figure](mine), FIGURES[figure](theirs)];
+/** `undefined` where that peer was not measured. */
+function comparison(what, peer, target, mine, clients, figure, direction) {
+  if (clients[peer] === undefined) return undefined;
+  const [a, b] = [FIGURES[figure](mine), FIGURES[figure](clients[peer])];
   const ratio = a / b;
   const isMet = direction === 'at least' ? ratio >= target : ratio <= target;
   return [
@@ -192,21 +183,29 @@ function bestPeer(clients, figure, choose) {
 }
 
 /** Medians of each figure; errors are summed up, as one is too many. */
-function summarize(rounds) {
+function summarize({ rounds, errorsOfWarmUp }) {
   const summary = {};
   for (const figure of Object.keys(rounds[0])) {
     const values = rounds.map((round) => round[figure]).sort((a, b) => a - b);
-    summary[figure] =
-      figure === 'errors'
-        ? values.reduce((sum, value) => sum + value, 0)
-        : values[Math.floor(values.length / 2)];
+    summary[figure] = values[Math.floor(values.length / 2)];
   }
+  summary.errors = rounds.reduce((sum, round) => sum + round.errors, errorsOfWarmUp);
+  const speeds = rounds.map((round) => round.opsPerSecond);
+  summary.spread = (Math.max(...speeds) - Math.min(...speeds)) / summary.opsPerSecond;
   return summary;
 }
 
 function table(head, rows) {
   const align = head.map((_, index) => (index === 0 ? '---' : '--:'));
   return [head, align, ...rows].map((cells) => `| ${cells.join(' | ')} |`);
+}
+
+function percent(part) {
+  return `${(part * 100).toFixed(0)} %`;
+}
+
+function milliseconds(value) {
+  return value === null ? '-' : value.toFixed(3);
 }
 
 function thousands(value) {

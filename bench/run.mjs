@@ -1,45 +1,59 @@
-// npm run bench: every client on every workload, each time in a process of its own, in rounds whose
-// order rotates, so that a noisy minute of the machine hits all of them. The medians go to
-// bench/RESULTS.md, with the ratios that the project promises.
+// npm run bench: every client on every workload, each in a process of its own that works only when
+// it is its turn, in rounds whose order rotates, so that a noisy moment of the machine hits all of
+// them. The medians go to bench/RESULTS.md, with the ratios that the project promises.
 //
 //   --quick               one short round, nothing written
+//   --rounds 7            instead of 5
 //   --only get-1000,...   these workloads         --clients plimsoll,floor   these clients
-//   --profile plimsoll    with --cpu-prof; the profile lands in bench/profiles/
+//   --profile plimsoll    one round with --cpu-prof; the profiles land in bench/profiles/
+//
+// Only a whole run writes bench/RESULTS.md.
 
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { startPrivateServer } from '../build/scripts/redis-server.js';
 import { CLIENTS } from './clients.mjs';
+import { enter } from './contestant.mjs';
 import { openFloor } from './floor.mjs';
 import { report } from './report.mjs';
-import { BIG_KEYS, BIG_VALUE, KEYS, VALUE, WORKLOADS } from './workloads.mjs';
+import { BIG_KEYS, BIG_VALUE, HASH_KEYS, KEYS, VALUE, WORKLOADS } from './workloads.mjs';
 
 const here = import.meta.dirname;
 const run = promisify(execFile);
 const { values: flags } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
     only: { type: 'string' },
     clients: { type: 'string' },
     profile: { type: 'string' },
-    rounds: { type: 'string' },
   },
 });
 
-const rounds = Number(flags.rounds ?? (flags.quick ? 1 : 5));
-const warmUpMs = flags.quick ? 400 : 500;
-const measureMs = flags.quick ? 700 : 1_000;
+const isShort = flags.quick || flags.profile !== undefined;
+const isWhole = !isShort && !flags.only && !flags.clients;
+const rounds = Number(flags.rounds ?? (isShort ? 1 : 5));
+if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds takes a whole number.');
+// Long enough for the slowest peer's code to be compiled: a short one favours the fast clients.
+const warmUpMs = flags.quick ? 400 : 1_200;
+/** At the start of each round, so that caches are warm and connections busy again. */
+const settleMs = 100;
+const measureMs = flags.quick ? 300 : 600;
+const execArgv = flags.profile
+  ? ['--cpu-prof', `--cpu-prof-dir=${path.join(here, 'profiles')}`]
+  : [];
 const workloadNames = chosen(flags.only, WORKLOADS);
 const clientNames = chosen(flags.profile ?? flags.clients, CLIENTS);
-const isWhole = !flags.quick && !flags.only && !flags.clients && !flags.profile;
 
 const server = await startPrivateServer();
 try {
+  const pinnedTo = await pinServer(server.pid);
   await prepare(server.port);
   const results = await measureAll();
-  const text = report({ results, rounds, measureMs, server });
+  const text = report({ results, rounds, warmUpMs, measureMs, server, pinnedTo });
   console.log(text);
   if (isWhole) writeFileSync(path.join(here, 'RESULTS.md'), text);
 } finally {
@@ -56,11 +70,23 @@ function chosen(list, all) {
   return names;
 }
 
+/** Keeps the server on the last core where the system can; the report says whether it could. */
+async function pinServer(pid) {
+  const last = os.cpus().length - 1;
+  if (last === 0) return undefined;
+  try {
+    await run('taskset', ['--all-tasks', '--cpu-list', '--pid', String(last), String(pid)]);
+    return last;
+  } catch {
+    return undefined;
+  }
+}
+
 async function prepare(port) {
   const floor = openFloor(port);
   const sets = Array.from({ length: KEYS }, (_, key) => floor.send(['SET', `key:${key}`, VALUE]));
   for (let key = 0; key < BIG_KEYS; key++) sets.push(floor.send(['SET', `big:${key}`, BIG_VALUE]));
-  for (let key = 0; key < 100; key++) {
+  for (let key = 0; key < HASH_KEYS; key++) {
     const fields = Array.from({ length: 10 }, (_, field) => [`field:${field}`, `value:${field}`]);
     sets.push(floor.send(['HSET', `hash:${key}`, ...fields.flat()]));
   }
@@ -71,35 +97,36 @@ async function prepare(port) {
 async function measureAll() {
   const results = {};
   for (const workload of workloadNames) {
-    results[workload] = {};
-    const capable = await clientsFor(workload);
-    for (let round = 0; round < rounds; round++) {
-      for (let turn = 0; turn < capable.length; turn++) {
-        const client = capable[(turn + round) % capable.length];
-        results[workload][client] ??= [];
-        results[workload][client].push(await measure(client, workload));
+    const contestants = [];
+    try {
+      for (const client of clientNames) {
+        const contestant = await enter(client, workload, server.port, execArgv);
+        if (contestant !== undefined) contestants.push(contestant);
       }
+      results[workload] = await compare(contestants, WORKLOADS[workload].windowFactor ?? 1);
+      for (const contestant of contestants) await contestant.leave();
+    } catch (error) {
+      for (const contestant of contestants) contestant.kill();
+      throw error;
     }
     process.stderr.write(`${WORKLOADS[workload].title}: measured\n`);
   }
   return results;
 }
 
-/** The clients that have the method which the workload needs. */
-async function clientsFor(workload) {
-  const capable = [];
-  for (const name of clientNames) {
-    const client = await CLIENTS[name].open(server.port);
-    if (client[WORKLOADS[workload].needs] !== undefined) capable.push(name);
-    await client.close();
+/** By client, the figures of each round. */
+async function compare(contestants, windowFactor) {
+  const results = {};
+  for (const contestant of contestants) {
+    const { errors } = await contestant.measure(0, warmUpMs);
+    results[contestant.client] = { errorsOfWarmUp: errors, rounds: [] };
   }
-  return capable;
-}
-
-async function measure(client, workload) {
-  const args = [path.join(here, 'child.mjs'), client, workload, String(server.port)];
-  const profile = flags.profile ? ['--cpu-prof', `--cpu-prof-dir=${here}/profiles`] : [];
-  const times = [String(warmUpMs), String(measureMs)];
-  const { stdout } = await run(process.execPath, [...profile, ...args, ...times]);
-  return JSON.parse(stdout.trim().split('\n').at(-1));
+  for (let round = 0; round < rounds; round++) {
+    for (let turn = 0; turn < contestants.length; turn++) {
+      const contestant = contestants[(turn + round) % contestants.length];
+      const figures = await contestant.measure(settleMs * windowFactor, measureMs * windowFactor);
+      results[contestant.client].rounds.push(figures);
+    }
+  }
+  return results;
 }
