@@ -90,6 +90,7 @@ describe('the dialer', () => {
     expect(dialedAt.map((at, index) => at - (dialedAt[index - 1] ?? 0))).toEqual([
       512, 512, 512, 512, 512,
     ]);
+    expect(source.dials).toBe(4 + 5);
     expect(dialer.dialing).toBe(0);
   });
 

@@ -145,20 +145,30 @@ describe('whoever waits for a connection', () => {
   });
 
   test('is not more than maxWaiters: the next one is told QUEUE_FULL at once', async () => {
-    const { pool, redis } = await openSimulatedPool({ maxConnections: 1, maxWaiters: 2 });
-    await pool.acquireLease();
+    const { pool, redis, connection } = await openSimulatedPool({
+      maxConnections: 1,
+      maxWaiters: 2,
+    });
+    const lease = await pool.acquireLease();
     const abort = new AbortController();
     const first = outcomeOf(redis.with({ signal: abort.signal }).read('A'));
-    void outcomeOf(pool.acquireLease());
+    void pool.acquireLease();
     for (const outcome of await outcomesOf([redis.read('B'), pool.acquireLease()])) {
       expect([outcome.code, outcome.error?.sent]).toEqual(['QUEUE_FULL', false]);
     }
-    // Somebody who gave up holds no place.
+    // Somebody who gave up holds no place, at the latest a moment later.
     abort.abort();
     await first;
-    void outcomeOf(redis.read('C'));
+    await settle(100);
+    const served = redis.read('C');
     expect((await outcomeOf(redis.read('D'))).code).toBe('QUEUE_FULL');
     expect(pool.status().waiting).toBe(2);
+    lease.destroy();
+    await settle(1);
+    connection().lose();
+    await settle(1);
+    connection().reply('c');
+    expect(await served).toBe('c');
   });
 });
 
@@ -250,6 +260,17 @@ describe('while no server can be reached', () => {
     const reply = redis.read('GET');
     connection().reply('value');
     expect(await reply).toBe('value');
+  });
+
+  test('the pool finds out that it is back, though it keeps no connection without callers', async () => {
+    const { pool, redis, source } = await openSimulatedPool({ minConnections: 0 });
+    source.onDial = REFUSED;
+    void outcomeOf(redis.read('GET'));
+    await settle(200);
+    expect(pool.status().state).toBe('down');
+    source.onDial = 'accept';
+    await settle(512);
+    expect(pool.status()).toMatchObject({ state: 'ready', connections: { open: 1 } });
   });
 
   test('a fallback answers reads, whether they waited or came later, and nothing else', async () => {
