@@ -34,8 +34,10 @@ export class Entry {
   /** Takes no more commands, so that it empties for a lease that waits. */
   isReserved = false;
   lastUsedAt: number;
-  /** A PING of the health check is on its way. */
-  isProbed = false;
+  /** PINGs of health checks that are on their way. */
+  probes = 0;
+  /** Why it must not be used again once its lease ends; `undefined`: it may. */
+  staleReason: EvictionReason | undefined = undefined;
   /** Why it is being closed; `undefined` while the pool wants to keep it. */
   evictionReason: EvictionReason | undefined = undefined;
 
@@ -54,7 +56,7 @@ export class Entry {
 
   /** A health check's PING is no use by a caller. */
   get isOnlyProbed(): boolean {
-    return this.isProbed && this.connection.inFlight === 1;
+    return this.probes > 0 && this.connection.inFlight === this.probes;
   }
 
   /** Could be lent this moment. */

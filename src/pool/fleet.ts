@@ -53,7 +53,7 @@ export class Fleet {
     let bestLoad = this.#maxInFlight;
     let deserved = 0;
     for (let index = 0; index < entries.length; index++) {
-      if (bestLoad < deserved) break;
+      if (best !== undefined && bestLoad < deserved) break;
       const entry = entries[index] as Entry;
       if (entry.state !== 'ready' || entry.isReserved || !entry.connection.writable) continue;
       deserved += this.#laneDepth;

@@ -107,7 +107,7 @@ export class Inspector {
   /** Asks one connection whether it lives. Rejects, and evicts it, when it doesn't answer. */
   async ping(entry: Entry): Promise<void> {
     const command = ownCommand(['PING'], this.probeTimeoutMs);
-    entry.isProbed = true;
+    entry.probes++;
     entry.connection.send(command);
     try {
       await command.promise;
@@ -116,14 +116,14 @@ export class Inspector {
       this.#pool.evict(entry, 'unhealthy', error as Error);
       throw error;
     } finally {
-      entry.isProbed = false;
+      entry.probes--;
     }
   }
 
   #judgeConnections(now: number): void {
     let open = this.#pool.openConnections;
     for (const entry of [...this.#pool.entries]) {
-      if (entry.state !== 'ready' || entry.isProbed) continue;
+      if (entry.state !== 'ready' || entry.probes > 0) continue;
       const { createdAt, lifetimeMs, lastUsedAt, isInUse } = entry;
       const { lastTrafficAt } = entry.connection;
       const facts = { createdAt, lifetimeMs, lastUsedAt, isInUse, lastTrafficAt };
@@ -164,5 +164,8 @@ export class Inspector {
 export function ownCommand(args: readonly string[], timeoutMs: number): Command {
   const name = args[0] as string;
   const payload = textPayload(args);
-  return new Command({ name, retryClass: 'unknown' }, { timeoutMs }, payload, true);
+  const command = new Command({ name, retryClass: 'unknown' }, { timeoutMs }, payload, true);
+  // It concerns this connection: on another one it would say or undo the wrong thing.
+  command.forbidRetry();
+  return command;
 }

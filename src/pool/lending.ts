@@ -73,8 +73,8 @@ export class Lending {
     if (entry.lease !== lease) return undefined;
     entry.lease = undefined;
     const isBlocked = lease.hasRunBlocking && entry.connection.inFlight > 0;
-    if (isBlocked || lease.session?.tainted) {
-      this.#membership.evict(entry, 'unclean');
+    if (isBlocked || lease.session?.tainted || entry.staleReason !== undefined) {
+      this.#membership.evict(entry, entry.staleReason ?? 'unclean');
       return undefined;
     }
     if (lease.session !== undefined) this.#restoreSession(entry, lease.session);

@@ -125,8 +125,9 @@ export class Membership {
     entry.connection.destroy(cause);
   }
 
-  /** Lets a connection finish what is in flight, then ends it. */
+  /** Lets a connection finish what is in flight, or its lease, then ends it. */
   retire(entry: Entry, reason: EvictionReason): void {
+    if (entry.state === 'leased') entry.staleReason = reason;
     if (entry.state !== 'ready') return;
     entry.state = 'draining';
     entry.evictionReason = reason;
@@ -177,6 +178,11 @@ export class Membership {
 
   #onConnected(connection: PooledConnection): void {
     const { clock, random, statistics } = this.#dependencies;
+    if (this.isFull) {
+      // The pool was made smaller while it was being dialed.
+      connection.destroy(new PoolError('CONNECTION_LOST', 'The pool needs no further connection'));
+      return;
+    }
     const lifetimeMs = drawLifetimeMs(this.#options.maxLifetimeMs, random);
     const entry = new Entry(this.#nextId++, connection, clock.now(), lifetimeMs);
     connection.listener = {
@@ -190,11 +196,10 @@ export class Membership {
     this.#isCrowded = false;
     statistics.opened++;
     this.#owner.onReady(entry);
-    this.shrinkToMaximum();
   }
 
   #onProgress(entry: Entry): void {
-    if (!entry.isProbed) entry.lastUsedAt = entry.connection.lastReadAt;
+    if (entry.probes === 0) entry.lastUsedAt = entry.connection.lastReadAt;
     this.#owner.onProgress(entry);
   }
 

@@ -217,7 +217,10 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
         onProgress: (entry) => this.#onProgress(entry),
         onErrorReply: (entry, command, error) => this.#onErrorReply(entry, command, error),
         onEnd: (entry, reason, error, lost) => this.#onEnd(entry, reason, error, lost),
-        onConnectFailed: (error) => this.#announce('connectError', error),
+        onConnectFailed: (error) => {
+          this.#waitingRoom.reserveLanes();
+          this.#announce('connectError', error);
+        },
         onBreakerChange: (isOpen, error) => this.#onBreakerChange(isOpen, error),
       },
     );
@@ -316,7 +319,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   /** Keeps commands that the server certainly didn't execute, for another attempt. */
   #onErrorReply(entry: Entry, command: Command, error: Error): boolean {
     const kind = classifyServerError(error.message);
-    if (kind === 'command' || entry.state === 'leased') return false;
+    if (kind === 'command') return false;
     const isKept = this.#recovery.tryAgain(command, 'not-applied');
     if (kind === 'demoted') this.#source.reportDemotion();
     if (kind !== 'busy') {

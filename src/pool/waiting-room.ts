@@ -160,12 +160,20 @@ export class WaitingRoom {
 
   #onWaiting(): void {
     const { membership } = this.#dependencies;
-    if (membership.isFull) {
-      this.#noteExhaustion();
-      if (this.#waiters.leaseCount > 0) membership.fleet.reserve(this.#waiters.leaseCount);
-    }
+    if (membership.isFull) this.#noteExhaustion();
+    this.reserveLanes();
     membership.pump();
     this.#dependencies.onWaitingChanged();
+  }
+
+  /** Where no further connection can be had, lanes have to run empty for the leases that wait. */
+  reserveLanes(): void {
+    const { membership } = this.#dependencies;
+    const { leaseCount } = this.#waiters;
+    if (leaseCount === 0) return;
+    if (membership.isFull || membership.lastConnectError !== undefined) {
+      membership.fleet.reserve(leaseCount);
+    }
   }
 
   #noteExhaustion(): void {
