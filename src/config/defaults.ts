@@ -4,7 +4,7 @@
 import type { ConnectionTarget, ResolvedOptions } from './options.js';
 
 /** Commands in flight on a lane before the next lane is used. */
-export const DEFAULT_LANE_DEPTH = 256;
+export const DEFAULT_LANE_DEPTH = 512;
 
 type Fixed<T> = Required<{ readonly [K in keyof T]: Exclude<T[K], undefined> }>;
 

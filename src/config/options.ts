@@ -71,7 +71,7 @@ export interface PoolOptions {
   /** Commands in flight on one connection at most. 1 makes every lane a checkout. Default 4096. */
   maxInFlight?: number;
   /**
-   * Commands in flight on a lane before the next lane is used, `maxInFlight` at most. Default 256,
+   * Commands in flight on a lane before the next lane is used, `maxInFlight` at most. Default 512,
    * or `maxInFlight` where that is lower; docs/sizing.md says why.
    */
   laneDepth?: number;
