@@ -30,6 +30,11 @@ export class Fleet {
     return this.#count((entry) => entry.state === 'leased');
   }
 
+  /** Connections that are not on their way out. */
+  get keptCount(): number {
+    return this.#count((entry) => entry.state === 'ready' || entry.state === 'leased');
+  }
+
   add(entry: Entry): void {
     this.entries.push(entry);
   }

@@ -102,19 +102,8 @@ export class Membership {
 
   resize(maxConnections: number): void {
     this.#maxConnections = maxConnections;
-    this.shrinkToMaximum();
+    this.#shrinkToMaximum();
     this.#dialer.pump();
-  }
-
-  /** Retires what is open beyond the maximum, from the highest; leases follow when they end. */
-  shrinkToMaximum(): void {
-    let surplus = this.fleet.size - this.#maxConnections;
-    for (let index = this.fleet.size - 1; index >= 0 && surplus > 0; index--) {
-      const entry = this.fleet.entries[index] as Entry;
-      if (entry.state === 'leased') continue;
-      surplus--;
-      this.retire(entry, 'shrink');
-    }
   }
 
   /** Ends a connection now; what was in flight on it is the owner's to recover. */
@@ -142,6 +131,17 @@ export class Membership {
     for (const entry of [...this.fleet.entries]) this.evict(entry, 'shutdown', error);
   }
 
+  /** Retires what is open beyond the maximum, from the highest; leases follow when they end. */
+  #shrinkToMaximum(): void {
+    let surplus = this.fleet.size - this.#maxConnections;
+    for (let index = this.fleet.size - 1; index >= 0 && surplus > 0; index--) {
+      const entry = this.fleet.entries[index] as Entry;
+      if (entry.state === 'leased') continue;
+      surplus--;
+      this.retire(entry, 'shrink');
+    }
+  }
+
   #createDialer(): Dialer {
     const { source, clock, statistics } = this.#dependencies;
     const membership = this;
@@ -167,9 +167,8 @@ export class Membership {
   #missingConnections(): number {
     const room = this.#maxConnections - this.fleet.size;
     if (room <= 0) return 0;
-    const usable = this.fleet.readyCount + this.fleet.leasedCount;
     const wanted = Math.max(
-      this.#options.minConnections - usable,
+      this.#options.minConnections - this.fleet.keptCount,
       this.#owner.wantedConnections + (this.#isCrowded ? 1 : 0),
       this.#breaker.isOpen ? 1 : 0,
     );

@@ -253,7 +253,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
         return pool.#membership.maxConnections;
       },
       get openConnections() {
-        return pool.#membership.fleet.readyCount + pool.#membership.fleet.leasedCount;
+        return pool.#membership.fleet.keptCount;
       },
       retire: (entry, reason) => this.#membership.retire(entry, reason),
       evict: (entry, reason, error) => this.#membership.evict(entry, reason, error),
