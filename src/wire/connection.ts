@@ -68,8 +68,9 @@ export class Connection {
       this.#socketError = error;
     });
     // TLS says first why, then that it is over.
-    socket.on('end', () => this.#end(this.#socketError ?? this.#closedByServer()));
-    socket.on('close', () => this.#end(this.#socketError ?? this.#closedByServer()));
+    const onOver = () => this.#end(this.#socketError ?? closedByServer());
+    socket.on('end', onOver);
+    socket.on('close', onOver);
     socket.on('drain', () => this.#onDrain());
   }
 
@@ -271,10 +272,6 @@ export class Connection {
     this.#runLength = 0;
   }
 
-  #closedByServer(): PoolError {
-    return new PoolError('CONNECTION_LOST', 'The server closed the connection');
-  }
-
   #end(error: Error): void {
     if (this.#endError !== undefined) return;
     this.#endError = error;
@@ -295,6 +292,10 @@ function flush(connection: Connection): void {
 
 function uncork(socket: Socket): void {
   socket.uncork();
+}
+
+function closedByServer(): PoolError {
+  return new PoolError('CONNECTION_LOST', 'The server closed the connection');
 }
 
 function timedOut(command: Command): PoolError {
