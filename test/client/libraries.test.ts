@@ -10,6 +10,7 @@ import { Keyv } from 'keyv';
 import { RedisStore as LimitStore } from 'rate-limit-redis';
 import { expect, test } from 'vitest';
 import { describeEachServer } from '../support/servers.js';
+import { until } from '../support/until.js';
 import { newKey, openPool, usePool } from './pools.js';
 
 describeEachServer('a library', (server) => {
@@ -69,7 +70,6 @@ describeEachServer('a library', (server) => {
     keyv.on('error', (error) => errors.push(error));
     await keyv.set('a', { deep: [1, 2] });
     expect(await keyv.get('a')).toEqual({ deep: [1, 2] });
-    await keyv.set('short', 'x', 20);
     await keyv.setMany([
       { key: 'b', value: 1 },
       { key: 'c', value: 2 },
@@ -83,6 +83,9 @@ describeEachServer('a library', (server) => {
     }
     expect(pairs).toEqual(expect.arrayContaining(['a', 'b', 'c']));
     expect(await keyv.delete(['b', 'c'])).toBe(true);
+    // Only now: a key that expires between the iterator's SCAN and its MGET is an error of Keyv's.
+    await keyv.set('short', 'x', 20);
+    await until(async () => (await keyv.get('short')) === undefined);
     await keyv.clear();
     expect(await keyv.get('a')).toBeUndefined();
     expect(errors).toEqual([]);

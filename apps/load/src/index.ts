@@ -1,0 +1,2 @@
+// What other programs may import of the load tester.
+export {};
