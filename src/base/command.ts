@@ -34,6 +34,8 @@ export interface CommandSettings {
   readonly replyTypes?: ReplyTypes | undefined;
   /** Overrides the pool's `retryWrites`. */
   readonly retryWrites?: 'safe' | 'always' | 'never' | undefined;
+  /** Told of each error that a caller gets: for counting, so it must not throw. */
+  readonly onError?: ((error: unknown) => void) | undefined;
 }
 
 /** The text of one write: commands in flight share it instead of keeping their bytes each. */
@@ -174,6 +176,8 @@ export class Command {
     this.settled = true;
     this.unlisten?.();
     const isUnsent = (error as { sent?: boolean } | undefined)?.sent === false;
-    this.resolve(Promise.reject(isUnsent ? (this.uncertainty ?? error) : error));
+    const final = isUnsent ? (this.uncertainty ?? error) : error;
+    this.settings.onError?.(final);
+    this.resolve(Promise.reject(final));
   }
 }

@@ -83,6 +83,17 @@ describe('a histogram', () => {
   });
 });
 
+describe('counts within bounds', () => {
+  test('are cumulative, and a record on a bound is within it', () => {
+    const histogram = new LatencyHistogram();
+    for (const ms of [0.1, 1, 1, 5, 250, 60_000]) histogram.record(ms);
+    expect(histogram.countsWithin([0.1, 0.5, 1, 5, 100, 250, 10_000])).toEqual([
+      1, 1, 3, 4, 4, 5, 5,
+    ]);
+    expect(histogram.sumMs).toBeCloseTo(60_257.1);
+  });
+});
+
 describe('recent latency', () => {
   test('holds the last one to two windows', () => {
     const recent = new RecentLatency(1_000);
@@ -97,6 +108,7 @@ describe('recent latency', () => {
     expect(recent.summary()).toMatchObject({ count: 1, max: 2 });
     recent.rotate(8_000);
     expect(recent.summary().count).toBe(0);
+    expect(recent.total().summary()).toMatchObject({ count: 2, max: 2 });
   });
 
   test('forgets all after a pause of two windows', () => {
@@ -107,5 +119,6 @@ describe('recent latency', () => {
     recent.record(2);
     recent.rotate(8_000);
     expect(recent.summary().count).toBe(0);
+    expect(recent.total().count).toBe(2);
   });
 });

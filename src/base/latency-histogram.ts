@@ -50,6 +50,23 @@ export class LatencyHistogram {
     this.#maxMs = 0;
   }
 
+  /** How many records lie within each bound (cumulative, within 3 %); bounds in ms, ascending. */
+  countsWithin(boundsMs: readonly number[]): number[] {
+    let index = 0;
+    let seen = 0;
+    return boundsMs.map((boundMs) => {
+      // The bucket that a bound falls into is taken in, so that a record on the bound is within it.
+      while (index < BUCKETS && lowerBound(index) <= boundMs) {
+        seen += this.#counts[index++] as number;
+      }
+      return seen;
+    });
+  }
+
+  get sumMs(): number {
+    return this.#sumMs;
+  }
+
   /** Milliseconds that `percent` per cent of the records don't exceed (within 3 %). */
   percentile(percent: number): number {
     const wanted = Math.max(1, Math.ceil((this.#count * percent) / 100));
@@ -73,11 +90,12 @@ export class LatencyHistogram {
   }
 }
 
-/** The last one to two minutes: two histograms that take turns. */
+/** The last one to two minutes: two histograms that take turns; and the sum of all there were. */
 export class RecentLatency {
   readonly #windowMs: number;
   #current = new LatencyHistogram();
   #previous = new LatencyHistogram();
+  readonly #older = new LatencyHistogram();
   #currentSince = 0;
 
   /** @param windowMs How long one histogram is filled, ms. */
@@ -94,17 +112,32 @@ export class RecentLatency {
     if (now - this.#currentSince < this.#windowMs) return;
     // After a pause of two windows the previous one is as stale as the one before it.
     const isStale = now - this.#currentSince >= 2 * this.#windowMs;
+    this.#older.add(this.#previous);
     [this.#previous, this.#current] = [this.#current, this.#previous];
     this.#current.reset();
-    if (isStale) this.#previous.reset();
+    if (isStale) {
+      this.#older.add(this.#previous);
+      this.#previous.reset();
+    }
     this.#currentSince = now;
   }
 
   summary(): LatencySummary {
+    return this.#recent().summary();
+  }
+
+  /** All that was ever recorded. */
+  total(): LatencyHistogram {
+    const total = this.#recent();
+    total.add(this.#older);
+    return total;
+  }
+
+  #recent(): LatencyHistogram {
     const both = new LatencyHistogram();
     both.add(this.#previous);
     both.add(this.#current);
-    return both.summary();
+    return both;
   }
 }
 
@@ -114,6 +147,10 @@ function bucketOf(milliseconds: number): number {
   const exponent = 31 - Math.clz32(microseconds);
   const sub = (microseconds >>> (exponent - SUB_BUCKET_BITS)) & (SUB_BUCKETS - 1);
   return (exponent - SUB_BUCKET_BITS + 1) * SUB_BUCKETS + sub;
+}
+
+function lowerBound(index: number): number {
+  return index === 0 ? 0 : upperBound(index - 1);
 }
 
 /** The largest duration that falls into a bucket, ms. */

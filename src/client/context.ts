@@ -37,6 +37,7 @@ export class CommandContext {
   readonly signal: AbortSignal | undefined;
   readonly replyTypes: ReplyTypes | undefined;
   readonly retryWrites: RetryWrites | undefined;
+  readonly onError: ((error: unknown) => void) | undefined;
   /** The options that were given, complete, for `options` and `duplicate()`. */
   readonly options: CommandOptions;
   private readonly defaultTimeoutMs: number;
@@ -56,6 +57,7 @@ export class CommandContext {
     this.signal = options.abortSignal;
     this.replyTypes = options.typeMapping as ReplyTypes | undefined;
     this.retryWrites = options.retryWrites;
+    this.onError = this.executor.onError;
     this.options = options;
     this.defaultTimeoutMs = defaultTimeoutMs;
   }

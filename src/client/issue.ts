@@ -56,11 +56,14 @@ function issueSpecial(
   kind: ClientCommandKind,
 ): Promise<unknown> {
   const refusal = refusalOf(kind, context);
-  if (refusal !== undefined) return Promise.reject(refusal);
+  if (refusal !== undefined) {
+    context.onError?.(refusal);
+    return Promise.reject(refusal);
+  }
   const blockMs = kind.mayBlock ? blockTimeMs(kind.name, encoder.redisArgs) : undefined;
-  const { replyTypes, retryWrites } = context;
+  const { replyTypes, retryWrites, onError } = context;
   const timeoutMs = deadlineWith(blockMs, context.timeoutMs);
-  const settings = { timeoutMs, replyTypes, retryWrites };
+  const settings = { timeoutMs, replyTypes, retryWrites, onError };
   const command = new Command(kind, settings, encoder.payload(), encoder.ascii, encoder.preserve);
   command.isBlocking = blockMs !== undefined;
   if (command.isBlocking && context.pool !== undefined) {

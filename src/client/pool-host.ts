@@ -163,10 +163,12 @@ class PoolClientHost implements ClientHost {
 /** The pool as a duplicate sees it: closed, once the duplicate is. */
 class Gate implements PoolExecutor {
   isClosed = false;
+  readonly onError: ((error: unknown) => void) | undefined;
   readonly #pool: PoolExecutor;
 
   constructor(pool: PoolExecutor) {
     this.#pool = pool;
+    this.onError = pool.onError;
   }
 
   execute(command: Command, signal?: AbortSignal): Promise<unknown> {

@@ -19,6 +19,8 @@ export interface PressureFacts {
   readonly utilizationPercent: number;
   /** How often callers found all connections taken, in the time the caller looks at. */
   readonly exhaustedCount: number;
+  /** Why Redis did not answer, e.g. an error code; `undefined`: it did. */
+  readonly failure?: string | undefined;
 }
 
 /** Connections in use of the maximum, in percent; a pool resized to none is full when used. */
@@ -38,8 +40,14 @@ export function isAlertRaised(wasRaised: boolean, percent: number): boolean {
 }
 
 /** At least one sentence, the most pressing first. */
-export function recommendations({ utilizationPercent, exhaustedCount }: PressureFacts): string[] {
+export function recommendations(facts: PressureFacts): string[] {
+  const { utilizationPercent, exhaustedCount, failure } = facts;
   const sentences: string[] = [];
+  if (failure !== undefined) {
+    sentences.push(
+      `Critical: Redis does not answer (${failure}); check the server, its address and the network.`,
+    );
+  }
   if (exhaustedCount > 0) {
     const times = exhaustedCount === 1 ? 'once' : `${exhaustedCount} times`;
     sentences.push(

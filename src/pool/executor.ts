@@ -13,6 +13,8 @@ export interface AcquireOptions {
 }
 
 export interface CommandExecutor {
+  /** Counts an error that a caller gets; commands carry it in their settings. */
+  readonly onError?: ((error: unknown) => void) | undefined;
   /** Runs an ordinary command. The promise rejects; nothing is thrown. */
   execute(command: Command, signal?: AbortSignal): Promise<unknown>;
 }

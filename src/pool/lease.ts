@@ -10,6 +10,7 @@ import type { Entry } from './entry.js';
 
 /** What a lease asks of the pool that lent it. */
 export interface LeaseOwner {
+  readonly onError: (error: unknown) => void;
   takeBack(lease: ConnectionLease): void;
   discard(lease: ConnectionLease, reason: Error): void;
 }
@@ -41,6 +42,10 @@ export class ConnectionLease {
     this.entry = entry;
     this.acquiredAt = now;
     this.origin = origin;
+  }
+
+  get onError(): (error: unknown) => void {
+    return this.owner.onError;
   }
 
   get isReleased(): boolean {

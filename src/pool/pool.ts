@@ -12,6 +12,7 @@
 import { EventEmitter } from 'node:events';
 import type { Clock } from '../base/clock.js';
 import type { Command } from '../base/command.js';
+import type { LatencyHistogram } from '../base/latency-histogram.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import { classifyServerError } from '../policy/server-error.js';
@@ -41,6 +42,13 @@ export interface PoolDependencies {
 export interface CloseOptions {
   /** Longest wait for commands in flight and leases, ms. Default 5,000; 0: end at once. */
   readonly timeoutMs?: number;
+}
+
+export interface LatencyTotals {
+  /** From the caller's call to the reply. */
+  readonly command: LatencyHistogram;
+  /** Of those callers that had to wait for a connection. */
+  readonly wait: LatencyHistogram;
 }
 
 export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExecutor {
@@ -85,6 +93,11 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     return command.promise;
   }
 
+  /** Counts an error that a caller gets. @internal */
+  get onError(): (error: unknown) => void {
+    return this.#statistics.countError;
+  }
+
   /** Runs a command that blocks its connection: leases one for its duration. */
   async executeExclusive(command: Command, signal?: AbortSignal): Promise<unknown> {
     // The deadline counts from here, as it covers the wait for a connection too.
@@ -114,8 +127,18 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
         );
       }
     }
-    if (this.#closing !== undefined) return Promise.reject(closedError('acquire()'));
+    if (this.#closing !== undefined) {
+      const error = closedError('acquire()');
+      this.onError(error);
+      return Promise.reject(error);
+    }
     return this.#waitingRoom.admitLease(options ?? {}, isLongLived);
+  }
+
+  /** Latencies since the pool was made, in buckets: what a scrape wants beside `status()`. */
+  latencyTotals(): LatencyTotals {
+    const { commandLatency, waitLatency } = this.#statistics;
+    return { command: commandLatency.total(), wait: waitLatency.total() };
   }
 
   /** A snapshot of the pool; cheap. */

@@ -4,7 +4,7 @@
 import type { LatencySummary } from '../base/latency-histogram.js';
 import { utilizationPercent } from '../policy/recommendations.js';
 import type { Entry, EvictionReason } from './entry.js';
-import type { Statistics } from './statistics.js';
+import type { CountedErrorCode, Statistics } from './statistics.js';
 
 /** `degraded`: the alert is raised or no connection is ready yet; `down`: the breaker is open. */
 export type PoolState = 'ready' | 'degraded' | 'down' | 'suspended' | 'closing' | 'closed';
@@ -45,6 +45,8 @@ export interface PoolStatus {
     readonly leaks: number;
     readonly refusedByBreaker: number;
     readonly evictions: Readonly<Record<EvictionReason, number>>;
+    /** Errors that callers got, by code; `ERROR_REPLY`: what the server answered. */
+    readonly errors: Readonly<Partial<Record<CountedErrorCode, number>>>;
   };
   /** Of the last one to two minutes, ms. */
   readonly commandLatency: LatencySummary;
@@ -118,5 +120,6 @@ function counters(statistics: Statistics): PoolStatus['counters'] {
     leaks: statistics.leaks,
     refusedByBreaker: statistics.refusedByBreaker,
     evictions: Object.freeze({ ...statistics.evictions }),
+    errors: Object.freeze({ ...statistics.errors }),
   });
 }

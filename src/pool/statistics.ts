@@ -1,7 +1,17 @@
 // The pool's running counts since it was made, and its recent latencies.
 
 import { RecentLatency } from '../base/latency-histogram.js';
+import { PoolError, type PoolErrorCode } from '../errors.js';
 import type { EvictionReason } from './entry.js';
+
+/** What callers' errors are counted by: the pool's own codes, and one for the server's. */
+export type CountedErrorCode = PoolErrorCode | typeof ERROR_REPLY;
+
+/**
+ * An error that isn't the pool's: what the server answered. One code for all of them, since a
+ * script may answer any text and a label of a metric must have a bound.
+ */
+const ERROR_REPLY = 'ERROR_REPLY';
 
 export class Statistics {
   /** Replies handed out. */
@@ -31,10 +41,17 @@ export class Statistics {
     destroyed: 0,
     shutdown: 0,
   };
+  /** Errors that callers got; a code that never came is absent. */
+  readonly errors: Partial<Record<CountedErrorCode, number>> = {};
   /** From the caller's call to the reply. */
   readonly commandLatency = new RecentLatency();
   /** Of those callers that had to wait for a connection. */
   readonly waitLatency = new RecentLatency();
+
+  readonly countError = (error: unknown): void => {
+    const code = error instanceof PoolError ? error.code : ERROR_REPLY;
+    this.errors[code] = (this.errors[code] ?? 0) + 1;
+  };
 
   recordCommands(latencyMs: number, count: number): void {
     this.commands += count;

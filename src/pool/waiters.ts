@@ -13,6 +13,8 @@ export class LeaseRequest {
   /** Captured where the lease was asked for, as the stack is gone when it is granted. */
   readonly origin: Error | undefined;
   settled = false;
+  /** Told why it was refused, for counting. */
+  onError: ((error: unknown) => void) | undefined = undefined;
   unlisten: (() => void) | undefined = undefined;
   readonly promise: Promise<ConnectionLease>;
   #resolve!: (lease: ConnectionLease) => void;
@@ -42,6 +44,7 @@ export class LeaseRequest {
   fail(error: unknown): void {
     if (this.settled) return;
     this.#settle();
+    this.onError?.(error);
     this.#reject(error);
   }
 

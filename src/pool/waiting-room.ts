@@ -100,20 +100,19 @@ export class WaitingRoom {
   /** Queues a request for a lease. The promise rejects; nothing is thrown. */
   admitLease(options: AcquireOptions, isLongLived: boolean): Promise<ConnectionLease> {
     const { signal } = options;
-    if (signal?.aborted) return Promise.reject(abortedError('acquire()', signal));
-    const refusal = this.#refusal('acquire()');
+    const { clock, statistics, lending } = this.#dependencies;
+    const refusal = signal?.aborted
+      ? abortedError('acquire()', signal)
+      : this.#refusal('acquire()');
     if (refusal !== undefined) {
-      if (refusal.code === 'BREAKER_OPEN') this.#dependencies.statistics.refusedByBreaker++;
+      if (refusal.code === 'BREAKER_OPEN') statistics.refusedByBreaker++;
+      statistics.countError(refusal);
       return Promise.reject(refusal);
     }
     const timeoutMs = options.timeoutMs ?? this.#options.acquireTimeoutMs;
-    const origin = this.#dependencies.lending.captureOrigin(isLongLived);
-    const request = new LeaseRequest(
-      this.#dependencies.clock.now(),
-      timeoutMs,
-      isLongLived,
-      origin,
-    );
+    const origin = lending.captureOrigin(isLongLived);
+    const request = new LeaseRequest(clock.now(), timeoutMs, isLongLived, origin);
+    request.onError = statistics.countError;
     if (signal !== undefined) {
       request.unlisten = onceAborted(signal, () => {
         request.fail(abortedError('acquire()', signal));

@@ -1,0 +1,112 @@
+// The two entries for operators, as their users have them: built, on a real server.
+
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { healthHandler } from 'plimsoll/http';
+import { aggregateWorkerMetrics, registerPoolMetrics } from 'plimsoll/prometheus';
+import { Registry } from 'prom-client';
+import { expect, test } from 'vitest';
+import { createPool, PoolError } from '../src/index.js';
+import { describeEachPrivateServer } from './support/servers.js';
+
+/** The value of a series, e.g. `name{pool="a"}`. */
+function seriesOf(page: string, series: string): number {
+  const line = page.split('\n').find((text) => text.startsWith(`${series} `));
+  if (line === undefined) throw new Error(`No series ${series} in:\n${page}`);
+  return Number(line.slice(series.length + 1));
+}
+
+describeEachPrivateServer('for operators', (server) => {
+  test('a registry has the pool’s counts, errors by code and cumulative histograms', async () => {
+    await using pool = createPool({ url: server().url, name: 'main', maxConnections: 20 }, {});
+    const registry = new Registry();
+    registerPoolMetrics(pool, { registry });
+    await pool.client.set('text', 'x');
+    await expect(pool.client.incr('text')).rejects.toThrow('not an integer');
+    const aborted = pool.client.withAbortSignal(AbortSignal.abort()).get('text');
+    await expect(aborted).rejects.toBeInstanceOf(PoolError);
+    const page = await registry.metrics();
+    expect(page).toContain('# TYPE redis_pool_utilization_percent gauge');
+    expect(page).toContain('# TYPE redis_pool_exhausted_total counter');
+    expect(seriesOf(page, 'redis_pool_connections_in_use{pool="main"}')).toBe(0);
+    expect(seriesOf(page, 'redis_pool_connections_available{pool="main"}')).toBe(20);
+    expect(seriesOf(page, 'redis_pool_errors_total{pool="main",code="ABORTED"}')).toBe(1);
+    expect(seriesOf(page, 'redis_pool_errors_total{pool="main",code="ERROR_REPLY"}')).toBe(1);
+    expect(seriesOf(page, 'redis_pool_errors_total{pool="main",code="COMMAND_TIMEOUT"}')).toBe(0);
+    expect(seriesOf(page, 'redis_pool_evictions_total{pool="main",reason="idle"}')).toBe(0);
+    const duration = 'redis_pool_command_duration_seconds';
+    expect(seriesOf(page, `${duration}_count{pool="main"}`)).toBe(2);
+    expect(seriesOf(page, `${duration}_bucket{pool="main",le="10"}`)).toBe(2);
+    expect(seriesOf(page, `${duration}_bucket{pool="main",le="+Inf"}`)).toBe(2);
+  });
+
+  test('two pools share the names of one registry', async () => {
+    await using one = createPool({ url: server().url, name: 'one' }, {});
+    await using two = createPool({ url: server().url, name: 'two' }, {});
+    const registry = new Registry();
+    registerPoolMetrics(one, { registry });
+    registerPoolMetrics(two, { registry });
+    registerPoolMetrics(two, { registry });
+    await two.client.ping();
+    const page = await registry.metrics();
+    expect(seriesOf(page, 'redis_pool_commands_total{pool="one"}')).toBe(0);
+    expect(seriesOf(page, 'redis_pool_commands_total{pool="two"}')).toBe(1);
+    expect(page.match(/# TYPE redis_pool_commands_total/g)).toHaveLength(1);
+  });
+
+  test('workers are summed under the plain names and told apart under worker_', async () => {
+    const parts = [];
+    for (const worker of ['1', '2']) {
+      await using pool = createPool({ url: server().url, name: 'main', maxConnections: 10 }, {});
+      const registry = new Registry();
+      registerPoolMetrics(pool, { registry });
+      await using _lease = worker === '1' ? await pool.acquire() : undefined;
+      await pool.client.ping();
+      parts.push({ worker, metrics: await registry.getMetricsAsJSON() });
+    }
+    const page = await aggregateWorkerMetrics(JSON.parse(JSON.stringify(parts)));
+    expect(seriesOf(page, 'redis_pool_commands_total{pool="main"}')).toBe(2);
+    expect(seriesOf(page, 'redis_pool_connections_max{pool="main"}')).toBe(20);
+    expect(seriesOf(page, 'redis_pool_utilization_percent{pool="main"}')).toBe(5);
+    const perWorker = 'worker_redis_pool_utilization_percent';
+    expect(seriesOf(page, `${perWorker}{pool="main",worker="1"}`)).toBe(10);
+    expect(seriesOf(page, `${perWorker}{pool="main",worker="2"}`)).toBe(0);
+    const duration = 'redis_pool_command_duration_seconds_count{pool="main"}';
+    expect(seriesOf(page, duration)).toBe(2);
+  });
+
+  test('the health handler answers 200, and 503 with a reason once the server is gone', async () => {
+    await using pool = createPool({ url: server().url, connectTimeoutMs: 300 }, {});
+    const http = createServer(healthHandler(pool)).listen(0, '127.0.0.1');
+    try {
+      await new Promise((resolve) => http.once('listening', resolve));
+      const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}/health/redis`;
+      const well = await fetch(url);
+      expect(well.status).toBe(200);
+      expect(await well.json()).toMatchObject({
+        healthy: true,
+        pool_status: { status: 'ready', max_connections: 20 },
+        recommendations: ['Pool operating optimally'],
+      });
+      server().kill();
+      await new Promise((resolve) => setTimeout(resolve, 1_100));
+      const ill = await fetch(url);
+      expect(ill.status).toBe(503);
+      const body = (await ill.json()) as { healthy: boolean; recommendations: string[] };
+      expect(body.healthy).toBe(false);
+      expect(body.recommendations[0]).toMatch(/^Critical: Redis does not answer \(/);
+    } finally {
+      http.closeAllConnections();
+      http.close();
+    }
+  });
+});
+
+test('docs/metrics.md has every metric', async () => {
+  const { poolMetrics } = await import('../src/observe/pool-metrics.js');
+  const docs = readFileSync(new URL('../docs/metrics.md', import.meta.url), 'utf8');
+  const names = poolMetrics([]).map(({ name }) => name);
+  expect(names.length).toBeGreaterThan(20);
+  expect(names.filter((name) => !docs.includes(`| \`${name}`))).toEqual([]);
+});
