@@ -1,0 +1,226 @@
+// One generator process's work: starts users at the spawn rate, lets them live by the closed or
+// the open model, and hands over a window of observations each second. It knows no files and no
+// parent process; the clock and the report of windows come in from outside.
+
+import type { Target } from '../http/connection.js';
+import type { Host } from '../http/target.js';
+import { seededRandom, weightedChoice } from '../random.js';
+import type { Account, Task, UserClass } from '../user-class.js';
+import { Arrivals } from './arrivals.js';
+import { Deadlines } from './deadlines.js';
+import { HealthMeter } from './health-meter.js';
+import { Naps } from './naps.js';
+import type { GeneratorSettings, GeneratorWindow } from './protocol.js';
+import { Recorder } from './recorder.js';
+import { RunOver, type UserContext, VirtualUser } from './virtual-user.js';
+
+const SPAWN_TICK_MS = 20;
+const WINDOW_MS = 1000;
+/** The longest wait that Node's timers know. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** The row of arrivals that never found a free connection. */
+export const NOT_SENT = '(not sent)';
+const NOT_SENT_FAILURE = 'not sent: no connection was free before the end';
+
+export interface GeneratorDependencies {
+  readonly settings: GeneratorSettings;
+  readonly userClass: UserClass;
+  readonly host: Host;
+  readonly target: Target;
+  /** Accounts of this process's users, in their order. */
+  readonly accounts: readonly Account[] | undefined;
+  readonly onWindow: (window: GeneratorWindow) => void;
+  /** Milliseconds, monotonic. */
+  readonly now?: () => number;
+}
+
+export class Generator {
+  readonly #settings: GeneratorSettings;
+  readonly #recorder = new Recorder(() => this.#takeWindow());
+  readonly #naps = new Naps();
+  readonly #health = new HealthMeter();
+  readonly #now: () => number;
+  readonly #choose: (random: () => number) => Task;
+  readonly #context: UserContext;
+  readonly #deadlines: Deadlines<VirtualUser>;
+  readonly #users: VirtualUser[] = [];
+  readonly #lives: Promise<void>[] = [];
+  /** Open model: the task that each user runs at the moment. */
+  readonly #tasks = new Map<VirtualUser, Promise<void>>();
+  readonly #localUsers: number;
+  #arrivals: Arrivals<VirtualUser> | undefined;
+  #timers: NodeJS.Timeout[] = [];
+  #windowStartMs = Date.now();
+  #wasSteady = false;
+  #alive = 0;
+  #ready = 0;
+  #aborted = 0;
+  #stopping = false;
+
+  constructor(private readonly dependencies: GeneratorDependencies) {
+    const { settings, host, target, userClass } = dependencies;
+    this.#settings = settings;
+    this.#now = dependencies.now ?? (() => performance.now());
+    this.#choose = weightedChoice(userClass.tasks);
+    this.#localUsers = localUsers(settings);
+    const { requestTimeoutMs } = settings;
+    this.#deadlines = new Deadlines(requestTimeoutMs, this.#now, (user) => user.timeOut());
+    this.#context = {
+      host,
+      target,
+      requestTimeoutMs,
+      recorder: this.#recorder,
+      deadlines: this.#deadlines,
+      now: this.#now,
+      onAborted: () => {
+        this.#aborted += 1;
+      },
+    };
+  }
+
+  start(): void {
+    this.#health.start();
+    this.#windowStartMs = Date.now();
+    const { rate, processCount } = this.#settings;
+    if (rate !== undefined) this.#startArrivals(rate / processCount);
+    const startMs = this.#now();
+    this.#spawnDue(startMs);
+    this.#timers = [
+      setInterval(() => this.#spawnDue(startMs), SPAWN_TICK_MS),
+      setInterval(() => this.#takeWindow(), WINDOW_MS),
+    ];
+  }
+
+  /** Lets tasks under way finish within the stop timeout; resolves when the last window is out. */
+  async stop(): Promise<void> {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    this.#arrivals?.stop();
+    this.#naps.wakeAll();
+    const ended = Promise.allSettled(this.#lives);
+    const limit = new Naps();
+    await Promise.race([ended, limit.sleep(this.#settings.stopTimeoutMs)]);
+    limit.wakeAll();
+    for (const user of this.#users) user.end();
+    for (const timer of this.#timers) clearInterval(timer);
+    // One turn, so that what was cut off is counted.
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#deadlines.close();
+    this.#takeWindow();
+    this.#health.stop();
+  }
+
+  #spawnDue(startMs: number): void {
+    const { spawnRate, processCount } = this.#settings;
+    const due = 1 + Math.floor(((this.#now() - startMs) / 1000) * (spawnRate / processCount));
+    while (!this.#stopping && this.#users.length < Math.min(due, this.#localUsers)) this.#spawn();
+  }
+
+  #spawn(): void {
+    const { seed, processCount, processIndex } = this.#settings;
+    const local = this.#users.length;
+    const index = local * processCount + processIndex;
+    const account = this.dependencies.accounts?.[local];
+    const user = new VirtualUser(index, seededRandom(seed, index), account, this.#context);
+    this.#users.push(user);
+    this.#alive += 1;
+    const life = this.#live(user).catch((error: unknown) => this.#note(error));
+    this.#lives.push(life.finally(() => (this.#alive -= 1)));
+  }
+
+  async #live(user: VirtualUser): Promise<void> {
+    const { userClass } = this.dependencies;
+    await this.#attempt(() => userClass.onStart?.(user));
+    this.#ready += 1;
+    if (this.#arrivals === undefined) await this.#liveClosed(user);
+    else await this.#liveOpen(user, this.#arrivals);
+    await this.#attempt(() => userClass.onStop?.(user));
+  }
+
+  async #liveClosed(user: VirtualUser): Promise<void> {
+    // A random share of one wait first, so that users who start together don't stay together.
+    await this.#naps.sleep(this.#waitMs(user) * user.random());
+    while (!this.#stopping) {
+      const requestsBefore = user.requests;
+      await this.#runTask(user);
+      const waitMs = this.#waitMs(user);
+      // A task without wait and without requests must still let the process breathe.
+      if (waitMs > 0 || user.requests === requestsBefore) await this.#naps.sleep(waitMs);
+    }
+  }
+
+  async #liveOpen(user: VirtualUser, arrivals: Arrivals<VirtualUser>): Promise<void> {
+    arrivals.release(user);
+    await this.#naps.sleep(MAX_TIMER_MS);
+    await this.#tasks.get(user);
+  }
+
+  #startArrivals(ratePerS: number): void {
+    const arrivals: Arrivals<VirtualUser> = new Arrivals({
+      now: this.#now,
+      // During the spawn phase the rate grows with the users.
+      ratePerS: () => (ratePerS * this.#ready) / this.#localUsers,
+      onStart: (user, dueMs) => {
+        user.dueMs = dueMs;
+        this.#tasks.set(
+          user,
+          this.#runTask(user).then(() => arrivals.release(user)),
+        );
+      },
+      onNotSent: (dueMs) => {
+        this.#recorder.record('', NOT_SENT, this.#now() - dueMs, 0, NOT_SENT_FAILURE);
+      },
+    });
+    this.#arrivals = arrivals;
+  }
+
+  async #runTask(user: VirtualUser): Promise<void> {
+    const task = this.#choose(user.random);
+    await this.#attempt(() => task.run(user));
+    user.dueMs = undefined;
+  }
+
+  async #attempt(act: () => Promise<unknown> | undefined): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      this.#note(error);
+    }
+  }
+
+  #note(error: unknown): void {
+    if (!(error instanceof RunOver)) this.#recorder.recordException(error);
+  }
+
+  #waitMs(user: VirtualUser): number {
+    return this.dependencies.userClass.waitMs(user.random) * this.#settings.waitScale;
+  }
+
+  #takeWindow(): void {
+    const endMs = Date.now();
+    const isSteady = this.#ready === this.#localUsers && !this.#stopping;
+    const { rows, failures, exceptions } = this.#recorder.take();
+    this.dependencies.onWindow({
+      type: 'window',
+      startMs: this.#windowStartMs,
+      endMs,
+      users: this.#alive,
+      steady: isSteady && this.#wasSteady,
+      backlog: this.#arrivals?.backlog ?? 0,
+      aborted: this.#aborted,
+      reconnects: this.#users.reduce((sum, user) => sum + user.reconnects, 0),
+      health: this.#health.read(),
+      rows,
+      failures,
+      exceptions,
+    });
+    this.#wasSteady = isSteady;
+    this.#windowStartMs = endMs;
+  }
+}
+
+/** How many of all users belong to one process. */
+export function localUsers(settings: GeneratorSettings): number {
+  const { users, processCount, processIndex } = settings;
+  return Math.floor(users / processCount) + (processIndex < users % processCount ? 1 : 0);
+}

@@ -1,0 +1,57 @@
+// A generator process: the conductor forks this file, tells it what to do, and gets windows back.
+// Ctrl-C reaches the whole process group, so the process ignores it and waits for the conductor's
+// word; when the conductor is gone, it goes too.
+
+import process from 'node:process';
+import { messageOf } from '../errors.js';
+import { parseHost, resolveTarget } from '../http/target.js';
+import { loadUserClass } from '../load-user-class.js';
+import { readUsersFile } from '../users-file.js';
+import { Generator, localUsers } from './generator.js';
+import type { FromGenerator, GeneratorSettings, ToGenerator } from './protocol.js';
+
+let generator: Generator | undefined;
+
+async function prepare(settings: GeneratorSettings): Promise<void> {
+  const host = parseHost(settings.host);
+  const { processIndex, processCount, usersFile } = settings;
+  const count = localUsers(settings);
+  const accounts =
+    usersFile === undefined
+      ? undefined
+      : readUsersFile(usersFile, { count, first: processIndex, step: processCount });
+  generator = new Generator({
+    settings,
+    host,
+    accounts,
+    userClass: await loadUserClass(settings.userClass),
+    target: await resolveTarget(host),
+    onWindow: send,
+  });
+  send({ type: 'ready' });
+}
+
+async function stop(): Promise<void> {
+  await generator?.stop();
+  send({ type: 'done' });
+  process.disconnect();
+}
+
+function send(message: FromGenerator): void {
+  if (process.connected) process.send!(message);
+}
+
+function breakDown(error: unknown): void {
+  send({ type: 'broken', message: messageOf(error) });
+  process.exitCode = 1;
+  if (process.connected) process.disconnect();
+}
+
+process.on('SIGINT', () => {});
+process.on('disconnect', () => process.exit());
+process.on('uncaughtException', breakDown);
+process.on('message', (message: ToGenerator) => {
+  if (message.type === 'prepare') prepare(message.settings).catch(breakDown);
+  else if (message.type === 'start') generator?.start();
+  else stop().catch(breakDown);
+});

@@ -1,0 +1,89 @@
+// What the conductor and its generator processes say to each other. Latencies travel as plain
+// numbers, 4 bytes each: cheaper for the generator than to keep and encode histograms, and the
+// conductor's merged histogram is exactly that of one process.
+
+export interface GeneratorSettings {
+  /** A built-in user class or the absolute path of a file. */
+  readonly userClass: string;
+  readonly host: string;
+  /** All users of the run; this process has every `processCount`-th of them. */
+  readonly users: number;
+  readonly processIndex: number;
+  readonly processCount: number;
+  /** Users started per second, by all processes together. */
+  readonly spawnRate: number;
+  /** Requests per second by all processes together: the open model. Closed when undefined. */
+  readonly rate: number | undefined;
+  readonly stopTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly seed: number;
+  readonly waitScale: number;
+  readonly usersFile: string | undefined;
+}
+
+export interface WindowRow {
+  readonly method: string;
+  readonly name: string;
+  /** Microseconds, one per request, failures included. */
+  readonly latenciesUs: Uint32Array;
+  readonly failures: number;
+  /** Bytes of response bodies. */
+  readonly bytes: number;
+}
+
+export interface FailureCount {
+  readonly method: string;
+  readonly name: string;
+  readonly error: string;
+  readonly count: number;
+}
+
+export interface ExceptionCount {
+  readonly message: string;
+  readonly traceback: string;
+  readonly count: number;
+}
+
+/** What was observed since the last window. */
+export interface Observations {
+  readonly rows: readonly WindowRow[];
+  readonly failures: readonly FailureCount[];
+  readonly exceptions: readonly ExceptionCount[];
+}
+
+export interface GeneratorHealth {
+  /** Of one core, during this window. */
+  readonly cpuPercent: number;
+  /** Since the start. */
+  readonly loopLagP99Ms: number;
+  readonly loopLagMaxMs: number;
+  /** Resident memory. */
+  readonly memoryBytes: number;
+}
+
+export interface GeneratorWindow extends Observations {
+  readonly type: 'window';
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly users: number;
+  /** Every user of this process was up and ready during the whole window. */
+  readonly steady: boolean;
+  /** Open model: arrivals that waited for a free connection at the end of the window. */
+  readonly backlog: number;
+  /** Requests that were cut off when the run ended, since the start. */
+  readonly aborted: number;
+  /** Sockets opened beyond the first of each user, since the start. */
+  readonly reconnects: number;
+  readonly health: GeneratorHealth;
+}
+
+export type FromGenerator =
+  | GeneratorWindow
+  | { readonly type: 'ready' }
+  | { readonly type: 'done' }
+  | { readonly type: 'broken'; readonly message: string };
+
+export type ToGenerator =
+  | { readonly type: 'prepare'; readonly settings: GeneratorSettings }
+  | { readonly type: 'start' }
+  | { readonly type: 'stop' };

@@ -1,0 +1,159 @@
+// One simulated user: its connection, its account, its chance, and how a request becomes a row of
+// the report. A request never rejects for what the service did: failures are counted, and the
+// user class sees `ok: false`, as with locust's `catch_response`.
+
+import type { Buffer } from 'node:buffer';
+import { Connection, type Outcome, type Target } from '../http/connection.js';
+import { requestText } from '../http/request-text.js';
+import { headerOf } from '../http/response-head.js';
+import type { RawResponse } from '../http/response-reader.js';
+import type { Host } from '../http/target.js';
+import type { Random } from '../random.js';
+import type { Account, Expectation, LoadResponse, RequestOptions, User } from '../user-class.js';
+import type { Deadlines } from './deadlines.js';
+import type { Recorder } from './recorder.js';
+
+const FIRST_FAILING_STATUS = 400;
+/** How a connection is aborted when the run is over: such a request is not counted. */
+const RUN_OVER = 'the run is over';
+
+/** Thrown into a task that goes on after the end of the run; the generator swallows it. */
+export class RunOver extends Error {
+  override readonly name = 'RunOver';
+}
+
+/** What all users of a process share. */
+export interface UserContext {
+  readonly host: Host;
+  readonly target: Target;
+  readonly recorder: Recorder;
+  readonly deadlines: Deadlines<VirtualUser>;
+  readonly requestTimeoutMs: number;
+  /** Milliseconds, monotonic. */
+  readonly now: () => number;
+  readonly onAborted: () => void;
+}
+
+export class VirtualUser implements User {
+  readonly state: Record<string, unknown> = {};
+  /** Open model: when the next request should have been sent. Only the first of a task is late. */
+  dueMs: number | undefined;
+  requests = 0;
+  readonly #connection: Connection;
+  #over = false;
+
+  constructor(
+    readonly index: number,
+    readonly random: Random,
+    readonly account: Account | undefined,
+    private readonly context: UserContext,
+  ) {
+    this.#connection = new Connection(context.target);
+  }
+
+  get reconnects(): number {
+    return Math.max(0, this.#connection.opened - 1);
+  }
+
+  get(path: string, options?: RequestOptions): Promise<LoadResponse> {
+    return this.request('GET', path, options);
+  }
+
+  post(path: string, options?: RequestOptions): Promise<LoadResponse> {
+    return this.request('POST', path, options);
+  }
+
+  async request(method: string, path: string, options: RequestOptions = {}): Promise<LoadResponse> {
+    if (this.#over) throw new RunOver();
+    const { context } = this;
+    const text = requestText(context.host, method, path, options);
+    const startMs = this.dueMs ?? context.now();
+    this.dueMs = undefined;
+    this.requests += 1;
+    const exchange = this.#connection.exchange(method, text);
+    context.deadlines.begin(this);
+    const outcome = await exchange;
+    context.deadlines.end(this);
+    const response = new Response(outcome, context.now() - startMs);
+    if (outcome.failure === RUN_OVER) {
+      context.onAborted();
+      throw new RunOver();
+    }
+    response.error ??= disappointment(options.expect, response);
+    const bytes = outcome.response?.body.length ?? 0;
+    const name = options.name ?? withoutQuery(path);
+    context.recorder.record(method, name, response.durationMs, bytes, response.error);
+    return response;
+  }
+
+  timeOut(): void {
+    this.#connection.abort(`timed out after ${this.context.requestTimeoutMs} ms`);
+  }
+
+  /** Cuts off a request under way; later ones throw `RunOver`. */
+  end(): void {
+    this.#over = true;
+    this.#connection.abort(RUN_OVER);
+  }
+}
+
+class Response implements LoadResponse {
+  readonly status: number;
+  error: string | undefined;
+  readonly #raw: RawResponse | undefined;
+
+  constructor(
+    outcome: Outcome,
+    readonly durationMs: number,
+  ) {
+    this.#raw = outcome.response;
+    this.status = outcome.response?.head.status ?? 0;
+    this.error = outcome.failure;
+  }
+
+  get ok(): boolean {
+    return this.error === undefined;
+  }
+
+  get #body(): Buffer | undefined {
+    return this.#raw?.body;
+  }
+
+  header(name: string): string | undefined {
+    return this.#raw === undefined ? undefined : headerOf(this.#raw.head.lines, name);
+  }
+
+  text(): string {
+    return this.#body?.toString('utf8') ?? '';
+  }
+
+  json<T>(): T | undefined {
+    try {
+      return JSON.parse(this.text()) as T;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** Why a response is not what was expected; undefined when it is. */
+function disappointment(
+  expect: Expectation | undefined,
+  response: LoadResponse,
+): string | undefined {
+  const { status } = response;
+  if (typeof expect === 'function') {
+    const verdict = expect(response);
+    return verdict === true ? undefined : String(verdict);
+  }
+  if (expect === undefined) {
+    return status < FIRST_FAILING_STATUS ? undefined : `unexpected status ${status}`;
+  }
+  const expected = typeof expect === 'number' ? [expect] : expect;
+  return expected.includes(status) ? undefined : `expected ${expected.join(' or ')}, got ${status}`;
+}
+
+function withoutQuery(path: string): string {
+  const end = path.indexOf('?');
+  return end === -1 ? path : path.slice(0, end);
+}

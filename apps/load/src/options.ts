@@ -1,0 +1,135 @@
+// What a run is told, and the check of it: everything wrong is said before anything is sent.
+
+import { accessSync, constants } from 'node:fs';
+import path from 'node:path';
+import { LoadError } from './errors.js';
+import { parseHost } from './http/target.js';
+import { locateUserClass } from './load-user-class.js';
+import type { LoadProgress, LoadReport } from './report/load-report.js';
+import { parseThreshold, type Threshold } from './thresholds.js';
+import { readUsersFile } from './users-file.js';
+
+/** The options of `runLoad`; they mirror the flags of the command line. */
+export interface LoadOptions {
+  /** The name of a built-in user class, or the path of a file whose default export is one. */
+  userClass: string;
+  /** http:// or https:// URL of the service under test. */
+  host: string;
+  /** Default 1. */
+  users?: number;
+  /** Users started per second. Default 1. */
+  spawnRate?: number;
+  /** From the first user's start. Default: until `signal` is aborted. */
+  runTimeMs?: number;
+  /** How long tasks under way may go on at the end. Default 5,000. */
+  stopTimeoutMs?: number;
+  /** After this a request counts as failed. Default 60,000. */
+  requestTimeoutMs?: number;
+  /** Tasks started per second over all users (open model). Default: the closed model. */
+  rate?: number;
+  /** Generator processes. Default 1. */
+  processes?: number;
+  /** A JSON object a line: username, password, access_token, refresh_token. */
+  usersFile?: string;
+  /** Prometheus metrics of the service, read each second. */
+  metricsUrl?: string;
+  /** E.g. `p95<500`. */
+  thresholds?: readonly string[];
+  /** Of tasks and waits. Default 1. */
+  seed?: number;
+  /** All waits are multiplied by it. Default 1. */
+  waitScale?: number;
+  /** Prefix of locust's four CSV files. */
+  csv?: string;
+  /** File of the HTML report. */
+  html?: string;
+  /** File of the `LoadReport`. */
+  json?: string;
+  /** Ends the run early, cleanly, with a report. */
+  signal?: AbortSignal;
+  /** Called each second. */
+  onProgress?: (progress: LoadProgress) => void;
+  /** Called with what the user should know before the run starts. */
+  onWarning?: (warning: string) => void;
+}
+
+export type { LoadProgress, LoadReport };
+
+export const MAX_USERS = 200_000;
+export const MAX_PROCESSES = 64;
+const MAX_RATE = 1_000_000;
+const MAX_DURATION_MS = 24 * 3600 * 1000;
+
+export interface CheckedOptions {
+  readonly userClass: string;
+  readonly host: string;
+  readonly users: number;
+  readonly spawnRate: number;
+  readonly runTimeMs: number | undefined;
+  readonly stopTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly rate: number | undefined;
+  readonly processes: number;
+  readonly usersFile: string | undefined;
+  readonly metricsUrl: string | undefined;
+  readonly thresholds: readonly Threshold[];
+  readonly seed: number;
+  readonly waitScale: number;
+}
+
+/** Throws a `LoadError` for the first thing that is wrong. */
+export function checkOptions(options: LoadOptions): CheckedOptions {
+  const users = within('users', options.users ?? 1, 1, MAX_USERS, true);
+  const processes = within('processes', options.processes ?? 1, 1, MAX_PROCESSES, true);
+  if (processes > users) {
+    throw new LoadError('INVALID_OPTION', `${processes} processes need at least as many users.`);
+  }
+  parseHost(options.host);
+  for (const file of outputFiles(options)) checkWritable(file);
+  const usersFile = options.usersFile && path.resolve(options.usersFile);
+  if (usersFile) readUsersFile(usersFile, { count: users, first: 0, step: 1 });
+  const { runTimeMs, rate, metricsUrl } = options;
+  if (metricsUrl !== undefined) parseHost(metricsUrl);
+  return {
+    userClass: locateUserClass(options.userClass),
+    host: options.host,
+    users,
+    processes,
+    spawnRate: within('spawn rate', options.spawnRate ?? 1, 0.001, MAX_RATE),
+    runTimeMs:
+      runTimeMs === undefined ? undefined : within('run time', runTimeMs, 100, MAX_DURATION_MS),
+    stopTimeoutMs: within('stop timeout', options.stopTimeoutMs ?? 5000, 0, MAX_DURATION_MS),
+    requestTimeoutMs: within(
+      'request timeout',
+      options.requestTimeoutMs ?? 60_000,
+      1,
+      MAX_DURATION_MS,
+    ),
+    rate: rate === undefined ? undefined : within('rate', rate, 0.001, MAX_RATE),
+    usersFile: usersFile || undefined,
+    metricsUrl,
+    thresholds: (options.thresholds ?? []).map(parseThreshold),
+    seed: within('seed', options.seed ?? 1, 0, 2 ** 32 - 1, true),
+    waitScale: within('wait scale', options.waitScale ?? 1, 0, 1000),
+  };
+}
+
+function within(name: string, value: number, min: number, max: number, whole = false): number {
+  if (value >= min && value <= max && (!whole || Number.isInteger(value))) return value;
+  const kind = whole ? 'a whole number' : 'a number';
+  throw new LoadError('INVALID_OPTION', `The ${name} must be ${kind} from ${min} to ${max}.`);
+}
+
+function outputFiles({ csv, html, json }: LoadOptions): string[] {
+  return [csv, html, json].filter((file) => file !== undefined);
+}
+
+function checkWritable(file: string): void {
+  const folder = path.dirname(path.resolve(file));
+  try {
+    accessSync(folder, constants.W_OK);
+  } catch (cause) {
+    const message = `The folder ${folder} can't be written to.`;
+    throw new LoadError('OUTPUT_NOT_WRITABLE', message, { cause });
+  }
+}

@@ -1,0 +1,109 @@
+// Makes the report of a run's books: pure figures and verdicts, no files.
+
+import { OWN_FAILURE } from '../http/connection.js';
+import type { CheckedOptions } from '../options.js';
+import type { RunResult } from '../run-load.js';
+import type { Ledger } from '../stats/ledger.js';
+import { judge } from '../thresholds.js';
+import type { UserClass } from '../user-class.js';
+import type { GeneratorSummary, LoadReport, LoadSettings, TaskShare } from './load-report.js';
+
+/** Bounds beyond which the load tester's own slowness may show in the latencies. */
+export const MAX_CPU_PERCENT = 85;
+export const MAX_LOOP_LAG_P99_MS = 50;
+
+export interface ReportSources extends RunResult {
+  readonly options: CheckedOptions;
+  readonly userClass: UserClass;
+}
+
+export function composeReport(sources: ReportSources): LoadReport {
+  const { startMs, endMs, endReason, ledger, metrics, options, userClass } = sources;
+  const { rows, aggregated } = ledger.totals(endMs);
+  const steady = ledger.steady() ?? null;
+  const thresholds = options.thresholds.map((one) => judge(one, rows, aggregated));
+  const windows = ledger.windows();
+  const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
+  const metricsNote = metrics.note();
+  const notes = [...sources.notes, ...(metricsNote === undefined ? [] : [metricsNote])];
+  if (steady === null) notes.push('There was no steady state: not all users were up for a second.');
+  return {
+    startMs,
+    endMs,
+    endReason,
+    settings: settingsOf(options),
+    model: options.rate === undefined ? 'closed' : 'open',
+    userClassName: userClass.name,
+    tasks: taskShares(userClass),
+    rows,
+    aggregated,
+    steady,
+    failures: ledger.failures(),
+    exceptions: ledger.exceptions(),
+    thresholds,
+    passed: endReason !== 'generator-crashed' && thresholds.every((verdict) => verdict.passed),
+    generator: generatorSummary(ledger, aggregated.count),
+    aborted: sum(windows.map((window) => window.aborted)),
+    reconnects: sum(windows.map((window) => window.reconnects)),
+    samples: ledger.samples,
+    metrics: metrics.samples,
+    notes,
+  };
+}
+
+function settingsOf(options: CheckedOptions): LoadSettings {
+  const { thresholds: _, runTimeMs, rate, usersFile, metricsUrl, ...shared } = options;
+  return {
+    ...shared,
+    runTimeMs: runTimeMs ?? null,
+    rate: rate ?? null,
+    usersFile: usersFile ?? null,
+    metricsUrl: metricsUrl ?? null,
+  };
+}
+
+function taskShares(userClass: UserClass): TaskShare[] {
+  const total = userClass.tasks.reduce((sum, task) => sum + task.weight, 0);
+  return userClass.tasks.map(({ name, weight }) => ({
+    name,
+    weight,
+    sharePercent: (100 * weight) / total,
+  }));
+}
+
+function generatorSummary(ledger: Ledger, requests: number): GeneratorSummary {
+  const health = ledger.windows().map((window) => window.health);
+  const largest = (values: number[]) => Math.max(0, ...values);
+  const cpu = ledger.generatorCpu();
+  const figures = {
+    loopLagP99Ms: largest(health.map((one) => one.loopLagP99Ms)),
+    loopLagMaxMs: largest(health.map((one) => one.loopLagMaxMs)),
+    cpuPercent: largest(cpu.map((one) => one.percent)),
+    cpuUsPerRequest: cpu.reduce((sum, one) => sum + one.spentUs, 0) / Math.max(1, requests),
+    memoryBytes: health.reduce((sum, one) => sum + one.memoryBytes, 0),
+  };
+  const reasons = limits(ledger, figures);
+  return { ...figures, isLimit: reasons.length > 0, reasons };
+}
+
+function limits(
+  ledger: Ledger,
+  { cpuPercent, loopLagP99Ms }: { cpuPercent: number; loopLagP99Ms: number },
+): string[] {
+  const reasons: string[] = [];
+  if (cpuPercent > MAX_CPU_PERCENT) {
+    reasons.push(
+      `A generator process used ${cpuPercent.toFixed(0)} % of a core, above ` +
+        `${MAX_CPU_PERCENT} %: use more --processes.`,
+    );
+  }
+  if (loopLagP99Ms > MAX_LOOP_LAG_P99_MS) {
+    reasons.push(
+      `A generator's event loop was up to ${loopLagP99Ms.toFixed(0)} ms late (p99), above ` +
+        `${MAX_LOOP_LAG_P99_MS} ms: latencies may be the load tester's own.`,
+    );
+  }
+  const own = ledger.failures().filter(({ error }) => OWN_FAILURE.test(error));
+  for (const { error, occurrences } of own) reasons.push(`${occurrences} requests: ${error}.`);
+  return reasons;
+}

@@ -1,0 +1,111 @@
+// The document that a run leaves behind: all that the pages, tables and files are made from.
+// Times of day are Unix milliseconds, durations milliseconds, rates per second.
+
+import type { ExceptionSummary, FailureSummary, SecondSample } from '../stats/ledger.js';
+import type { RowSummary } from '../stats/summary.js';
+import type { ThresholdVerdict } from '../thresholds.js';
+
+/** How latencies were measured. */
+export type LoadModel = 'closed' | 'open';
+
+/** Why the run ended. */
+export type EndReason = 'run-time' | 'stopped' | 'generator-crashed';
+
+export interface LoadSettings {
+  userClass: string;
+  host: string;
+  users: number;
+  spawnRate: number;
+  runTimeMs: number | null;
+  stopTimeoutMs: number;
+  requestTimeoutMs: number;
+  rate: number | null;
+  processes: number;
+  usersFile: string | null;
+  metricsUrl: string | null;
+  seed: number;
+  waitScale: number;
+}
+
+export interface TaskShare {
+  name: string;
+  weight: number;
+  /** Of all tasks, in percent. */
+  sharePercent: number;
+}
+
+export interface SteadyState {
+  startMs: number;
+  durationMs: number;
+  rows: RowSummary[];
+  aggregated: RowSummary;
+}
+
+export interface GeneratorSummary {
+  /** 99th percentile of the event loop's lag, of the worst process. */
+  loopLagP99Ms: number;
+  loopLagMaxMs: number;
+  /** Mean CPU of the busiest process while the run lasted, percent of a core. */
+  cpuPercent: number;
+  /** CPU per request over all processes, µs. */
+  cpuUsPerRequest: number;
+  memoryBytes: number;
+  /** Whether the load tester and not the service may have been the limit. */
+  isLimit: boolean;
+  /** Why, a sentence each. */
+  reasons: string[];
+}
+
+/** One reading of the service's metrics; null where the metric was missing. */
+export interface MetricsSample {
+  timeMs: number;
+  /** `redis_pool_utilization_percent`, the largest of all series. */
+  poolUtilizationPercent: number | null;
+  /** `process_resident_memory_bytes`, the sum of all series. */
+  residentMemoryBytes: number | null;
+}
+
+export interface LoadReport {
+  startMs: number;
+  endMs: number;
+  endReason: EndReason;
+  settings: LoadSettings;
+  model: LoadModel;
+  userClassName: string;
+  tasks: TaskShare[];
+  rows: RowSummary[];
+  aggregated: RowSummary;
+  /** From when all users were up until the run's end; null when that took too long. */
+  steady: SteadyState | null;
+  failures: FailureSummary[];
+  exceptions: ExceptionSummary[];
+  thresholds: ThresholdVerdict[];
+  /** All thresholds met and no generator crashed. */
+  passed: boolean;
+  generator: GeneratorSummary;
+  /** Requests under way that were cut off at the end; they are in no row. */
+  aborted: number;
+  /** Connections that the service closed and users opened again. */
+  reconnects: number;
+  samples: SecondSample[];
+  metrics: MetricsSample[];
+  /** What the reader must know: crashes, metrics that couldn't be read, unsent arrivals. */
+  notes: string[];
+}
+
+/** Where the run is, each second; rates and percentiles of the last ten seconds. */
+export interface LoadProgress {
+  phase: 'spawning' | 'steady' | 'stopping';
+  elapsedMs: number;
+  users: number;
+  targetUsers: number;
+  requests: number;
+  failures: number;
+  rps: number;
+  failuresPerS: number;
+  p50: number;
+  p95: number;
+  p99: number;
+  generatorCpuPercent: number;
+  poolUtilizationPercent: number | null;
+}

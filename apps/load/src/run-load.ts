@@ -1,0 +1,171 @@
+// Conducts a run: checks the options, lets generator processes make the load, keeps the books each
+// second, and ends in a report, also when the run is stopped early or a generator crashes.
+//
+//   check -> fork, prepare -> start -> [a second: close the books, tell progress] -> stop -> report
+
+import { once } from 'node:events';
+import { Fleet } from './fleet.js';
+import type { GeneratorSettings, GeneratorWindow } from './generator/protocol.js';
+import { loadUserClass } from './load-user-class.js';
+import { MetricsPoll } from './metrics-poll.js';
+import { type CheckedOptions, checkOptions, type LoadOptions } from './options.js';
+import { composeReport } from './report/compose-report.js';
+import { writeFiles } from './report/files.js';
+import type { EndReason, LoadProgress, LoadReport } from './report/load-report.js';
+import { Ledger } from './stats/ledger.js';
+
+const SECOND_MS = 1000;
+const LATEST_CLOSE_MS = 1500;
+
+/**
+ * Runs a load test and resolves with its report, whatever the service did; `report.passed` tells
+ * whether the thresholds were met. Writes `csv`, `html` and `json` where asked to. Rejects with a
+ * `LoadError` for options that can't be used, before anything is sent.
+ */
+export async function runLoad(options: LoadOptions): Promise<LoadReport> {
+  const checked = checkOptions(options);
+  const userClass = await loadUserClass(checked.userClass);
+  if (checked.usersFile === undefined && userClass.onStart !== undefined) {
+    options.onWarning?.(
+      "No --users-file: users that register and log in at their start spend the service's CPU on " +
+        'password hashing; the time before the steady state measures that.',
+    );
+  }
+  const run = new Run(checked, options);
+  const result = await run.conduct();
+  const report = composeReport({ ...result, options: checked, userClass });
+  await writeFiles(report, result.ledger.history, options);
+  return report;
+}
+
+export interface RunResult {
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly endReason: EndReason;
+  readonly ledger: Ledger;
+  readonly metrics: MetricsPoll;
+  readonly notes: readonly string[];
+}
+
+class Run {
+  readonly #fleet: Fleet;
+  readonly #metrics: MetricsPoll;
+  readonly #notes: string[] = [];
+  readonly #over = new AbortController();
+  /** The processes whose windows came since the last second was closed. */
+  readonly #heard = new Set<number>();
+  #ledger: Ledger | undefined;
+  #endReason: EndReason = 'run-time';
+  #stopping = false;
+  #startMs = 0;
+
+  constructor(
+    private readonly checked: CheckedOptions,
+    private readonly options: LoadOptions,
+  ) {
+    this.#metrics = new MetricsPoll(checked.metricsUrl);
+    this.#fleet = new Fleet(settingsOf(checked), {
+      onWindow: (processIndex, window) => this.#takeWindow(processIndex, window),
+      onCrash: (processIndex, reason) => {
+        this.#notes.push(`Generator ${processIndex + 1} crashed: ${reason}`);
+        this.#end('generator-crashed');
+      },
+    });
+  }
+
+  async conduct(): Promise<RunResult> {
+    const { signal } = this.options;
+    const onAbort = () => this.#end('stopped');
+    signal?.addEventListener('abort', onAbort);
+    if (signal?.aborted) onAbort();
+    try {
+      await this.#fleet.prepare();
+      return await this.#measure();
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+      this.#fleet.kill();
+    }
+  }
+
+  async #measure(): Promise<RunResult> {
+    const { processes, runTimeMs, stopTimeoutMs } = this.checked;
+    this.#startMs = Date.now();
+    const ledger = new Ledger(this.#startMs, processes);
+    this.#ledger = ledger;
+    this.#fleet.start();
+    this.#metrics.start();
+    // The windows set the pace; the timer steps in where a process stays silent.
+    const second = setInterval(() => {
+      if (Date.now() - ledger.closedMs > LATEST_CLOSE_MS) this.#closeSecond(ledger, Date.now());
+    }, SECOND_MS);
+    const limit =
+      runTimeMs === undefined ? undefined : setTimeout(() => this.#end('run-time'), runTimeMs);
+    if (!this.#over.signal.aborted) await once(this.#over.signal, 'abort');
+    clearTimeout(limit);
+    // Requests that were in flight may still end; rates are over the time until they did.
+    this.#stopping = true;
+    await this.#fleet.stop(stopTimeoutMs);
+    clearInterval(second);
+    this.#metrics.stop();
+    const endMs = Date.now();
+    ledger.closeSecond(endMs);
+    return {
+      startMs: this.#startMs,
+      endMs,
+      endReason: this.#endReason,
+      ledger,
+      metrics: this.#metrics,
+      notes: this.#notes,
+    };
+  }
+
+  #end(reason: EndReason): void {
+    if (this.#over.signal.aborted) return;
+    this.#endReason = reason;
+    this.#over.abort();
+  }
+
+  #takeWindow(processIndex: number, window: GeneratorWindow): void {
+    const ledger = this.#ledger;
+    if (ledger === undefined) return;
+    ledger.add(processIndex, window);
+    this.#heard.add(processIndex);
+    if (this.#heard.size === this.checked.processes) this.#closeSecond(ledger, window.endMs);
+  }
+
+  #closeSecond(ledger: Ledger, nowMs: number): void {
+    this.#heard.clear();
+    ledger.closeSecond(nowMs);
+    this.options.onProgress?.(this.#progress(ledger));
+  }
+
+  #progress(ledger: Ledger): LoadProgress {
+    const last = ledger.history.at(-1)!;
+    const isSteady = last.users === this.checked.users;
+    const { rps, failuresPerS, p50, p95, p99 } = last.sliding;
+    return {
+      phase: this.#stopping ? 'stopping' : isSteady ? 'steady' : 'spawning',
+      elapsedMs: last.timeMs - this.#startMs,
+      users: last.users,
+      targetUsers: this.checked.users,
+      requests: last.total.count,
+      failures: last.total.failures,
+      rps,
+      failuresPerS,
+      p50,
+      p95,
+      p99,
+      generatorCpuPercent: ledger.samples.at(-1)!.generatorCpuPercent,
+      poolUtilizationPercent: this.#metrics.samples.at(-1)?.poolUtilizationPercent ?? null,
+    };
+  }
+}
+
+function settingsOf(options: CheckedOptions): GeneratorSettings[] {
+  const { processes, metricsUrl: _, thresholds: __, runTimeMs: ___, ...shared } = options;
+  return Array.from({ length: processes }, (_unused, processIndex) => ({
+    ...shared,
+    processIndex,
+    processCount: processes,
+  }));
+}

@@ -1,0 +1,30 @@
+// Rows by method and name, with one row for all of them together.
+
+import type { WindowRow } from '../generator/protocol.js';
+import { RowStats, type RowSummary } from './summary.js';
+
+export const AGGREGATED = 'Aggregated';
+
+export class RowTable {
+  readonly aggregated = new RowStats('', AGGREGATED);
+  readonly #rows = new Map<string, RowStats>();
+
+  add(windowRows: readonly WindowRow[]): void {
+    for (const { method, name, latenciesUs, failures, bytes } of windowRows) {
+      const key = `${method} ${name}`;
+      let row = this.#rows.get(key);
+      if (row === undefined) {
+        row = new RowStats(method, name);
+        this.#rows.set(key, row);
+      }
+      row.add(latenciesUs, failures, bytes);
+      this.aggregated.add(latenciesUs, failures, bytes);
+    }
+  }
+
+  summarize(durationMs: number): { rows: RowSummary[]; aggregated: RowSummary } {
+    const rows = [...this.#rows.values()].map((row) => row.summarize(durationMs));
+    rows.sort((left, right) => (left.name < right.name ? -1 : 1));
+    return { rows, aggregated: this.aggregated.summarize(durationMs) };
+  }
+}
