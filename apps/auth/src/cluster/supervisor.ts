@@ -1,0 +1,210 @@
+// The primary: keeps so many workers running, and lets go of them without losing a request.
+//
+//   fork --> starting --(ready)--> serving --(stop)--> draining --> gone
+//               |                     |
+//               +------(exit)---------+--> back-off --> fork
+//
+// Knows nothing of what the workers do. A first start at which none becomes ready is given up,
+// since it would fail for ever: wrong configuration, a port that is taken.
+
+import cluster, { type Worker } from 'node:cluster';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { failuresAfter, pauseMs } from './backoff.js';
+import { Collector, send } from './collector.js';
+import type { FromWorker } from './messages.js';
+import { PrimaryMetrics } from './primary-metrics.js';
+
+/** A worker that isn't ready by then is killed, ms. */
+export const START_TIMEOUT_MS = 15_000;
+/** Deaths before any worker was ever ready, after which the start is given up. */
+const MAX_FAILED_STARTS = 4;
+
+export interface SupervisorOptions {
+  readonly workers: number;
+  /** The worker's program. */
+  readonly program: string;
+  /** Added to the environment of workers. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** How long a worker may finish what it has, ms. */
+  readonly stopTimeoutMs: number;
+  readonly log: Logger;
+  /** All workers serve; called once. */
+  readonly onReady?: (port: number, maxConnections: number) => void;
+}
+
+interface Slot {
+  worker: Worker | undefined;
+  readyAt: number | undefined;
+  failures: number;
+}
+
+export class Supervisor {
+  /** Settles with the exit code when all workers are gone. */
+  readonly done: Promise<number>;
+  readonly #options: SupervisorOptions;
+  readonly #slots: Slot[];
+  /** Workers that were told to go, or were never taken into a slot. */
+  readonly #leaving = new Set<Worker>();
+  readonly #metrics = new PrimaryMetrics();
+  readonly #collector: Collector;
+  #finish!: (code: number) => void;
+  #hasServed = false;
+  #failedStarts = 0;
+  #stopCode: number | undefined;
+  #isReloading = false;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#slots = Array.from({ length: options.workers }, () => ({
+      worker: undefined,
+      readyAt: undefined,
+      failures: 0,
+    }));
+    this.done = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+    this.#collector = new Collector(
+      () => this.#serving().map(({ worker }) => worker!),
+      (missing) => this.#metrics.read(this.#serving().length, missing),
+    );
+  }
+
+  start(): void {
+    const { program } = this.#options;
+    cluster.setupPrimary({ exec: program });
+    cluster.on('message', (worker, message: FromWorker) => this.#onMessage(worker, message));
+    cluster.on('exit', (worker, code, signal) => this.#onExit(worker, code, signal));
+    for (const slot of this.#slots) this.#fill(slot);
+  }
+
+  /** Ends all workers after what they have in flight. A second call ends them at once. */
+  stop(code = 0): void {
+    const isImpatient = this.#stopCode !== undefined;
+    this.#stopCode ??= code;
+    const workers = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
+    for (const worker of workers) {
+      if (isImpatient) worker.process.kill('SIGKILL');
+      else this.#dismiss(worker);
+    }
+    if (workers.length === 0) this.#finish(this.#stopCode);
+  }
+
+  /** Replaces each worker in turn; one that doesn't start leaves the old ones where they are. */
+  async reload(): Promise<void> {
+    const { log } = this.#options;
+    if (this.#isReloading || this.#stopCode !== undefined) return;
+    this.#isReloading = true;
+    try {
+      for (const slot of this.#slots) {
+        const next = await this.#startSpare();
+        if (next === undefined) {
+          log.error('reload given up: a new worker did not start; the old ones go on');
+          return;
+        }
+        const previous = slot.worker;
+        this.#take(slot, next);
+        if (previous !== undefined) this.#dismiss(previous);
+      }
+      log.info({ workers: this.#slots.length }, 'reloaded');
+    } finally {
+      this.#isReloading = false;
+    }
+  }
+
+  #serving(): Slot[] {
+    return this.#slots.filter(({ readyAt }) => readyAt !== undefined);
+  }
+
+  #fork(): Worker {
+    return cluster.fork(this.#options.env);
+  }
+
+  #fill(slot: Slot): void {
+    const worker = this.#fork();
+    slot.worker = worker;
+    slot.readyAt = undefined;
+    const timer = setTimeout(() => {
+      if (slot.worker === worker && slot.readyAt === undefined) worker.process.kill('SIGKILL');
+    }, START_TIMEOUT_MS);
+    worker.once('exit', () => clearTimeout(timer));
+    worker.once('listening', () => clearTimeout(timer));
+  }
+
+  /** A worker beside those in the slots; `undefined` where it doesn't become ready. */
+  async #startSpare(): Promise<Worker | undefined> {
+    const worker = this.#fork();
+    this.#leaving.add(worker);
+    const isReady = await new Promise<boolean>((resolve) => {
+      const timer = setTimeout(() => resolve(false), START_TIMEOUT_MS);
+      const settle = (value: boolean) => {
+        clearTimeout(timer);
+        resolve(value);
+      };
+      worker.on('message', (message: FromWorker) => message.type === 'ready' && settle(true));
+      worker.once('exit', () => settle(false));
+    });
+    if (isReady && this.#stopCode === undefined) return worker;
+    worker.process.kill('SIGKILL');
+    return undefined;
+  }
+
+  #take(slot: Slot, worker: Worker): void {
+    this.#leaving.delete(worker);
+    slot.worker = worker;
+    slot.readyAt = performance.now();
+  }
+
+  #dismiss(worker: Worker): void {
+    this.#leaving.add(worker);
+    send(worker, { type: 'stop' });
+    const timer = setTimeout(() => worker.process.kill('SIGKILL'), this.#options.stopTimeoutMs);
+    worker.once('exit', () => clearTimeout(timer));
+  }
+
+  #onMessage(worker: Worker, message: FromWorker): void {
+    this.#collector.take(worker, message);
+    if (message.type !== 'ready') return;
+    const slot = this.#slots.find((one) => one.worker === worker);
+    if (slot === undefined) return;
+    slot.readyAt = performance.now();
+    if (this.#hasServed || this.#serving().length < this.#slots.length) return;
+    this.#hasServed = true;
+    this.#options.onReady?.(message.port, message.maxConnections);
+  }
+
+  #onExit(worker: Worker, code: number | null, signal: string | null): void {
+    const wasLeaving = this.#leaving.delete(worker);
+    if (this.#stopCode !== undefined) {
+      if (Object.keys(cluster.workers ?? {}).length === 0) this.#finish(this.#stopCode);
+      return;
+    }
+    const slot = this.#slots.find((one) => one.worker === worker);
+    if (wasLeaving || slot === undefined) return;
+    void this.#replace(slot, worker, code, signal);
+  }
+
+  async #replace(
+    slot: Slot,
+    worker: Worker,
+    code: number | null,
+    signal: string | null,
+  ): Promise<void> {
+    const { log } = this.#options;
+    const livedMs = slot.readyAt === undefined ? undefined : performance.now() - slot.readyAt;
+    slot.worker = undefined;
+    slot.readyAt = undefined;
+    if (!this.#hasServed && ++this.#failedStarts >= MAX_FAILED_STARTS) {
+      log.fatal({ code }, 'no worker could be started');
+      this.stop(code ?? 1);
+      return;
+    }
+    slot.failures = failuresAfter(slot.failures, livedMs);
+    const waitMs = pauseMs(slot.failures);
+    log.error({ worker: worker.id, code, signal, restartInMs: waitMs }, 'a worker died');
+    await sleep(waitMs);
+    if (this.#stopCode !== undefined || slot.worker !== undefined) return;
+    this.#metrics.countRestart();
+    this.#fill(slot);
+  }
+}

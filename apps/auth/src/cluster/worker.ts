@@ -1,0 +1,103 @@
+// The worker's side: says when it serves, reports its metrics, and ends without losing a request:
+// no new connection, each answer from then on closes its own, and those that stay idle are closed
+// at the end. It ends by itself when the primary is gone.
+
+import cluster from 'node:cluster';
+import { type AddressInfo, Server as NetServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { aggregateWorkerMetrics, type WorkerMetrics } from 'plimsoll/prometheus';
+import type { WorkerApp } from '../worker-app.js';
+import { COLLECT_TIMEOUT_MS } from './collector.js';
+import type { FromPrimary, FromWorker } from './messages.js';
+
+const DRAIN_POLL_MS = 20;
+/** Of the time to stop, what is kept for closing what is left, ms. */
+const CLOSING_RESERVE_MS = 1_000;
+const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+/** Answers a scrape for all workers. */
+export class MetricsClient {
+  readonly #waiting = new Map<number, (workers: WorkerMetrics[]) => void>();
+  #nextId = 1;
+
+  take(message: FromPrimary): void {
+    if (message.type !== 'collected') return;
+    this.#waiting.get(message.id)?.(message.workers);
+    this.#waiting.delete(message.id);
+  }
+
+  async scrape(): Promise<{ contentType: string; body: string }> {
+    const id = this.#nextId++;
+    const workers = await new Promise<WorkerMetrics[]>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting.delete(id);
+        reject(new Error('the primary did not answer a scrape'));
+      }, 2 * COLLECT_TIMEOUT_MS);
+      this.#waiting.set(id, (answer) => {
+        clearTimeout(timer);
+        resolve(answer);
+      });
+      tell({ type: 'collect', id });
+    });
+    return { contentType: CONTENT_TYPE, body: await aggregateWorkerMetrics(workers) };
+  }
+}
+
+/** Serves until the primary says stop, or is gone. */
+export async function serve(
+  worker: WorkerApp,
+  metrics: MetricsClient,
+  stopTimeoutMs: number,
+): Promise<void> {
+  const drain = drainer(worker);
+  let isStopping = false;
+  const stop = async () => {
+    if (isStopping) return;
+    isStopping = true;
+    await drain(Math.max(0, stopTimeoutMs - CLOSING_RESERVE_MS));
+    process.exit(0);
+  };
+  process.on('message', (message: FromPrimary) => {
+    metrics.take(message);
+    if (message.type === 'stop') void stop();
+    if (message.type === 'report') void report(worker, message.id);
+  });
+  process.once('disconnect', () => void stop());
+  // The terminal's Ctrl-C reaches all; the primary decides.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+  await worker.listen();
+  const { port } = worker.app.server.address() as AddressInfo;
+  tell({ type: 'ready', port, maxConnections: worker.maxConnections });
+}
+
+/** Must be made before the app listens, as it adds a hook. */
+function drainer({ app, close }: WorkerApp): (timeoutMs: number) => Promise<void> {
+  let isDraining = false;
+  app.addHook('onSend', async (_request, reply) => {
+    if (isDraining) reply.header('connection', 'close');
+  });
+  return async (timeoutMs) => {
+    isDraining = true;
+    const { server } = app;
+    // http.Server.close() would also end idle connections, on which a request may be on its way.
+    NetServer.prototype.close.call(server);
+    const deadline = performance.now() + timeoutMs;
+    while ((await connectionsOf(server)) > 0 && performance.now() < deadline) {
+      await sleep(DRAIN_POLL_MS);
+    }
+    await close();
+  };
+}
+
+function connectionsOf(server: NetServer): Promise<number> {
+  return new Promise((resolve) => server.getConnections((_error, count) => resolve(count ?? 0)));
+}
+
+async function report({ registry }: WorkerApp, id: number): Promise<void> {
+  const metrics = (await registry.getMetricsAsJSON()) as WorkerMetrics['metrics'];
+  tell({ type: 'metrics', id, metrics });
+}
+
+function tell(message: FromWorker): void {
+  if (cluster.worker?.isConnected()) process.send?.(message);
+}

@@ -1,0 +1,132 @@
+// What the service is told by its environment: read once, checked whole, frozen. Redis and the
+// number of workers are Plimsoll's business and stand in docs/configuration.md.
+
+import { existsSync } from 'node:fs';
+
+export const STORE_DRIVERS = ['plimsoll', 'redis-pool', 'redis', 'ioredis'] as const;
+export type StoreDriver = (typeof STORE_DRIVERS)[number];
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+
+/** Every variable that is read here; docs/auth-service.md has each. */
+export const VARIABLES = [
+  'HOST',
+  'PORT',
+  'LOG_LEVEL',
+  'AUTH_ISSUER',
+  'AUTH_AUDIENCE',
+  'AUTH_KEYS_FILE',
+  'AUTH_ACCESS_TOKEN_TTL_SECONDS',
+  'AUTH_REFRESH_TOKEN_TTL_SECONDS',
+  'AUTH_STORE_DRIVER',
+  'AUTH_HASH_CONCURRENCY',
+  'AUTH_HASH_QUEUE',
+  'AUTH_RATE_LIMIT_ACCOUNT',
+  'AUTH_RATE_LIMIT_ADDRESS',
+  'AUTH_TRUST_PROXY',
+  'AUTH_STOP_TIMEOUT_MS',
+] as const;
+
+export interface AuthConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly logLevel: (typeof LOG_LEVELS)[number];
+  readonly issuer: string;
+  readonly audience: string;
+  /** Private JWKS; `undefined` only outside production, where the primary makes one. */
+  readonly keysFile: string | undefined;
+  readonly accessTokenSeconds: number;
+  readonly refreshTokenSeconds: number;
+  readonly storeDriver: StoreDriver;
+  /** Password hashes computed at once, by each worker. */
+  readonly hashConcurrency: number;
+  /** Password hashes that may wait, in each worker. */
+  readonly hashQueue: number;
+  /** Logins a minute for one account; 0: no limit. */
+  readonly accountLimit: number;
+  /** Registrations and logins a minute from one address; 0: no limit. */
+  readonly addressLimit: number;
+  /** Whether X-Forwarded-For names the client. */
+  readonly trustProxy: boolean;
+  readonly stopTimeoutMs: number;
+}
+
+/** Refused configuration: every problem, a sentence each; no secret in any. */
+export class ConfigError extends Error {
+  readonly code = 'INVALID_CONFIGURATION';
+
+  constructor(readonly problems: readonly string[]) {
+    super(`Invalid configuration:\n${problems.map((problem) => `- ${problem}`).join('\n')}`);
+    this.name = 'ConfigError';
+  }
+}
+
+/** @throws ConfigError with all problems. */
+export function resolveConfig(env: NodeJS.ProcessEnv): AuthConfig {
+  const problems: string[] = [];
+  const read = new Reader(env, problems);
+  const isProduction = (env.DEPLOYMENT_ENV ?? env.NODE_ENV) === 'production';
+  const port = read.integer('PORT', 8000, 0, 65_535);
+  const config: AuthConfig = {
+    host: read.text('HOST', isProduction ? '0.0.0.0' : '127.0.0.1'),
+    port,
+    logLevel: read.choice('LOG_LEVEL', LOG_LEVELS, 'info'),
+    issuer: read.text('AUTH_ISSUER', `http://localhost:${port}`),
+    audience: read.text('AUTH_AUDIENCE', 'plimsoll'),
+    keysFile: read.optional('AUTH_KEYS_FILE'),
+    accessTokenSeconds: read.integer('AUTH_ACCESS_TOKEN_TTL_SECONDS', 900, 1, 86_400),
+    refreshTokenSeconds: read.integer('AUTH_REFRESH_TOKEN_TTL_SECONDS', 2_592_000, 1, 31_536_000),
+    storeDriver: read.choice('AUTH_STORE_DRIVER', STORE_DRIVERS, 'plimsoll'),
+    hashConcurrency: read.integer('AUTH_HASH_CONCURRENCY', 1, 1, 3),
+    hashQueue: read.integer('AUTH_HASH_QUEUE', 64, 0, 10_000),
+    accountLimit: read.integer('AUTH_RATE_LIMIT_ACCOUNT', 10, 0, 1_000_000),
+    addressLimit: read.integer('AUTH_RATE_LIMIT_ADDRESS', 100, 0, 1_000_000),
+    trustProxy: read.choice('AUTH_TRUST_PROXY', ['true', 'false'] as const, 'false') === 'true',
+    stopTimeoutMs: read.integer('AUTH_STOP_TIMEOUT_MS', 10_000, 0, 600_000),
+  };
+  if (config.keysFile !== undefined && !existsSync(config.keysFile)) {
+    problems.push(`AUTH_KEYS_FILE: there is no file ${config.keysFile}`);
+  }
+  if (config.keysFile === undefined && isProduction) {
+    problems.push('AUTH_KEYS_FILE: production needs a file of keys (keys-cli.js create <file>)');
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return Object.freeze(config);
+}
+
+class Reader {
+  constructor(
+    private readonly env: NodeJS.ProcessEnv,
+    private readonly problems: string[],
+  ) {}
+
+  optional(name: (typeof VARIABLES)[number]): string | undefined {
+    const text = this.env[name]?.trim();
+    return text === '' ? undefined : text;
+  }
+
+  text(name: (typeof VARIABLES)[number], fallback: string): string {
+    return this.optional(name) ?? fallback;
+  }
+
+  integer(name: (typeof VARIABLES)[number], fallback: number, min: number, max: number): number {
+    const text = this.optional(name);
+    if (text === undefined) return fallback;
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= min && value <= max) return value;
+    this.problems.push(`${name}: must be an integer from ${min} to ${max}`);
+    return fallback;
+  }
+
+  choice<T extends string>(
+    name: (typeof VARIABLES)[number],
+    allowed: readonly T[],
+    fallback: T,
+  ): T {
+    const text = this.optional(name);
+    if (text === undefined) return fallback;
+    if ((allowed as readonly string[]).includes(text)) return text as T;
+    this.problems.push(`${name}: must be one of ${allowed.join(', ')}`);
+    return fallback;
+  }
+}

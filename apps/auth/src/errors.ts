@@ -1,0 +1,50 @@
+// Every error that a client of the service may see, as RFC 9457 has it: a stable code, a status and
+// a sentence. Nothing here may hold a password, a token or a key.
+
+export const PROBLEMS = {
+  BAD_REQUEST: [400, 'The request is not valid'],
+  INVALID_CREDENTIALS: [401, 'User name or password is wrong'],
+  INVALID_TOKEN: [401, 'The token is not valid'],
+  REFRESH_REUSED: [401, 'The refresh token was used before; its session has ended'],
+  NOT_FOUND: [404, 'There is nothing here'],
+  METHOD_NOT_ALLOWED: [405, 'The method is not allowed here'],
+  USERNAME_TAKEN: [409, 'The user name is taken'],
+  BODY_TOO_LARGE: [413, 'The body is too large'],
+  UNSUPPORTED_MEDIA_TYPE: [415, 'The media type is not supported'],
+  TOO_MANY_ATTEMPTS: [429, 'Too many attempts; try again later'],
+  INTERNAL: [500, 'Something went wrong'],
+  STORE_UNAVAILABLE: [503, 'The session store cannot be reached'],
+  BUSY: [503, 'Too many passwords are being checked; try again later'],
+} as const satisfies Record<string, readonly [number, string]>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+export class Problem extends Error {
+  readonly status: number;
+
+  /**
+   * @param detail What is wrong in this case; for the client's eyes.
+   * @param retryAfterSeconds Becomes the header `Retry-After`.
+   */
+  constructor(
+    readonly code: ProblemCode,
+    readonly detail?: string,
+    readonly retryAfterSeconds?: number,
+    options?: ErrorOptions,
+  ) {
+    super(PROBLEMS[code][1], options);
+    this.name = 'Problem';
+    this.status = PROBLEMS[code][0];
+  }
+
+  /** The body, `application/problem+json`. */
+  toBody(): Record<string, unknown> {
+    return {
+      type: `urn:plimsoll:auth:${this.code.toLowerCase().replaceAll('_', '-')}`,
+      title: this.message,
+      status: this.status,
+      code: this.code,
+      ...(this.detail === undefined ? {} : { detail: this.detail }),
+    };
+  }
+}

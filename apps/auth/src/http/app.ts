@@ -1,0 +1,135 @@
+// The service's face: Fastify with what all routes share: security headers, limits, problem+json,
+// logs without secrets. Routes stand in auth-routes.ts and operator-routes.ts.
+
+import helmet from '@fastify/helmet';
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
+import type { DestinationStream } from 'pino';
+import type { AuthConfig } from '../config.js';
+import { Problem, type ProblemCode } from '../errors.js';
+import type { Passwords } from '../passwords.js';
+import type { Store } from '../store/store.js';
+import type { AccessTokens } from '../tokens/access-tokens.js';
+import type { KeyRing } from '../tokens/key-ring.js';
+import { registerAuthRoutes } from './auth-routes.js';
+import { type OperatorHooks, registerOperatorRoutes } from './operator-routes.js';
+
+const BODY_LIMIT_BYTES = 8_192;
+/** Longer than users think between requests: reconnecting costs more than an idle socket. */
+const KEEP_ALIVE_MS = 75_000;
+/** The whole of a request must have come by then, against slow senders. */
+const REQUEST_TIMEOUT_MS = 10_000;
+const REDACTED = ['req.headers.authorization', 'req.headers.cookie', 'err.cause'];
+
+export interface AppParts {
+  readonly config: AuthConfig;
+  readonly store: Store;
+  readonly keys: KeyRing;
+  readonly tokens: AccessTokens;
+  readonly passwords: Passwords;
+  readonly hooks: OperatorHooks;
+  /** Where log lines go. Default: standard output. */
+  readonly logStream?: DestinationStream;
+}
+
+export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
+  const { config, logStream } = parts;
+  const app = Fastify({
+    logger: {
+      level: config.logLevel,
+      redact: REDACTED,
+      ...(logStream === undefined ? {} : { stream: logStream }),
+    },
+    disableRequestLogging: config.logLevel !== 'debug' && config.logLevel !== 'trace',
+    bodyLimit: BODY_LIMIT_BYTES,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: 'idle',
+    trustProxy: config.trustProxy,
+    // Nothing is taken for what it isn't, and nothing unknown is dropped in silence.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+    onProtoPoisoning: 'error',
+    onConstructorPoisoning: 'error',
+  });
+  await app.register(helmet, {
+    // Nothing here is ever a page.
+    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"] } },
+  });
+  acceptForms(app);
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const problem = problemOf(error);
+    if (problem.status === 503 || problem.status === 500) {
+      const cause = problem.cause as { code?: string; message?: string } | undefined;
+      request.log.error(
+        {
+          code: problem.code,
+          cause: cause?.code,
+          reason: cause?.message,
+          route: request.routeOptions.url,
+        },
+        problem.message,
+      );
+    }
+    return sendProblem(reply, problem);
+  });
+  answerUnknownRoutes(app);
+  registerAuthRoutes(app, parts);
+  registerOperatorRoutes(app, parts);
+  return app;
+}
+
+function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
+  const { status, retryAfterSeconds } = problem;
+  if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterSeconds);
+  if (status === 401) reply.header('www-authenticate', challengeOf(problem.code));
+  // A string, as the answers' schemas are not those of problems.
+  return reply
+    .code(status)
+    .header('cache-control', 'no-store')
+    .type('application/problem+json')
+    .serializer((body: unknown) => body as string)
+    .send(JSON.stringify(problem.toBody()));
+}
+
+/** RFC 6750 §3: the error is named only where a token was shown. */
+function challengeOf(code: ProblemCode): string {
+  return code === 'INVALID_TOKEN' ? 'Bearer error="invalid_token"' : 'Bearer';
+}
+
+function problemOf(error: FastifyError | Problem): Problem {
+  if (error instanceof Problem) return error;
+  switch (error.statusCode) {
+    case 413:
+      return new Problem('BODY_TOO_LARGE');
+    case 415:
+      return new Problem('UNSUPPORTED_MEDIA_TYPE');
+    case 400:
+      // Says where and what, never the value: it may be a password.
+      return new Problem('BAD_REQUEST', error.validation === undefined ? undefined : error.message);
+    default:
+      return new Problem('INTERNAL', undefined, undefined, { cause: error });
+  }
+}
+
+function acceptForms(app: FastifyInstance): void {
+  app.addContentTypeParser(
+    'application/x-www-form-urlencoded',
+    { parseAs: 'string' },
+    (_request, body, done) => {
+      done(null, Object.fromEntries(new URLSearchParams(body as string)));
+    },
+  );
+}
+
+/** 404, or 405 with `Allow` where the path exists with another method. */
+function answerUnknownRoutes(app: FastifyInstance): void {
+  const methodsOf = new Map<string, string[]>();
+  app.addHook('onRoute', ({ url, method }) => {
+    methodsOf.set(url, [...(methodsOf.get(url) ?? []), ...[method].flat()]);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const methods = methodsOf.get(request.url.split('?', 1)[0]!);
+    if (methods === undefined) return sendProblem(reply, new Problem('NOT_FOUND'));
+    reply.header('allow', methods.join(', '));
+    return sendProblem(reply, new Problem('METHOD_NOT_ALLOWED'));
+  });
+}

@@ -1,0 +1,157 @@
+// What users and other services ask: accounts, tokens, sessions.
+
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Problem } from '../errors.js';
+import type { OpenedSession } from '../store/store.js';
+import { type AccessClaims, referenceOf } from '../tokens/access-tokens.js';
+import type { AppParts } from './app.js';
+import * as schemas from './schemas.js';
+
+interface Credentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+export function registerAuthRoutes(app: FastifyInstance, parts: AppParts): void {
+  registerAccounts(app, parts);
+  registerTokens(app, parts);
+  registerSessions(app, parts);
+}
+
+function registerAccounts(app: FastifyInstance, parts: AppParts): void {
+  const { store, passwords, config, hooks } = parts;
+  app.post<{ Body: Credentials }>(
+    '/auth/register',
+    { schema: { body: schemas.credentials, response: { 201: schemas.userAnswer } } },
+    async (request, reply) => {
+      const name = normalized(request.body.username);
+      await store.countAttempt(`address:${request.ip}`, config.addressLimit);
+      // Asked before the hash is paid for; createUser() decides.
+      if ((await store.findUser(name)) !== undefined) throw new Problem('USERNAME_TAKEN');
+      const user = await store.createUser(name, await passwords.hash(request.body.password));
+      return reply.code(201).send({ id: user.id, username: user.name });
+    },
+  );
+
+  app.post<{ Body: Credentials }>(
+    '/auth/login',
+    { schema: { body: schemas.credentials, response: { 200: schemas.tokenAnswer } } },
+    async (request, reply) => {
+      const name = normalized(request.body.username);
+      await store.countAttempt(`address:${request.ip}`, config.addressLimit);
+      await store.countAttempt(`account:${name}`, config.accountLimit);
+      const user = await store.findUser(name);
+      const isRight = await passwords.matches(user?.passwordHash, request.body.password);
+      hooks.onEvent?.(isRight ? 'login' : 'login_failed');
+      if (user === undefined || !isRight) throw new Problem('INVALID_CREDENTIALS');
+      reply.header('cache-control', 'no-store');
+      return tokensOf(parts, await store.openSession(user));
+    },
+  );
+}
+
+function registerTokens(app: FastifyInstance, parts: AppParts): void {
+  const { store, keys, hooks } = parts;
+  app.post<{ Body: { refresh_token: string } }>(
+    '/auth/refresh',
+    { schema: { body: schemas.refreshRequest, response: { 200: schemas.tokenAnswer } } },
+    async (request, reply) => {
+      try {
+        const opened = await store.rotateRefresh(request.body.refresh_token);
+        reply.header('cache-control', 'no-store');
+        return await tokensOf(parts, opened);
+      } catch (error) {
+        if (error instanceof Problem && error.code === 'REFRESH_REUSED') {
+          hooks.onEvent?.('refresh_reused');
+        }
+        throw error;
+      }
+    },
+  );
+
+  app.get(
+    '/auth/verify',
+    { schema: { response: { 200: schemas.claimsAnswer } } },
+    async (request) => liveClaims(parts, bearerOf(request)),
+  );
+
+  app.post<{ Body: { token: string } }>(
+    '/auth/introspect',
+    { schema: { body: schemas.introspectRequest, response: { 200: schemas.introspectAnswer } } },
+    async (request, reply) => {
+      await liveClaims(parts, bearerOf(request));
+      reply.header('cache-control', 'no-store');
+      try {
+        const claims = await liveClaims(parts, request.body.token);
+        return { active: true, token_type: 'Bearer', client_id: claims.aud, ...claims };
+      } catch (error) {
+        if (error instanceof Problem && error.code === 'INVALID_TOKEN') return { active: false };
+        throw error;
+      }
+    },
+  );
+
+  app.get('/.well-known/jwks.json', async (_request, reply) => {
+    reply.header('cache-control', 'public, max-age=300');
+    return keys.publicKeys();
+  });
+}
+
+function registerSessions(app: FastifyInstance, parts: AppParts): void {
+  const { store } = parts;
+  app.post('/auth/logout', async (request, reply) => {
+    await store.endSession(referenceOf(await liveClaims(parts, bearerOf(request))));
+    return reply.code(204).send();
+  });
+
+  app.post('/auth/logout-all', async (request, reply) => {
+    await store.endAllSessions(referenceOf(await liveClaims(parts, bearerOf(request))));
+    return reply.code(204).send();
+  });
+
+  app.get(
+    '/auth/sessions',
+    { schema: { response: { 200: schemas.sessionsAnswer } } },
+    async (request) => {
+      const claims = await liveClaims(parts, bearerOf(request));
+      const sessions = await store.sessionsOf(claims.sub);
+      return {
+        sessions: sessions.map(({ id, createdAt }) => ({
+          id,
+          created_at: new Date(createdAt).toISOString(),
+          current: id === claims.sid,
+        })),
+      };
+    },
+  );
+}
+
+/** The claims of a token that is good now. @throws Problem INVALID_TOKEN, STORE_UNAVAILABLE */
+async function liveClaims({ tokens, store }: AppParts, token: string): Promise<AccessClaims> {
+  const claims = await tokens.check(token);
+  if (!(await store.isLive(referenceOf(claims)))) throw new Problem('INVALID_TOKEN');
+  return claims;
+}
+
+function bearerOf({ headers }: FastifyRequest): string {
+  const token = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(headers.authorization ?? '')?.[1];
+  if (token === undefined) throw new Problem('INVALID_TOKEN');
+  return token;
+}
+
+async function tokensOf(
+  { tokens, config }: AppParts,
+  { session, refreshToken }: OpenedSession,
+): Promise<Record<string, unknown>> {
+  return {
+    access_token: await tokens.sign(session),
+    refresh_token: refreshToken,
+    token_type: 'Bearer',
+    expires_in: config.accessTokenSeconds,
+  };
+}
+
+/** Names that look the same are the same. */
+function normalized(username: string): string {
+  return username.normalize('NFKC').toLowerCase();
+}

@@ -1,0 +1,73 @@
+// What requests may hold and what answers show. Unknown properties are refused, and answers are
+// written by these schemas, so that nothing leaks by being there.
+
+const text = { type: 'string' } as const;
+const integer = { type: 'integer' } as const;
+
+/** Letters, digits and . _ @ -: nothing that has a meaning in a key, a pattern or a header. */
+const username = {
+  ...text,
+  minLength: 3,
+  maxLength: 64,
+  pattern: '^[\\p{L}\\p{N}._@-]+$',
+} as const;
+
+function object<P extends Record<string, unknown>>(properties: P) {
+  return {
+    type: 'object',
+    properties,
+    required: Object.keys(properties),
+    additionalProperties: false,
+  } as const;
+}
+
+export const credentials = object({
+  username,
+  password: { ...text, minLength: 8, maxLength: 256 },
+});
+
+export const refreshRequest = object({ refresh_token: { ...text, minLength: 20, maxLength: 200 } });
+
+export const introspectRequest = {
+  ...object({ token: { ...text, maxLength: 4_096 } }),
+  // RFC 7662 §2.1 allows a hint and others; they change nothing here.
+  additionalProperties: true,
+} as const;
+
+export const tokenAnswer = object({
+  access_token: text,
+  refresh_token: text,
+  token_type: text,
+  expires_in: integer,
+});
+
+export const userAnswer = object({ id: text, username: text });
+
+export const claimsAnswer = object({
+  iss: text,
+  aud: text,
+  sub: text,
+  sid: text,
+  jti: text,
+  iat: integer,
+  exp: integer,
+  username: text,
+});
+
+export const sessionsAnswer = object({
+  sessions: {
+    type: 'array',
+    items: object({ id: text, created_at: text, current: { type: 'boolean' } }),
+  },
+});
+
+export const introspectAnswer = {
+  ...claimsAnswer,
+  properties: {
+    ...claimsAnswer.properties,
+    active: { type: 'boolean' },
+    token_type: text,
+    client_id: text,
+  },
+  required: ['active'],
+} as const;

@@ -1,0 +1,105 @@
+// `npm run serve`: the primary, which checks the configuration and keeps the workers; and, forked
+// from it, each worker.
+
+import cluster from 'node:cluster';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
+import { InvalidOptionsError, resolveOptions } from 'plimsoll';
+import { Supervisor } from './cluster/supervisor.js';
+import { MetricsClient, serve } from './cluster/worker.js';
+import { type AuthConfig, ConfigError, resolveConfig } from './config.js';
+import { createKeys } from './tokens/key-file.js';
+import { openWorkerApp } from './worker-app.js';
+
+/** EX_CONFIG of sysexits.h. */
+const EXIT_CONFIGURATION = 78;
+
+if (cluster.isPrimary) process.exit(await runPrimary());
+else await runWorker();
+
+async function runPrimary(): Promise<number> {
+  const checked = checkConfiguration();
+  if (checked === undefined) return EXIT_CONFIGURATION;
+  const { config, workers, maxConnections, environment } = checked;
+  const log = pino({ level: config.logLevel });
+  const keys = await ephemeralKeys(config);
+  if (keys !== undefined)
+    log.warn('AUTH_KEYS_FILE is not set: the keys last as long as this process');
+  log.info(
+    {
+      environment,
+      workers,
+      connections: workers * maxConnections,
+      connectionsPerWorker: maxConnections,
+    },
+    `${workers} workers, ${workers * maxConnections} connections in all, ${maxConnections} each`,
+  );
+  const supervisor = new Supervisor({
+    workers,
+    program: fileURLToPath(import.meta.url),
+    ...(keys === undefined ? {} : { env: { AUTH_KEYS_FILE: keys.file } }),
+    stopTimeoutMs: config.stopTimeoutMs,
+    log,
+    onReady: (port) =>
+      log.info({ event: 'ready', port }, `serving at http://${config.host}:${port}`),
+  });
+  process.on('SIGTERM', () => supervisor.stop());
+  process.on('SIGINT', () => supervisor.stop());
+  process.on('SIGHUP', () => void supervisor.reload());
+  supervisor.start();
+  const code = await supervisor.done;
+  keys?.remove();
+  return code;
+}
+
+async function runWorker(): Promise<void> {
+  try {
+    const config = resolveConfig(process.env);
+    const metrics = new MetricsClient();
+    const keysFile = config.keysFile!;
+    const worker = await openWorkerApp({ ...config, keysFile }, process.env, () =>
+      metrics.scrape(),
+    );
+    await serve(worker, metrics, config.stopTimeoutMs);
+  } catch (error) {
+    console.error(`A worker could not start: ${(error as Error).message}`);
+    process.exit(1);
+  }
+}
+
+/** Everything that is wrong is said at once; `undefined` then. */
+function checkConfiguration() {
+  const problems: string[] = [];
+  let config: AuthConfig | undefined;
+  let options: ReturnType<typeof resolveOptions> | undefined;
+  try {
+    config = resolveConfig(process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    problems.push(error.message);
+  }
+  try {
+    options = resolveOptions({}, process.env);
+  } catch (error) {
+    if (!(error instanceof InvalidOptionsError)) throw error;
+    problems.push(error.message);
+  }
+  if (config === undefined || options === undefined) {
+    console.error(problems.join('\n'));
+    return undefined;
+  }
+  const { workers, maxConnections, environment } = options;
+  return { config, workers, maxConnections, environment };
+}
+
+/** Outside production a service may run without a file of keys: it gets one that goes with it. */
+async function ephemeralKeys({ keysFile }: AuthConfig) {
+  if (keysFile !== undefined) return undefined;
+  const folder = mkdtempSync(path.join(tmpdir(), 'auth-keys-'));
+  const file = path.join(folder, 'keys.json');
+  await createKeys(file);
+  return { file, remove: () => rmSync(folder, { recursive: true, force: true }) };
+}

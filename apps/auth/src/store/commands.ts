@@ -1,0 +1,28 @@
+// The few commands that the store is made of, so that the same store runs on several clients.
+
+import type { Script } from './scripts.js';
+
+export interface RedisCommands {
+  get(key: string): Promise<string | null>;
+  mGet(keys: string[]): Promise<(string | null)[]>;
+  /** False where the key exists. */
+  setIfAbsent(key: string, value: string): Promise<boolean>;
+  /** Members whose score is above `min`, lowest first. */
+  rangeAbove(key: string, min: number): Promise<string[]>;
+  run(script: Script, keys: string[], args: string[]): Promise<unknown>;
+  ping(): Promise<unknown>;
+  close(): Promise<unknown>;
+}
+
+/** EVALSHA, and EVAL where the server doesn't know the script (any more). */
+export async function evaluate(
+  evalSha: () => Promise<unknown>,
+  evaluateSource: () => Promise<unknown>,
+): Promise<unknown> {
+  try {
+    return await evalSha();
+  } catch (error) {
+    if (!String((error as Error).message).startsWith('NOSCRIPT')) throw error;
+    return evaluateSource();
+  }
+}

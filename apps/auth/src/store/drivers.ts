@@ -1,0 +1,89 @@
+// The clients that the store can run on. Plimsoll is the service's own; the others are there to be
+// compared with it, each as its documentation recommends.
+
+import { createClient, createClientPool } from '@redis/client';
+import { Redis } from 'ioredis';
+import type { PlimsollClient, ResolvedOptions } from 'plimsoll';
+import { evaluate, type RedisCommands } from './commands.js';
+
+/** Connections of the checkout pool in the comparison. */
+const POOL_CONNECTIONS = 100;
+
+/** What Plimsoll's client and node-redis' have in common here. */
+interface NodeRedisCommands {
+  get(key: string): Promise<string | null>;
+  mGet(keys: string[]): Promise<(string | null)[]>;
+  set(key: string, value: string, options: { condition: 'NX' }): Promise<unknown>;
+  zRangeByScore(key: string, min: string, max: string): Promise<string[]>;
+  evalSha(sha: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
+  eval(source: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
+  ping(): Promise<unknown>;
+}
+
+export function plimsollCommands(
+  client: PlimsollClient,
+  close: () => Promise<unknown>,
+): RedisCommands {
+  return nodeRedisCommands(client as unknown as NodeRedisCommands, close);
+}
+
+/** @param driver One that isn't Plimsoll. */
+export async function peerCommands(
+  driver: 'redis-pool' | 'redis' | 'ioredis',
+  target: ResolvedOptions['target'],
+  url: string | undefined,
+): Promise<RedisCommands> {
+  const address = url ?? `redis://${target.host}:${target.port}/${target.database}`;
+  if (driver === 'ioredis') {
+    const client = new Redis(address, { enableAutoPipelining: true });
+    client.on('error', () => undefined);
+    return ioredisCommands(client);
+  }
+  if (driver === 'redis') {
+    const client = createClient({ url: address });
+    client.on('error', () => undefined);
+    await client.connect();
+    return nodeRedisCommands(client as unknown as NodeRedisCommands, () => client.close());
+  }
+  const pool = createClientPool({ url: address }, { minimum: 1, maximum: POOL_CONNECTIONS });
+  pool.on('error', () => undefined);
+  await pool.connect();
+  return nodeRedisCommands(pool as unknown as NodeRedisCommands, () => pool.close());
+}
+
+function nodeRedisCommands(
+  client: NodeRedisCommands,
+  close: () => Promise<unknown>,
+): RedisCommands {
+  return {
+    close,
+    get: (key) => client.get(key),
+    mGet: (keys) => client.mGet(keys),
+    setIfAbsent: async (key, value) => (await client.set(key, value, { condition: 'NX' })) !== null,
+    rangeAbove: (key, min) => client.zRangeByScore(key, `(${min}`, '+inf'),
+    run(script, keys, args) {
+      const options = { keys, arguments: args };
+      return evaluate(
+        () => client.evalSha(script.sha1, options),
+        () => client.eval(script.source, options),
+      );
+    },
+    ping: () => client.ping(),
+  };
+}
+
+function ioredisCommands(client: Redis): RedisCommands {
+  return {
+    close: async () => client.disconnect(),
+    get: (key) => client.get(key),
+    mGet: (keys) => client.mget(keys),
+    setIfAbsent: async (key, value) => (await client.set(key, value, 'NX')) === 'OK',
+    rangeAbove: (key, min) => client.zrangebyscore(key, `(${min}`, '+inf'),
+    run: (script, keys, args) =>
+      evaluate(
+        () => client.evalsha(script.sha1, keys.length, ...keys, ...args),
+        () => client.eval(script.source, keys.length, ...keys, ...args),
+      ),
+    ping: () => client.ping(),
+  };
+}

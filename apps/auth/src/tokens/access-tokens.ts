@@ -1,0 +1,89 @@
+// Access tokens: JWTs as RFC 9068 has them, checked as RFC 8725 asks. Which key and algorithm
+// apply is decided by the key's id and our own file; keys and addresses in a token's header are
+// not looked at.
+
+import { randomUUID } from 'node:crypto';
+import { type CompactJWSHeaderParameters, errors, type JWTPayload, jwtVerify, SignJWT } from 'jose';
+import { Problem } from '../errors.js';
+import type { Session, TokenReference } from '../store/store.js';
+import { ALGORITHMS } from './key-file.js';
+import type { KeyRing } from './key-ring.js';
+
+const TYPE = 'at+jwt';
+const REQUIRED = ['iss', 'aud', 'exp', 'iat', 'jti', 'sub', 'sid'];
+
+export interface AccessClaims extends JWTPayload {
+  readonly iss: string;
+  readonly aud: string;
+  /** The user's id. */
+  readonly sub: string;
+  /** The session's id. */
+  readonly sid: string;
+  readonly jti: string;
+  readonly iat: number;
+  readonly exp: number;
+  readonly username: string;
+}
+
+export interface TokenOptions {
+  readonly issuer: string;
+  readonly audience: string;
+  readonly accessTokenSeconds: number;
+}
+
+export class AccessTokens {
+  readonly #keys: KeyRing;
+  readonly #options: TokenOptions;
+  readonly #checks;
+
+  constructor(keys: KeyRing, options: TokenOptions) {
+    this.#keys = keys;
+    this.#options = options;
+    this.#checks = {
+      issuer: options.issuer,
+      audience: options.audience,
+      typ: TYPE,
+      algorithms: [...ALGORITHMS],
+      requiredClaims: REQUIRED,
+    };
+  }
+
+  async sign(session: Session): Promise<string> {
+    const key = await this.#keys.signing();
+    const { issuer, audience, accessTokenSeconds } = this.#options;
+    const now = Math.floor(Date.now() / 1000);
+    return new SignJWT({ sid: session.id, username: session.userName })
+      .setProtectedHeader({ alg: key.algorithm, kid: key.kid, typ: TYPE })
+      .setIssuer(issuer)
+      .setAudience(audience)
+      .setSubject(session.userId)
+      .setJti(randomUUID())
+      .setIssuedAt(now)
+      .setExpirationTime(now + accessTokenSeconds)
+      .sign(key.privateKey);
+  }
+
+  /** Signature and claims; whether the session lives is the store's to say. @throws Problem INVALID_TOKEN */
+  async check(token: string): Promise<AccessClaims> {
+    try {
+      const { payload } = await jwtVerify(
+        token,
+        async ({ kid, alg }: CompactJWSHeaderParameters) => {
+          const key = typeof kid === 'string' ? await this.#keys.find(kid) : undefined;
+          if (key === undefined || key.algorithm !== alg) throw new errors.JWKSNoMatchingKey();
+          return key.publicKey;
+        },
+        this.#checks,
+      );
+      return payload as AccessClaims;
+    } catch {
+      // Why a token is bad is nobody's business who shows a bad one.
+      throw new Problem('INVALID_TOKEN');
+    }
+  }
+}
+
+export function referenceOf(claims: AccessClaims): TokenReference {
+  const { jti, sid, sub, exp } = claims;
+  return { tokenId: jti, sessionId: sid, userId: sub, expiresAt: exp * 1000 };
+}

@@ -1,0 +1,88 @@
+// The keys of one worker, read from the file and read again when a token names one that isn't
+// there, or when the file changed: a rotation reaches every worker without a restart.
+
+import { statSync } from 'node:fs';
+import { type CryptoKey, importJWK, type JWK } from 'jose';
+import { type Algorithm, type PrivateKey, readKeys } from './key-file.js';
+
+/** How often the file is looked at, at most, ms: unknown keys must not become load. */
+export const RELOAD_PAUSE_MS = 1_000;
+
+export interface RingKey {
+  readonly kid: string;
+  readonly algorithm: Algorithm;
+  readonly privateKey: CryptoKey;
+  readonly publicKey: CryptoKey;
+  readonly publicJwk: JWK;
+}
+
+export class KeyRing {
+  readonly #file: string;
+  readonly #now: () => number;
+  #keys: readonly RingKey[] = [];
+  #byId = new Map<string, RingKey>();
+  #modifiedAt = 0;
+  #lookedAt = 0;
+
+  private constructor(file: string, now: () => number) {
+    this.#file = file;
+    this.#now = now;
+  }
+
+  /** @throws Error where the file can't be used. */
+  static async open(file: string, now: () => number = Date.now): Promise<KeyRing> {
+    const ring = new KeyRing(file, now);
+    await ring.#load();
+    return ring;
+  }
+
+  /** The key that signs. */
+  async signing(): Promise<RingKey> {
+    await this.#reloadIfChanged();
+    return this.#keys[0]!;
+  }
+
+  async find(kid: string): Promise<RingKey | undefined> {
+    const known = this.#byId.get(kid);
+    if (known !== undefined) return known;
+    await this.#reloadIfChanged();
+    return this.#byId.get(kid);
+  }
+
+  /** Public halves alone, for everybody. */
+  async publicKeys(): Promise<{ keys: JWK[] }> {
+    await this.#reloadIfChanged();
+    return { keys: this.#keys.map(({ publicJwk }) => publicJwk) };
+  }
+
+  async #reloadIfChanged(): Promise<void> {
+    const now = this.#now();
+    if (now - this.#lookedAt < RELOAD_PAUSE_MS) return;
+    this.#lookedAt = now;
+    try {
+      if (statSync(this.#file).mtimeMs !== this.#modifiedAt) await this.#load();
+    } catch {
+      // The keys that were read stay good; a file that is gone or broken is seen at the next start.
+    }
+  }
+
+  async #load(): Promise<void> {
+    const modifiedAt = statSync(this.#file).mtimeMs;
+    const keys = await Promise.all(readKeys(this.#file).map(imported));
+    this.#keys = keys;
+    this.#byId = new Map(keys.map((key) => [key.kid, key]));
+    this.#modifiedAt = modifiedAt;
+    this.#lookedAt = this.#now();
+  }
+}
+
+async function imported(key: PrivateKey): Promise<RingKey> {
+  const { d: _private, ...publicJwk } = key;
+  return {
+    kid: key.kid,
+    algorithm: key.alg,
+    privateKey: (await importJWK(key, key.alg)) as CryptoKey,
+    publicKey: (await importJWK(publicJwk, key.alg)) as CryptoKey,
+    publicJwk,
+  };
+}

@@ -1,0 +1,95 @@
+// One worker put together: pool, store, keys and HTTP, opened in this order and closed in the other.
+
+import type { FastifyInstance } from 'fastify';
+import { createPool, type Pool } from 'plimsoll';
+import { healthReport } from 'plimsoll/http';
+import { registerPoolMetrics } from 'plimsoll/prometheus';
+import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import type { AuthConfig } from './config.js';
+import { buildApp } from './http/app.js';
+import type { OperatorHooks } from './http/operator-routes.js';
+import { Passwords } from './passwords.js';
+import { peerCommands, plimsollCommands } from './store/drivers.js';
+import { Store } from './store/store.js';
+import { AccessTokens } from './tokens/access-tokens.js';
+import { KeyRing } from './tokens/key-ring.js';
+
+const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+
+export interface WorkerApp {
+  readonly app: FastifyInstance;
+  readonly registry: Registry;
+  /** Connections that this worker's pool may open. */
+  readonly maxConnections: number;
+  listen(): Promise<void>;
+  /** Finishes what is in flight, then lets go of Redis. */
+  close(): Promise<void>;
+}
+
+/** @param metrics How `GET /metrics` is answered. Default: with this worker's own. */
+export async function openWorkerApp(
+  config: AuthConfig & { readonly keysFile: string },
+  env: NodeJS.ProcessEnv,
+  metrics?: OperatorHooks['metrics'],
+): Promise<WorkerApp> {
+  const keys = await KeyRing.open(config.keysFile);
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const pool = createPool({}, env) as Pool;
+  registerPoolMetrics(pool, { registry });
+  const store = new Store(await commandsOf(config, pool, env), config.refreshTokenSeconds);
+  const app = await buildApp({
+    config,
+    store,
+    keys,
+    tokens: new AccessTokens(keys, config),
+    passwords: new Passwords(config),
+    hooks: {
+      ...measuringHooks(registry),
+      healthRedis: () => healthReport(pool),
+      metrics:
+        metrics ??
+        (async () => ({ contentType: registry.contentType, body: await registry.metrics() })),
+    },
+  });
+  return {
+    app,
+    registry,
+    maxConnections: pool.status().connections.max,
+    async listen() {
+      await app.listen({ host: config.host, port: config.port });
+    },
+    async close() {
+      await app.close();
+      await store.close();
+      await pool.close();
+    },
+  };
+}
+
+async function commandsOf(config: AuthConfig, pool: Pool, env: NodeJS.ProcessEnv) {
+  const { storeDriver } = config;
+  if (storeDriver === 'plimsoll') return plimsollCommands(pool.client, () => pool.close());
+  return peerCommands(storeDriver, pool.options.target, env.REDIS_URL);
+}
+
+function measuringHooks(registry: Registry): Pick<OperatorHooks, 'onEvent' | 'onAnswer'> {
+  const duration = new Histogram({
+    name: 'http_request_duration_seconds',
+    help: 'From the request to the end of its answer.',
+    labelNames: ['method', 'route', 'status'],
+    buckets: DURATION_BUCKETS_SECONDS,
+    registers: [registry],
+  });
+  const events = new Counter({
+    name: 'auth_events_total',
+    help: 'Logins, failed logins, and refresh tokens that were shown a second time.',
+    labelNames: ['event'],
+    registers: [registry],
+  });
+  return {
+    onEvent: (event) => events.inc({ event }),
+    onAnswer: (method, route, status, seconds) =>
+      duration.observe({ method, route, status: String(status) }, seconds),
+  };
+}
