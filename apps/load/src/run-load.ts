@@ -108,7 +108,7 @@ class Run {
     clearInterval(second);
     this.#metrics.stop();
     const endMs = Date.now();
-    ledger.closeSecond(endMs);
+    if (ledger.hasOpenRows) ledger.closeSecond(endMs);
     return {
       startMs: this.#startMs,
       endMs,

@@ -76,6 +76,10 @@ export class Ledger {
     this.#closedMs = startMs;
   }
 
+  get hasOpenRows(): boolean {
+    return this.#openRows.length > 0;
+  }
+
   /** When the last second was closed, Unix ms. */
   get closedMs(): number {
     return this.#closedMs;
