@@ -1,0 +1,209 @@
+// Holds the load tester against another one, autocannon, with the same GET requests on the same
+// number of connections, in turns. Two programs that share no code and agree are a better witness
+// than one. autocannon is a development dependency of the repository, loaded when asked for.
+//
+//   node apps/load/dist/cross-check.js --host http://127.0.0.1:3000 --path / [--header 'a: b']
+//     [--connections 50] [--duration 5s] [--rounds 3] [--rate 1000]
+
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import process from 'node:process';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { parseDuration } from './duration.js';
+import { LoadError, messageOf } from './errors.js';
+import { runLoad } from './run-load.js';
+import { RowStats } from './stats/summary.js';
+
+const MAX_ROUNDS = 25;
+
+export interface CrossCheckOptions {
+  readonly host: string;
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Default 50. */
+  readonly connections?: number;
+  /** Of each tool in each round. Default 5,000. */
+  readonly durationMs?: number;
+  /** Default 3. */
+  readonly rounds?: number;
+  /** Requests per second in all; default: as fast as the connections allow. */
+  readonly rate?: number;
+}
+
+export interface ToolFigures {
+  rps: number;
+  /** Milliseconds. */
+  p50: number;
+  p99: number;
+  failures: number;
+}
+
+/** Medians over the rounds; differences are of plimsoll against autocannon. */
+export interface CrossCheckResult {
+  plimsoll: ToolFigures;
+  autocannon: ToolFigures;
+  rpsDifferencePercent: number;
+  p50DifferencePercent: number;
+  rounds: { plimsoll: ToolFigures; autocannon: ToolFigures }[];
+}
+
+/** Runs both tools in turns against a service that is up already. */
+export async function crossCheck(options: CrossCheckOptions): Promise<CrossCheckResult> {
+  const count = Math.min(MAX_ROUNDS, options.rounds ?? 3);
+  const rounds: CrossCheckResult['rounds'] = [];
+  for (let round = 0; round < count; round += 1) {
+    // Each goes first in turn, so that neither has the warmer server.
+    const autocannonFirst = round % 2 === 0;
+    const before = autocannonFirst ? await measureAutocannon(options) : undefined;
+    const plimsoll = await measurePlimsoll(options);
+    rounds.push({ plimsoll, autocannon: before ?? (await measureAutocannon(options)) });
+  }
+  const plimsoll = medians(rounds.map((round) => round.plimsoll));
+  const autocannon = medians(rounds.map((round) => round.autocannon));
+  return {
+    plimsoll,
+    autocannon,
+    rpsDifferencePercent: 100 * (plimsoll.rps / autocannon.rps - 1),
+    p50DifferencePercent: 100 * (plimsoll.p50 / autocannon.p50 - 1),
+    rounds,
+  };
+}
+
+async function measurePlimsoll(options: CrossCheckOptions): Promise<ToolFigures> {
+  const { host, connections = 50, durationMs = 5000, rate } = options;
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'plimsoll-cross-check-'));
+  try {
+    const userClass = path.join(folder, 'get.mjs');
+    await writeFile(userClass, userClassText(options));
+    // The first second starts the connections and is not counted.
+    const report = await runLoad({
+      host,
+      userClass,
+      users: connections,
+      spawnRate: connections * 100,
+      runTimeMs: durationMs + 1000,
+      ...(rate === undefined ? {} : { rate }),
+    });
+    const { rps, p50, p99, failures } = report.steady?.aggregated ?? report.aggregated;
+    return { rps, p50, p99, failures };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+function userClassText({ path: requestPath, headers = {} }: CrossCheckOptions): string {
+  const request = `${JSON.stringify(requestPath)}, { headers: ${JSON.stringify(headers)} }`;
+  return `export default {
+  name: 'CrossCheck', waitMs: () => 0,
+  tasks: [{ name: 'get', weight: 1, run: (user) => user.get(${request}) }],
+};\n`;
+}
+
+/** What is used of autocannon, which comes without types. */
+type Autocannon = (
+  options: object,
+  done: (error: Error | null, result: { non2xx: number; errors: number }) => void,
+) => {
+  on(
+    event: 'response',
+    listener: (client: unknown, status: number, bytes: number, durationMs: number) => void,
+  ): void;
+};
+
+async function measureAutocannon(options: CrossCheckOptions): Promise<ToolFigures> {
+  const { host, headers, connections = 50, durationMs = 5000, rate } = options;
+  const name: string = 'autocannon';
+  const { default: autocannon } = (await import(name)) as { default: Autocannon };
+  // autocannon's own percentiles are whole milliseconds; its events are finer.
+  const stats = new RowStats('GET', options.path);
+  const startMs = performance.now();
+  const failures = await new Promise<number>((resolve, reject) => {
+    const settings = {
+      url: new URL(options.path, host).href,
+      connections,
+      duration: durationMs / 1000,
+      headers,
+      ...(rate === undefined ? {} : { overallRate: rate }),
+    };
+    const run = autocannon(settings, (error, result) => {
+      if (error) reject(error);
+      else resolve(result.non2xx + result.errors);
+    });
+    run.on('response', (_client, _status, _bytes, responseMs) => {
+      stats.add(Uint32Array.of(Math.round(responseMs * 1000)), 0, 0);
+    });
+  });
+  const { rps, p50, p99 } = stats.summarize(performance.now() - startMs);
+  return { rps, p50, p99, failures };
+}
+
+function medians(figures: readonly ToolFigures[]): ToolFigures {
+  const median = (key: keyof ToolFigures) => {
+    const sorted = figures.map((one) => one[key]).sort((left, right) => left - right);
+    return sorted[Math.floor(sorted.length / 2)]!;
+  };
+  return {
+    rps: median('rps'),
+    p50: median('p50'),
+    p99: median('p99'),
+    failures: median('failures'),
+  };
+}
+
+/** Both tools side by side, a line each. */
+export function crossCheckTable(result: CrossCheckResult): string {
+  const line = (name: string, { rps, p50, p99, failures }: ToolFigures) =>
+    name.padEnd(12) +
+    [rps.toFixed(1), p50.toFixed(3), p99.toFixed(3), failures]
+      .map((text) => String(text).padStart(12))
+      .join('');
+  return [
+    `${''.padEnd(12)}${['req/s', 'p50 ms', 'p99 ms', 'failures'].map((text) => text.padStart(12)).join('')}`,
+    line('plimsoll', result.plimsoll),
+    line('autocannon', result.autocannon),
+    `difference: throughput ${result.rpsDifferencePercent.toFixed(1)} %, ` +
+      `p50 ${result.p50DifferencePercent.toFixed(1)} %`,
+    '',
+  ].join('\n');
+}
+
+function parseOptions(args: string[]): CrossCheckOptions {
+  const text = { type: 'string' } as const;
+  const { values } = parseArgs({
+    args,
+    options: {
+      host: text,
+      path: { ...text, default: '/' },
+      header: { ...text, multiple: true, default: [] },
+      connections: { ...text, default: '50' },
+      duration: { ...text, default: '5s' },
+      rounds: { ...text, default: '3' },
+      rate: text,
+    },
+  });
+  if (values.host === undefined) throw new LoadError('INVALID_OPTION', '--host is missing.');
+  const headers = values.header.map((header): [string, string] => {
+    const colon = header.indexOf(':');
+    return [header.slice(0, colon).trim(), header.slice(colon + 1).trim()];
+  });
+  return {
+    host: values.host,
+    path: values.path,
+    headers: Object.fromEntries(headers),
+    connections: Number(values.connections),
+    durationMs: parseDuration(values.duration, 'duration'),
+    rounds: Number(values.rounds),
+    ...(values.rate === undefined ? {} : { rate: Number(values.rate) }),
+  };
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  try {
+    process.stdout.write(crossCheckTable(await crossCheck(parseOptions(process.argv.slice(2)))));
+  } catch (error) {
+    process.stderr.write(`cross-check: ${messageOf(error)}\n`);
+    process.exitCode = 2;
+  }
+}
