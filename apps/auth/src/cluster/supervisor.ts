@@ -98,6 +98,7 @@ export class Supervisor {
     try {
       for (const slot of this.#slots) {
         const next = await this.#startSpare();
+        if (this.#stopCode !== undefined) return;
         if (next === undefined) {
           log.error('reload given up: a new worker did not start; the old ones go on');
           return;

@@ -2,7 +2,12 @@
 // logs without secrets. Routes stand in auth-routes.ts and operator-routes.ts.
 
 import helmet from '@fastify/helmet';
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  LogController,
+} from 'fastify';
 import type { DestinationStream } from 'pino';
 import type { AuthConfig } from '../config.js';
 import { Problem, type ProblemCode } from '../errors.js';
@@ -39,7 +44,9 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
       redact: REDACTED,
       ...(logStream === undefined ? {} : { stream: logStream }),
     },
-    disableRequestLogging: config.logLevel !== 'debug' && config.logLevel !== 'trace',
+    logController: new LogController({
+      disableRequestLogging: config.logLevel !== 'debug' && config.logLevel !== 'trace',
+    }),
     bodyLimit: BODY_LIMIT_BYTES,
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -53,6 +60,13 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   await app.register(helmet, {
     // Nothing here is ever a page.
     contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"] } },
+    // These speak to browsers about pages and downloads.
+    crossOriginOpenerPolicy: false,
+    originAgentCluster: false,
+    xDnsPrefetchControl: false,
+    xDownloadOptions: false,
+    xPermittedCrossDomainPolicies: false,
+    xXssProtection: false,
   });
   acceptForms(app);
   app.setErrorHandler((error: FastifyError, request, reply) => {

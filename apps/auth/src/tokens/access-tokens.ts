@@ -8,6 +8,7 @@ import { Problem } from '../errors.js';
 import type { Session, TokenReference } from '../store/store.js';
 import { ALGORITHMS } from './key-file.js';
 import type { KeyRing } from './key-ring.js';
+import { VerifiedTokens } from './verified-tokens.js';
 
 const TYPE = 'at+jwt';
 const REQUIRED = ['iss', 'aud', 'exp', 'iat', 'jti', 'sub', 'sid'];
@@ -35,6 +36,7 @@ export class AccessTokens {
   readonly #keys: KeyRing;
   readonly #options: TokenOptions;
   readonly #checks;
+  readonly #verified = new VerifiedTokens();
 
   constructor(keys: KeyRing, options: TokenOptions) {
     this.#keys = keys;
@@ -65,6 +67,16 @@ export class AccessTokens {
 
   /** Signature and claims; whether the session lives is the store's to say. @throws Problem INVALID_TOKEN */
   async check(token: string): Promise<AccessClaims> {
+    const keysVersion = await this.#keys.version();
+    const nowSeconds = Math.floor(Date.now() / 1000);
+    const known = this.#verified.get(token, keysVersion, nowSeconds);
+    if (known !== undefined) return known;
+    const claims = await this.#verify(token);
+    this.#verified.remember(token, claims, keysVersion);
+    return claims;
+  }
+
+  async #verify(token: string): Promise<AccessClaims> {
     try {
       const { payload } = await jwtVerify(
         token,
