@@ -1,6 +1,13 @@
 // What other programs may import of the load tester: what a user class is written with, a run as a
 // function, and the types of its report.
 
+export {
+  type CrossCheckOptions,
+  type CrossCheckResult,
+  crossCheck,
+  crossCheckTable,
+  type ToolFigures,
+} from './cross-check.js';
 export { LOAD_ERROR_CODES, LoadError, type LoadErrorCode } from './errors.js';
 export type { LoadOptions } from './options.js';
 export type {

@@ -1,6 +1,6 @@
 // What a run is told, and the check of it: everything wrong is said before anything is sent.
 
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { LoadError } from './errors.js';
 import { parseHost } from './http/target.js';
@@ -127,6 +127,7 @@ function outputFiles({ csv, html, json }: LoadOptions): string[] {
 function checkWritable(file: string): void {
   const folder = path.dirname(path.resolve(file));
   try {
+    mkdirSync(folder, { recursive: true });
     accessSync(folder, constants.W_OK);
   } catch (cause) {
     const message = `The folder ${folder} can't be written to.`;

@@ -17,7 +17,7 @@ it('autocannon and this tool agree on throughput and median within 10 %', async 
       host: `http://127.0.0.1:${port}`,
       path: '/',
       connections: 10,
-      durationMs: 2000,
+      durationMs: 1000,
       rounds: 3,
     });
     const shown = crossCheckTable(result);

@@ -1,14 +1,11 @@
 // Each way in which a request can fail is counted as what it is, and the user goes on.
 
 import { createServer } from 'node:net';
-import { afterEach, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { FailureSummary } from '../src/stats/ledger.js';
 import { constant, defineUser, type User } from '../src/user-class.js';
 import { generate } from './support/generate.js';
 import { type HttpService, startHttpService } from './support/http-service.js';
-
-let service: HttpService | undefined;
-afterEach(() => service?.close());
 
 function once(run: (user: User) => Promise<unknown>) {
   let ran = false;
@@ -29,8 +26,8 @@ async function failuresOf(host: string, run: (user: User) => Promise<unknown>) {
   return ledger.failures();
 }
 
-function misbehaving(): Promise<HttpService> {
-  return startHttpService((request, response) => {
+async function misbehaving(): Promise<HttpService> {
+  const service = await startHttpService((request, response) => {
     if (request.url === '/reset') return void request.socket.resetAndDestroy();
     if (request.url === '/silent') return;
     if (request.url === '/half') {
@@ -42,73 +39,81 @@ function misbehaving(): Promise<HttpService> {
     response.statusCode = Number(request.url?.slice(1)) || 200;
     response.end('body');
   });
+  return service;
 }
 
-it.each([
-  ['/500', /^unexpected status 500$/],
-  ['/503', /^unexpected status 503$/],
-  ['/reset', /^connection reset \(ECONNRESET\)$/],
-  ['/silent', /^timed out after 150 ms$/],
-  ['/half', /^connection closed before the response was complete$/],
-])('%s is a failure', async (path, error) => {
-  service = await misbehaving();
-  const failures = await failuresOf(service.url, async (user) => {
-    expect((await user.get(path)).ok).toBe(false);
-    expect((await user.get('/200', { expect: 200 })).ok, 'the user goes on').toBe(true);
+describe.concurrent('a request', () => {
+  it.each([
+    ['/500', /^unexpected status 500$/],
+    ['/503', /^unexpected status 503$/],
+    ['/reset', /^connection reset \(ECONNRESET\)$/],
+    ['/silent', /^timed out after 150 ms$/],
+    ['/half', /^connection closed before the response was complete$/],
+  ])('%s is a failure', async (path, error) => {
+    const service = await misbehaving();
+    onTestFinished(() => service.close());
+    const failures = await failuresOf(service.url, async (user) => {
+      expect((await user.get(path)).ok).toBe(false);
+      expect((await user.get('/200', { expect: 200 })).ok, 'the user goes on').toBe(true);
+    });
+    expect(failures).toEqual([
+      { method: 'GET', name: path, error: expect.stringMatching(error), occurrences: 1 },
+    ] satisfies FailureSummary[]);
   });
-  expect(failures).toEqual([
-    { method: 'GET', name: path, error: expect.stringMatching(error), occurrences: 1 },
-  ] satisfies FailureSummary[]);
-});
 
-it('a refused connection is a failure', async () => {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  const failures = await failuresOf(`http://127.0.0.1:${port}`, (user) => user.get('/'));
-  expect(failures.map(({ error }) => error)).toEqual(['connection refused (ECONNREFUSED)']);
-});
-
-it('a wrong expectation is a failure: a status, several, or a check of its own', async () => {
-  service = await misbehaving();
-  const failures = await failuresOf(service.url, async (user) => {
-    await user.get('/201', { expect: 200 });
-    await user.get('/404', { expect: [200, 204] });
-    await user.get('/200', { name: 'checked', expect: () => 'the body is too plain' });
-    await user.get('/404', { name: 'fine', expect: 404 });
+  it('a refused connection is a failure', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { port: number };
+    await new Promise((resolve) => server.close(resolve));
+    const failures = await failuresOf(`http://127.0.0.1:${port}`, (user) => user.get('/'));
+    expect(failures.map(({ error }) => error)).toEqual(['connection refused (ECONNREFUSED)']);
   });
-  expect(failures.map(({ name, error }) => `${name}: ${error}`).sort()).toEqual([
-    '/201: expected 200, got 201',
-    '/404: expected 200 or 204, got 404',
-    'checked: the body is too plain',
-  ]);
-});
 
-it('what a task throws is an exception and no request', async () => {
-  service = await misbehaving();
-  const throwing = once(async () => {
-    throw new Error('no such field');
+  it('a wrong expectation is a failure: a status, several, or a check of its own', async () => {
+    const service = await misbehaving();
+    onTestFinished(() => service.close());
+    const failures = await failuresOf(service.url, async (user) => {
+      await user.get('/201', { expect: 200 });
+      await user.get('/404', { expect: [200, 204] });
+      await user.get('/200', { name: 'checked', expect: () => 'the body is too plain' });
+      await user.get('/404', { name: 'fine', expect: 404 });
+    });
+    expect(failures.map(({ name, error }) => `${name}: ${error}`).sort()).toEqual([
+      '/201: expected 200, got 201',
+      '/404: expected 200 or 204, got 404',
+      'checked: the body is too plain',
+    ]);
   });
-  const { ledger } = await generate(throwing, service.url, 200);
-  expect(ledger.exceptions()).toMatchObject([{ message: 'no such field', count: 1 }]);
-  expect(ledger.totals(Date.now()).rows).toEqual([]);
-});
 
-it('two requests at a time of one user are misuse', async () => {
-  service = await misbehaving();
-  const greedy = once((user) => Promise.all([user.get('/200'), user.get('/200')]));
-  const { ledger } = await generate(greedy, service.url, 300);
-  expect(ledger.exceptions()[0]!.message).toMatch(/one request at a time/);
-});
-
-it('a connection that the service closes is opened again, without a failure', async () => {
-  service = await misbehaving();
-  const closing = once(async (user) => {
-    await user.get('/close');
-    await user.get('/close');
+  it('what a task throws is an exception and no request', async () => {
+    const service = await misbehaving();
+    onTestFinished(() => service.close());
+    const throwing = once(async () => {
+      throw new Error('no such field');
+    });
+    const { ledger } = await generate(throwing, service.url, 200);
+    expect(ledger.exceptions()).toMatchObject([{ message: 'no such field', count: 1 }]);
+    expect(ledger.totals(Date.now()).rows).toEqual([]);
   });
-  const { ledger, windows } = await generate(closing, service.url, 300);
-  expect(ledger.failures()).toEqual([]);
-  expect(windows.at(-1)!.reconnects).toBe(1);
+
+  it('two requests at a time of one user are misuse', async () => {
+    const service = await misbehaving();
+    onTestFinished(() => service.close());
+    const greedy = once((user) => Promise.all([user.get('/200'), user.get('/200')]));
+    const { ledger } = await generate(greedy, service.url, 300);
+    expect(ledger.exceptions()[0]!.message).toMatch(/one request at a time/);
+  });
+
+  it('a connection that the service closes is opened again, without a failure', async () => {
+    const service = await misbehaving();
+    onTestFinished(() => service.close());
+    const closing = once(async (user) => {
+      await user.get('/close');
+      await user.get('/close');
+    });
+    const { ledger, windows } = await generate(closing, service.url, 300);
+    expect(ledger.failures()).toEqual([]);
+    expect(windows.at(-1)!.reconnects).toBe(1);
+  });
 });

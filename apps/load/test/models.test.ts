@@ -1,7 +1,7 @@
 // The two models measure what they say: the open one counts waiting for a stalled service, the
 // closed one shows a slow request per user and goes on when the service does.
 
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { constant, defineUser } from '../src/user-class.js';
 import { generate } from './support/generate.js';
 import { answerOk, type HttpService, startHttpService } from './support/http-service.js';
@@ -9,9 +9,6 @@ import { answerOk, type HttpService, startHttpService } from './support/http-ser
 const USERS = 10;
 const STALL_MS = 1000;
 const RUN_MS = 2500;
-
-let service: HttpService | undefined;
-afterEach(() => service?.close());
 
 /** Answers at once, but for one second after half a second nothing at all. */
 async function stallingService(): Promise<HttpService> {
@@ -29,9 +26,10 @@ const userClass = defineUser({
   tasks: [{ name: 'get', weight: 1, run: (user) => user.get('/') }],
 });
 
-describe('a service that stalls for a second', () => {
+describe.concurrent('a service that stalls for a second', () => {
   it('is one slow request a user in the closed model', async () => {
-    service = await stallingService();
+    const service = await stallingService();
+    onTestFinished(() => service.close());
     const { ledger } = await generate(userClass, service.url, RUN_MS, { users: USERS });
     const { aggregated } = ledger.totals(Date.now());
     expect(aggregated.count).toBeGreaterThan(150);
@@ -40,7 +38,8 @@ describe('a service that stalls for a second', () => {
   });
 
   it('shows in p90 and p99 in the open model, since arrivals do not wait', async () => {
-    service = await stallingService();
+    const service = await stallingService();
+    onTestFinished(() => service.close());
     const overrides = { users: USERS, rate: 200 };
     const { ledger } = await generate(userClass, service.url, RUN_MS, overrides);
     const { aggregated } = ledger.totals(Date.now());
@@ -52,26 +51,30 @@ describe('a service that stalls for a second', () => {
   });
 });
 
-it('arrivals that find no connection until the end count as failures, with their wait', async () => {
-  service = await startHttpService(() => {});
-  const overrides = { users: 1, rate: 50, stopTimeoutMs: 0 };
-  const { ledger, windows } = await generate(userClass, service.url, 1000, overrides);
-  const { rows } = ledger.totals(Date.now());
-  expect(rows.map((row) => row.name)).toEqual(['(not sent)']);
-  expect(rows[0]!.failures).toBeGreaterThan(40);
-  expect(rows[0]!.max).toBeGreaterThan(800);
-  expect(windows.at(-1)!.aborted).toBe(1);
-});
+describe.concurrent('a run', () => {
+  it('arrivals that find no connection until the end count as failures, with their wait', async () => {
+    const service = await startHttpService(() => {});
+    onTestFinished(() => service.close());
+    const overrides = { users: 1, rate: 50, stopTimeoutMs: 0 };
+    const { ledger, windows } = await generate(userClass, service.url, 1000, overrides);
+    const { rows } = ledger.totals(Date.now());
+    expect(rows.map((row) => row.name)).toEqual(['(not sent)']);
+    expect(rows[0]!.failures).toBeGreaterThan(40);
+    expect(rows[0]!.max).toBeGreaterThan(800);
+    expect(windows.at(-1)!.aborted).toBe(1);
+  });
 
-it('users start at the spawn rate, and the steady state begins after them', async () => {
-  service = await startHttpService(answerOk);
-  const overrides = { users: 10, spawnRate: 10 };
-  const { ledger, windows } = await generate(userClass, service.url, 3300, overrides);
-  expect(windows[0]!.users).toBeGreaterThanOrEqual(9);
-  expect(windows[0]!.steady).toBe(false);
-  const steady = ledger.steady()!;
-  expect(steady.durationMs).toBeGreaterThan(900);
-  expect(steady.durationMs).toBeLessThan(2200);
-  expect(steady.aggregated.rps).toBeGreaterThan(100);
-  expect(steady.aggregated.count).toBeLessThan(ledger.totals(Date.now()).aggregated.count);
-}, 10_000);
+  it('users start at the spawn rate, and the steady state begins after them', async () => {
+    const service = await startHttpService(answerOk);
+    onTestFinished(() => service.close());
+    const overrides = { users: 10, spawnRate: 10 };
+    const { ledger, windows } = await generate(userClass, service.url, 3300, overrides);
+    expect(windows[0]!.users).toBeGreaterThanOrEqual(9);
+    expect(windows[0]!.steady).toBe(false);
+    const steady = ledger.steady()!;
+    expect(steady.durationMs).toBeGreaterThan(900);
+    expect(steady.durationMs).toBeLessThan(2200);
+    expect(steady.aggregated.rps).toBeGreaterThan(100);
+    expect(steady.aggregated.count).toBeLessThan(ledger.totals(Date.now()).aggregated.count);
+  }, 10_000);
+});

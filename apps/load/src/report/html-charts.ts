@@ -90,17 +90,19 @@ export const PAGE_SCRIPT = `
   const holder = document.getElementById('charts');
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const width = () => Math.max(280, holder.firstElementChild.clientWidth);
+  const clock = (seconds) => (seconds == null ? '–' : new Date(seconds * 1000).toTimeString().slice(0, 8));
   let plots = [];
   function draw() {
     for (const plot of plots) plot.destroy();
     const axis = () => ({ stroke: color('--faint'), grid: { stroke: color('--line'), width: 1 },
       ticks: { stroke: color('--line'), width: 1 }, size: 60 });
     plots = charts.map((chart, index) => {
-      const bottom = { ...axis(), size: 40 };
+      const bottom = { ...axis(), size: 40, values: (_, times) => times.map(clock) };
+      const time = { label: 'time', value: (_, seconds) => clock(seconds) };
       const series = chart.series.map(({ label, color: stroke }) => ({ label, stroke, width: 1.5,
         value: (_, value) => (value == null ? '–' : value.toFixed(1)) }));
       return new uPlot({ title: chart.title, width: width(), height: 240,
-        cursor: { sync: { key: 'run' } }, axes: [bottom, axis()], series: [{}, ...series],
+        cursor: { sync: { key: 'run' } }, axes: [bottom, axis()], series: [time, ...series],
         scales: { y: { range: (_, low, high) => [0, Math.max(1, high * 1.05)] } },
       }, [chart.times, ...chart.series.map(({ values }) => values)], holder.children[index]);
     });

@@ -67,7 +67,9 @@ function verdict(report: LoadReport): string {
   if (report.endReason === 'generator-crashed') return 'a generator crashed';
   if (report.thresholds.length === 0) return 'no thresholds';
   const missed = report.thresholds.filter((one) => !one.passed).length;
-  return missed === 0 ? 'all thresholds met' : `${missed} of ${report.thresholds.length} missed`;
+  return missed === 0
+    ? 'all thresholds met'
+    : `${missed} of ${report.thresholds.length} thresholds missed`;
 }
 
 /** A file of uPlot's distribution. It holds no closing script or style tag. */

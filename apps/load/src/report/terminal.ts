@@ -5,6 +5,7 @@ import type { RowSummary } from '../stats/summary.js';
 import type { LoadProgress, LoadReport } from './load-report.js';
 
 const LINE_EVERY_MS = 5000;
+const DEFAULT_COLUMNS = 80;
 const NAME_WIDTH = 42;
 const TIMES = ['p50', 'p66', 'p75', 'p80', 'p90', 'p95', 'p98', 'p99', 'p999', 'max'] as const;
 const ERASE_BELOW = '\u001b[J';
@@ -12,6 +13,7 @@ const ERASE_BELOW = '\u001b[J';
 /** Where text goes: a terminal, or a file or pipe. */
 export interface Output {
   readonly isTTY?: boolean;
+  readonly columns?: number;
   write(text: string): unknown;
 }
 
@@ -21,7 +23,9 @@ export function progressPrinter(output: Output): (progress: LoadProgress) => voi
   let nextMs = 0;
   return (progress) => {
     if (output.isTTY) {
-      const block = progressBlock(progress);
+      // A line that wraps would take two rows, and the block would creep down the screen.
+      const width = (output.columns ?? DEFAULT_COLUMNS) - 1;
+      const block = progressBlock(progress).map((text) => text.slice(0, width));
       const back = lines > 0 ? `\u001b[${lines}A\r${ERASE_BELOW}` : '';
       output.write(`${back}${block.join('\n')}\n`);
       lines = block.length;
