@@ -55,12 +55,18 @@ export class GuardedProcess {
   /**
    * Starts `command` inside `folder`. The folder belongs to the guard from the call on: nothing
    * is awaited before the guard exists, so no crash of ours can leave it behind.
+   * @param environment - Variables beside those of this process.
    */
-  static async start(folder: string, command: readonly string[]): Promise<GuardedProcess> {
+  static async start(
+    folder: string,
+    command: readonly string[],
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<GuardedProcess> {
     // A process group of its own keeps a Ctrl-C in the terminal away from the server, which
     // the program that uses it shall end in its own order.
     const guard = spawn('sh', ['-c', GUARD_SCRIPT, 'plimsoll-guard', folder, ...command], {
       cwd: folder,
+      env: { ...process.env, ...environment },
       detached: true,
       stdio: ['pipe', 'pipe', 'ignore', 'pipe'],
     });

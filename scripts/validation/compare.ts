@@ -1,0 +1,70 @@
+// The same service on other clients, for comparison only: each driver gets the same users, driven
+// the same way, on the same server, one after the other and round again, so that a slow minute of
+// the machine doesn't count against one of them.
+
+import { PHASES, scaled } from './phases.js';
+import type { Section } from './report.js';
+import { drive } from './run-phase.js';
+import { DRIVERS, type Driver } from './service.js';
+import type { Stage } from './stage.js';
+import { judgePhase, type PhaseResult } from './verdict.js';
+
+const ROUNDS = 2;
+/** Long enough for all 5,000 users and 20 s of them together. */
+const SECONDS = 70;
+
+const NAMES: Readonly<Record<Driver, string>> = {
+  plimsoll: 'Plimsoll',
+  'redis-pool': 'redis createClientPool (100)',
+  redis: 'redis, one client',
+  ioredis: 'ioredis, one client',
+};
+
+export async function compareDrivers(stage: Stage, scale: number): Promise<Section> {
+  const stress = PHASES.find(({ name }) => name === 'stress')!;
+  const phase = scale === 1 ? stress : scaled(stress, scale);
+  const seconds = scale === 1 ? SECONDS : phase.seconds.short;
+  const results = new Map<Driver, PhaseResult[]>(DRIVERS.map((driver) => [driver, []]));
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const driver of DRIVERS) {
+      const service = await stage.startService({ driver });
+      try {
+        results.get(driver)!.push((await drive(stage, service, phase, { seconds })).result);
+      } finally {
+        await service.stop();
+      }
+    }
+  }
+  const ours = results.get('plimsoll')!;
+  return {
+    title: 'compared with other clients',
+    how: `stress phase, ${ROUNDS} rounds of ${seconds} s each, interleaved; means of the rounds`,
+    rows: ours.flatMap((result, round) =>
+      judgePhase(phase, result).map((row) => ({ ...row, what: `round ${round + 1}: ${row.what}` })),
+    ),
+    details: [
+      {
+        title: 'Store drivers',
+        columns: ['driver', 'requests/s', 'p50 ms', 'p95 ms', 'p99 ms', 'failures'],
+        rows: DRIVERS.map((driver) => cells(NAMES[driver], results.get(driver)!)),
+      },
+    ],
+    notes: [
+      'The load is the same for all, so throughput differs only where a driver cannot keep up; ' +
+        'most of a request is HTTP and signatures, not Redis.',
+    ],
+  };
+}
+
+function cells(name: string, results: readonly PhaseResult[]): string[] {
+  const mean = (read: (result: PhaseResult) => number) =>
+    results.reduce((sum, result) => sum + read(result), 0) / results.length;
+  return [
+    name,
+    mean(({ throughput }) => throughput).toFixed(0),
+    mean(({ p50Ms }) => p50Ms).toFixed(1),
+    mean(({ p95Ms }) => p95Ms).toFixed(1),
+    mean(({ p99Ms }) => p99Ms).toFixed(1),
+    String(results.reduce((sum, { failures }) => sum + failures, 0)),
+  ];
+}

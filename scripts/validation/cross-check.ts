@@ -1,0 +1,71 @@
+// Is the load tester right? The same class of traffic, token verification without a pause, driven
+// by autocannon and by ours in turns. The service gets one core and the tester the other, so that
+// both measure the service and not themselves.
+
+import { readFileSync } from 'node:fs';
+import os from 'node:os';
+import { type CrossCheckResult, crossCheck as runBoth } from 'plimsoll-load/cross-check';
+import type { Section } from './report.js';
+import type { Stage } from './stage.js';
+import type { Row } from './verdict.js';
+
+/** How far the two may be apart, percent. */
+const TOLERANCE_PERCENT = 10;
+const CONNECTIONS = 50;
+const ROUNDS = 3;
+const DURATION_MS = 6_000;
+
+export async function crossCheck(stage: Stage, scale: number): Promise<Section> {
+  const isPinned = os.platform() === 'linux' && os.cpus().length > 1;
+  const service = await stage.startService(isPinned ? { cpus: '0' } : {});
+  try {
+    const file = await service.provision(`cross-check${Date.now().toString(36)}`, 1);
+    const { access_token } = JSON.parse(readFileSync(file, 'utf8')) as { access_token: string };
+    const result = await runBoth({
+      host: service.url,
+      path: '/auth/verify',
+      headers: { authorization: `Bearer ${access_token}` },
+      connections: CONNECTIONS,
+      rounds: ROUNDS,
+      durationMs: DURATION_MS * Math.min(1, Math.max(scale, 0.2)),
+    });
+    return sectionOf(result, isPinned);
+  } finally {
+    await service.stop();
+  }
+}
+
+function sectionOf(result: CrossCheckResult, isPinned: boolean): Section {
+  const { plimsoll, autocannon, rpsDifferencePercent, p50DifferencePercent } = result;
+  const tools = [['plimsoll-load', plimsoll] as const, ['autocannon', autocannon] as const];
+  return {
+    title: 'the load tester beside autocannon',
+    how:
+      `GET /auth/verify on ${CONNECTIONS} connections without a pause, medians of ${ROUNDS} rounds` +
+      (isPinned ? ', the service pinned to one core' : ''),
+    rows: [agreement('throughput', rpsDifferencePercent), agreement('p50', p50DifferencePercent)],
+    details: [
+      {
+        title: 'Both tools',
+        columns: ['tool', 'requests/s', 'p50 ms', 'p99 ms', 'failures'],
+        rows: tools.map(([name, { rps, p50, p99, failures }]) => [
+          name,
+          rps.toFixed(0),
+          p50.toFixed(2),
+          p99.toFixed(2),
+          String(failures),
+        ]),
+      },
+    ],
+    notes: [],
+  };
+}
+
+function agreement(what: string, differencePercent: number): Row {
+  return {
+    what: `difference of ${what}`,
+    expected: `within ${TOLERANCE_PERCENT} %`,
+    measured: `${differencePercent.toFixed(1)} %`,
+    passed: Math.abs(differencePercent) <= TOLERANCE_PERCENT,
+  };
+}

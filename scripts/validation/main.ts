@@ -1,0 +1,151 @@
+// `npm run validate`: the service under 1,000, 5,000 and 10,000 users, a Redis that dies on the
+// way, and the table of what was expected and measured. Exit code 0 only when every row passed;
+// reports/ has the same for reading later.
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { compareDrivers } from './compare.js';
+import { crossCheck } from './cross-check.js';
+import { PHASES, type Phase, scaled, soak } from './phases.js';
+import {
+  hasPassed,
+  machine,
+  type Section,
+  toHtml,
+  toMarkdown,
+  toText,
+  type Validation,
+} from './report.js';
+import { restartSection } from './restart.js';
+import { runPhase } from './run-phase.js';
+import { openStage, type Stage } from './stage.js';
+
+const HELP = `npm run validate -- [options]
+
+  --full              the real durations (3, 5 and 5 minutes) instead of shortened ones
+  --soak [minutes]    the soak alone: 5,000 users, 30 minutes unless said otherwise
+  --phases a,b        only these of: baseline, stress, ultimate, restart, cross-check
+  --compare           repeats the stress phase on each store driver, interleaved
+  --scale 0.1         fewer users and less time: to try the program, not to judge the product
+  --reports folder    where to write. Default: reports
+  --processes n       load generator processes. Default: 1
+`;
+
+const ALL = [...PHASES.map(({ name }) => name), 'restart', 'cross-check'];
+const DEFAULT_SOAK_MINUTES = 30;
+
+interface Settings {
+  readonly full: boolean;
+  readonly soakMinutes: number | undefined;
+  readonly phases: readonly string[];
+  readonly compare: boolean;
+  readonly scale: number;
+  readonly reports: string;
+  readonly processes: number;
+}
+
+/** @throws Error that names the first wrong argument. */
+function readArguments(args: readonly string[]): Settings | undefined {
+  // Node's parser knows no option with an optional value.
+  const spelled = args.flatMap((arg, index) =>
+    arg === '--soak' && !/^\d/.test(args[index + 1] ?? '')
+      ? [arg, String(DEFAULT_SOAK_MINUTES)]
+      : [arg],
+  );
+  const { values } = parseArgs({
+    args: spelled,
+    options: {
+      full: { type: 'boolean', default: false },
+      soak: { type: 'string' },
+      phases: { type: 'string' },
+      compare: { type: 'boolean', default: false },
+      scale: { type: 'string', default: '1' },
+      reports: { type: 'string', default: 'reports' },
+      processes: { type: 'string', default: '1' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const phases = values.phases?.split(',') ?? (values.soak === undefined ? ALL : []);
+  const unknown = phases.filter((name) => !ALL.includes(name));
+  if (unknown.length > 0)
+    throw new Error(`--phases: unknown ${unknown.join(', ')}; there are ${ALL.join(', ')}`);
+  return {
+    full: values.full,
+    soakMinutes: values.soak === undefined ? undefined : positive('--soak', values.soak),
+    phases,
+    compare: values.compare,
+    scale: positive('--scale', values.scale),
+    reports: path.resolve(values.reports),
+    processes: positive('--processes', values.processes),
+  };
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new Error(`${name} must be a number above 0, not '${text}'`);
+  return value;
+}
+
+async function validate(settings: Settings): Promise<number> {
+  mkdirSync(settings.reports, { recursive: true });
+  const startedAt = new Date().toISOString();
+  const sections: Section[] = [];
+  const stage = await openStage();
+  try {
+    for (const section of plannedSections(settings, stage)) {
+      const done = await section();
+      sections.push(done);
+      console.log(toText(done));
+    }
+  } finally {
+    await stage.close();
+  }
+  const validation: Validation = {
+    startedAt,
+    command: [
+      'npm run validate',
+      ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : []),
+    ].join(' '),
+    machine: machine(),
+    versions: `Node ${process.versions.node}, ${stage.serverVersion}`,
+    sections,
+  };
+  write(settings.reports, validation);
+  const passed = hasPassed(validation);
+  console.log(`${passed ? 'PASS' : 'FAIL'}: ${path.join(settings.reports, 'validation.md')}`);
+  return passed ? 0 : 1;
+}
+
+/** In the order of the brief; each is started when the one before has ended. */
+function plannedSections(settings: Settings, stage: Stage): (() => Promise<Section>)[] {
+  const { phases, full, scale, reports, processes, soakMinutes, compare } = settings;
+  const run = (phase: Phase) => () => {
+    const chosen = scale === 1 ? phase : scaled(phase, scale);
+    const seconds = full ? chosen.seconds.full : chosen.seconds.short;
+    return runPhase(stage, chosen, { seconds, reports, processes });
+  };
+  return [
+    ...PHASES.filter(({ name }) => phases.includes(name)).map(run),
+    ...(phases.includes('restart') ? [() => restartSection(stage, scale)] : []),
+    ...(phases.includes('cross-check') ? [() => crossCheck(stage, scale)] : []),
+    ...(soakMinutes === undefined ? [] : [run(soak(soakMinutes * 60))]),
+    ...(compare ? [() => compareDrivers(stage, scale)] : []),
+  ];
+}
+
+function write(folder: string, validation: Validation): void {
+  writeFileSync(path.join(folder, 'validation.md'), toMarkdown(validation));
+  writeFileSync(path.join(folder, 'validation.html'), toHtml(validation));
+  writeFileSync(path.join(folder, 'validation.json'), `${JSON.stringify(validation, null, 2)}\n`);
+}
+
+try {
+  const settings = readArguments(process.argv.slice(2));
+  if (settings === undefined) console.log(HELP);
+  else process.exitCode = await validate(settings);
+} catch (error) {
+  console.error((error as Error).message);
+  process.exitCode = 2;
+}

@@ -1,0 +1,136 @@
+// Writes down what a validation found: for people (Markdown, HTML) and for programs (JSON). The
+// HTML page is one file without script or network.
+
+import os from 'node:os';
+import { textTable } from '../text-table.js';
+import type { Row } from './verdict.js';
+
+export interface Section {
+  readonly title: string;
+  /** How it was run, e.g. `5,000 users, 100 started a second, 90 s`. */
+  readonly how: string;
+  readonly rows: readonly Row[];
+  /** Further tables, e.g. of the requests. */
+  readonly details: readonly Table[];
+  readonly notes: readonly string[];
+}
+
+export interface Table {
+  readonly title: string;
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+export interface Validation {
+  readonly startedAt: string;
+  readonly command: string;
+  readonly machine: string;
+  readonly versions: string;
+  readonly sections: readonly Section[];
+}
+
+const VERDICT_COLUMNS = ['', 'expected', 'measured', ''] as const;
+
+export function hasPassed({ sections }: Validation): boolean {
+  return sections.length > 0 && sections.every(({ rows }) => rows.every(({ passed }) => passed));
+}
+
+export function machine(): string {
+  const gibibytes = Math.round(os.totalmem() / 2 ** 30);
+  return `${os.cpus().length} x ${os.cpus()[0]?.model ?? 'unknown'}, ${gibibytes} GiB, ${os.platform()}`;
+}
+
+/** The verdict table of a section, for the terminal. */
+export function toText({ title, how, rows, notes }: Section): string {
+  const columns = VERDICT_COLUMNS.map((name, index) => ({
+    title: name,
+    align: index === 0 || index === 3 ? ('left' as const) : ('right' as const),
+  }));
+  const lines = [`${title}: ${how}`, textTable(columns, rows.map(verdictCells))];
+  return [...lines, ...notes.map((note) => `Note: ${note}`), ''].join('\n');
+}
+
+export function toMarkdown(validation: Validation): string {
+  const { startedAt, command, machine, versions, sections } = validation;
+  const parts = [
+    '# Validation by load',
+    `**${hasPassed(validation) ? 'PASS' : 'FAIL'}** · \`${command}\` · ${startedAt}`,
+    `${machine}; ${versions}. Service, Redis and load generator share the machine.`,
+    ...sections.map((section) =>
+      [
+        `## ${section.title}`,
+        `${section.how}.`,
+        markdownTable({
+          title: '',
+          columns: VERDICT_COLUMNS,
+          rows: section.rows.map(verdictCells),
+        }),
+        ...section.notes,
+        ...section.details.flatMap((table) => [`### ${table.title}`, markdownTable(table)]),
+      ].join('\n\n'),
+    ),
+  ];
+  return `${parts.join('\n\n')}\n`;
+}
+
+export function toHtml(validation: Validation): string {
+  const { startedAt, command, machine, versions, sections } = validation;
+  const verdict = hasPassed(validation) ? 'PASS' : 'FAIL';
+  const body = sections.map((section) => {
+    const verdicts = { title: '', columns: VERDICT_COLUMNS, rows: section.rows.map(verdictCells) };
+    return [
+      `<h2>${escaped(section.title)}</h2><p>${escaped(section.how)}</p>`,
+      htmlTable(verdicts),
+      ...section.notes.map((note) => `<p>${escaped(note)}</p>`),
+      ...section.details.map((table) => `<h3>${escaped(table.title)}</h3>${htmlTable(table)}`),
+    ].join('\n');
+  });
+  return `<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Validation by load: ${verdict}</title>
+<style>
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
+body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+table { border-collapse: collapse; margin: 1rem 0 }
+th, td { border-bottom: 1px solid #8886; padding: .25rem .75rem; text-align: right }
+th:first-child, td:first-child { text-align: left }
+.PASS { color: light-dark(#0a6b2d, #5fd38a) } .FAIL { color: light-dark(#b00020, #ff8a9a) }
+</style>
+<h1>Validation by load: <span class="${verdict}">${verdict}</span></h1>
+<p><code>${escaped(command)}</code>, ${escaped(startedAt)}. ${escaped(machine)}; ${escaped(versions)}.
+Service, Redis and load generator share the machine.</p>
+${body.join('\n')}
+</html>
+`;
+}
+
+function verdictCells({ what, expected, measured, passed }: Row): string[] {
+  return [what, expected, measured, passed ? 'PASS' : 'FAIL'];
+}
+
+function markdownTable({ columns, rows }: Table): string {
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  const rule = columns.map((_, index) => (index === 0 ? '---' : '---:'));
+  return [line(columns), line(rule), ...rows.map(line)].join('\n');
+}
+
+function htmlTable({ columns, rows }: Table): string {
+  const row = (cells: readonly string[], tag: string) =>
+    `<tr>${cells.map((cell) => `<${tag}${classOf(cell)}>${escaped(cell)}</${tag}>`).join('')}</tr>`;
+  return `<table>${row(columns, 'th')}${rows.map((cells) => row(cells, 'td')).join('')}</table>`;
+}
+
+function classOf(cell: string): string {
+  return cell === 'PASS' || cell === 'FAIL' ? ` class="${cell}"` : '';
+}
+
+function escaped(text: string): string {
+  const entities: Record<string, string> = {
+    '&': '&amp;',
+    '<': '&lt;',
+    '>': '&gt;',
+    '"': '&quot;',
+  };
+  return text.replace(/[&<>"]/g, (character) => entities[character]!);
+}

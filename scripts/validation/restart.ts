@@ -1,0 +1,137 @@
+// Redis dies under load (kill -9) and comes back with what it had written. Meanwhile two tokens are
+// shown without a pause on connections of their own: a valid one, to see from when on the service
+// works again, and a revoked one, which must never be taken.
+
+import { readFileSync } from 'node:fs';
+import { Agent, request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { PrivateServer } from '../redis-server.js';
+import { PHASES, type Phase, scaled } from './phases.js';
+import type { Section } from './report.js';
+import { drive } from './run-phase.js';
+import type { Service } from './service.js';
+import type { Stage } from './stage.js';
+import { judgeRestart, type RestartResult } from './verdict.js';
+
+/** The users of the stress phase are started faster here, as only what follows is looked at. */
+const SPAWN_RATE = 250;
+/** After the last user's start until Redis is killed. */
+const SETTLE_SECONDS = 5;
+/** From the first user's start to the end of the watch: 20 s, 5 s, and what restartRedis() takes. */
+const SECONDS = 40;
+
+const DEAD_MS = 1_500;
+/** How long the service is watched after Redis answers again. */
+const WATCH_MS = 6_000;
+const PROBE_PAUSE_MS = 10;
+/** More than there are workers, so that each worker is asked by some connection. */
+const CONNECTIONS = 16;
+const PROBE_TIMEOUT_MS = 8_000;
+
+export interface Tokens {
+  readonly valid: string;
+  readonly revoked: string;
+}
+
+/** Kills and restarts Redis in the middle of the stress phase. */
+export async function restartSection(stage: Stage, scale: number): Promise<Section> {
+  const { privateServer, service } = stage;
+  const title = 'restart of Redis under stress';
+  if (privateServer === undefined) {
+    const how = 'not run: REDIS_URL names a server that is not ours to kill';
+    return { title, how, rows: [], details: [], notes: [] };
+  }
+  const stress = PHASES.find(({ name }) => name === 'stress')!;
+  const users = scale === 1 ? stress.users : scaled(stress, scale).users;
+  const phase: Phase = { ...stress, name: 'restart', users, spawnRate: SPAWN_RATE };
+  const tokens = await tokensFor(service);
+  const driving = drive(stage, service, phase, { seconds: SECONDS });
+  const [{ result }, restart] = await Promise.all([
+    driving,
+    waitForUsers(phase).then(() => restartRedis(service.url, privateServer, tokens)),
+  ]);
+  return {
+    title,
+    how: `${users.toLocaleString('en-US')} users; kill -9, ${DEAD_MS / 1000} s without Redis, start`,
+    rows: judgeRestart(restart),
+    details: [],
+    notes: [
+      `Of ${result.requests.toLocaleString('en-US')} requests ` +
+        `${result.failures.toLocaleString('en-US')} failed, with 503 where Redis could not be asked.`,
+    ],
+  };
+}
+
+function waitForUsers({ users, spawnRate }: Phase): Promise<void> {
+  return sleep((users / spawnRate + SETTLE_SECONDS) * 1000);
+}
+
+/** Kills and restarts the server. Memory is as good as gone, so it must keep an append-only file. */
+export async function restartRedis(
+  url: string,
+  server: PrivateServer,
+  tokens: Tokens,
+): Promise<RestartResult> {
+  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
+  const state = { isOver: false, lastFailureAt: 0, revokedAccepted: 0, revokedShown: 0 };
+  const show = async (token: string, note: (status: number) => void) => {
+    while (!state.isOver) {
+      note(await statusOf(url, token, agent));
+      await sleep(PROBE_PAUSE_MS);
+    }
+  };
+  const probes = Array.from({ length: CONNECTIONS }, (_, index) =>
+    index % 2 === 0
+      ? show(tokens.valid, (status) => {
+          if (status !== 200) state.lastFailureAt = performance.now();
+        })
+      : show(tokens.revoked, (status) => {
+          state.revokedShown++;
+          if (status === 200) state.revokedAccepted++;
+        }),
+  );
+  await sleep(1_000);
+  await server.kill();
+  await sleep(DEAD_MS);
+  await server.restart();
+  const backAt = performance.now();
+  await sleep(WATCH_MS);
+  state.isOver = true;
+  await Promise.all(probes);
+  agent.destroy();
+  return {
+    recoveryMs: Math.max(0, state.lastFailureAt - backAt),
+    revokedAccepted: state.revokedAccepted,
+    revokedShown: state.revokedShown,
+  };
+}
+
+/** Two live sessions, of which one is then logged out. */
+async function tokensFor(service: Service): Promise<Tokens> {
+  const file = await service.provision(`restart-probe${Date.now().toString(36)}`, 2);
+  const [valid, revoked] = readFileSync(file, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { access_token: string }).access_token);
+  const headers = { authorization: `Bearer ${revoked}` };
+  const answer = await fetch(`${service.url}/auth/logout`, { method: 'POST', headers });
+  if (answer.status !== 204) throw new Error(`POST /auth/logout answered ${answer.status}`);
+  return { valid: valid!, revoked: revoked! };
+}
+
+/** The status of one verification; 0 where none came. */
+function statusOf(url: string, token: string, agent: Agent): Promise<number> {
+  return new Promise((resolve) => {
+    const call = request(
+      `${url}/auth/verify`,
+      { agent, timeout: PROBE_TIMEOUT_MS, headers: { authorization: `Bearer ${token}` } },
+      (response) => {
+        response.resume();
+        response.once('close', () => resolve(response.statusCode ?? 0));
+      },
+    );
+    call.once('timeout', () => call.destroy());
+    call.once('error', () => resolve(0));
+    call.end();
+  });
+}

@@ -1,0 +1,116 @@
+// The authentication service in production shape for a run: four workers, keys and accounts of its
+// own in a temporary folder, on a server that is given. It ends with the process that started it.
+
+import { execFile } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { freePort } from '../free-port.js';
+import { GuardedProcess } from '../guarded-process.js';
+import { readScrape, type Scrape } from './scrape.js';
+
+const AUTH = fileURLToPath(new URL('../../../apps/auth/dist/', import.meta.url));
+const READY_TIMEOUT_MS = 20_000;
+const STOP_TIMEOUT_MS = 15_000;
+const READY_POLL_MS = 50;
+/** Longer than any run, so that no token expires under a user's hands, s. */
+const ACCESS_TOKEN_SECONDS = 2 * 60 * 60;
+
+/** Store drivers that the service can run on. */
+export const DRIVERS = ['plimsoll', 'redis-pool', 'redis', 'ioredis'] as const;
+export type Driver = (typeof DRIVERS)[number];
+
+export interface ServiceOptions {
+  readonly redisUrl: string;
+  /** Default: plimsoll. */
+  readonly driver?: Driver;
+  /** Default: any that is free. */
+  readonly port?: number;
+  /** CPUs to run on, as `taskset -c` takes them. Default: all. */
+  readonly cpus?: string;
+}
+
+export interface Service {
+  readonly url: string;
+  /**
+   * Makes accounts with live sessions, and a file of them for the load tester.
+   * @param name - Begins the accounts' names: refresh tokens serve once, so each run has its own.
+   */
+  provision(name: string, users: number): Promise<string>;
+  scrape(): Promise<Scrape>;
+  stop(): Promise<void>;
+}
+
+/** @throws Error with the service's last output where it doesn't become ready. */
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const { redisUrl, driver = 'plimsoll', cpus } = options;
+  const port = options.port ?? (await freePort());
+  const url = `http://127.0.0.1:${port}`;
+  const folder = mkdtempSync(path.join(tmpdir(), 'plimsoll-auth-'));
+  const environment = {
+    DEPLOYMENT_ENV: 'production',
+    HOST: '127.0.0.1',
+    PORT: String(port),
+    LOG_LEVEL: 'warn',
+    REDIS_URL: redisUrl,
+    AUTH_STORE_DRIVER: driver,
+    AUTH_ISSUER: url,
+    AUTH_KEYS_FILE: path.join(folder, 'keys.json'),
+    AUTH_ACCESS_TOKEN_TTL_SECONDS: String(ACCESS_TOKEN_SECONDS),
+    // All users come from one address here.
+    AUTH_RATE_LIMIT_ADDRESS: '0',
+    AUTH_RATE_LIMIT_ACCOUNT: '0',
+  };
+  const program = (name: string, args: readonly string[]) =>
+    promisify(execFile)(process.execPath, [path.join(AUTH, name), ...args], {
+      env: { ...process.env, ...environment },
+    });
+  await program('keys-cli.js', ['create', environment.AUTH_KEYS_FILE]);
+  const pinned = cpus === undefined ? [] : ['taskset', '-c', cpus];
+  const guarded = await GuardedProcess.start(
+    folder,
+    [...pinned, process.execPath, path.join(AUTH, 'main.js')],
+    environment,
+  );
+  guarded.unref();
+  const stop = async () => {
+    if (guarded.running) {
+      guarded.signal('SIGTERM');
+      await Promise.race([guarded.ended, sleep(STOP_TIMEOUT_MS, undefined, { ref: false })]);
+    }
+    await guarded.destroy();
+  };
+  const deadline = performance.now() + READY_TIMEOUT_MS;
+  while (!(await isReady(url))) {
+    if (guarded.running && performance.now() < deadline) {
+      await sleep(READY_POLL_MS);
+      continue;
+    }
+    await stop();
+    throw new Error(`The authentication service did not become ready:\n${guarded.output}`);
+  }
+  return {
+    url,
+    stop,
+    async provision(name, users) {
+      const file = path.join(folder, `${name}.ndjson`);
+      const args = ['--users', String(users), '--prefix', name, '--output', file];
+      await program('provision-cli.js', args);
+      return file;
+    },
+    async scrape() {
+      return readScrape(await (await fetch(`${url}/metrics`)).text());
+    },
+  };
+}
+
+async function isReady(url: string): Promise<boolean> {
+  try {
+    return (await fetch(`${url}/health/ready`)).ok;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,65 @@
+// Where a validation takes place: a Redis that keeps what it was told (or the one that REDIS_URL
+// names), the service on it, and a pool of the validation's own to ask the server.
+
+import { createPool, type Pool } from 'plimsoll';
+import {
+  type PrivateServer,
+  type ServerAddress,
+  serverFromEnvironment,
+  startPrivateServer,
+} from '../redis-server.js';
+import { type Driver, type Service, startService } from './service.js';
+
+/** As in production: acknowledged writes outlive the process. */
+const PERSISTENT = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--maxclients', '10000'];
+
+export interface Stage {
+  readonly service: Service;
+  /** Ours, so that it may be killed; `undefined`: REDIS_URL names somebody else's. */
+  readonly privateServer: PrivateServer | undefined;
+  readonly serverVersion: string;
+  /** The same service on another driver, or pinned; stop it when done. */
+  startService(options?: { driver?: Driver; cpus?: string }): Promise<Service>;
+  /** Connections that the server turned away since it started. */
+  rejectedConnections(): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** @param port - Of the service. Default: any that is free. */
+export async function openStage({ port }: { port?: number } = {}): Promise<Stage> {
+  const given = serverFromEnvironment();
+  const privateServer =
+    given === undefined ? await startPrivateServer({ args: PERSISTENT }) : undefined;
+  const { url: redisUrl } = (given ?? privateServer) as ServerAddress;
+  const pool = createPool({ url: redisUrl, maxConnections: 2, name: 'validation' }, {});
+  const closers: (() => Promise<unknown>)[] = [
+    async () => privateServer?.stop(),
+    () => pool.close(),
+  ];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    const service = await startService({ redisUrl, ...(port === undefined ? {} : { port }) });
+    closers.push(() => service.stop());
+    return {
+      service,
+      privateServer,
+      serverVersion: await versionOf(pool),
+      startService: (options = {}) => startService({ redisUrl, ...options }),
+      rejectedConnections: async () =>
+        Number(/rejected_connections:(\d+)/.exec(await pool.client.info('stats'))?.[1]),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function versionOf(pool: Pool): Promise<string> {
+  const info = await pool.client.info('server');
+  const find = (field: string) => new RegExp(`${field}:(\\S+)`).exec(info)?.[1];
+  const valkey = find('valkey_version');
+  return valkey === undefined ? `Redis ${find('redis_version')}` : `Valkey ${valkey}`;
+}
