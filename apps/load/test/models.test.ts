@@ -77,4 +77,16 @@ describe.concurrent('a run', () => {
     expect(steady.aggregated.rps).toBeGreaterThan(100);
     expect(steady.aggregated.count).toBeLessThan(ledger.totals(Date.now()).aggregated.count);
   }, 10_000);
+
+  it('in the open model has the share of its rate that the share of its users allows', async () => {
+    const service = await startHttpService(answerOk);
+    onTestFinished(() => service.close());
+    const overrides = { users: 50, spawnRate: 50, rate: 400 };
+    const { ledger } = await generate(userClass, service.url, 2500, overrides);
+    const { count, p50 } = ledger.totals(Date.now()).aggregated;
+    // Half the rate on average for the first second, then all of it.
+    expect(count).toBeGreaterThan(720);
+    expect(count).toBeLessThan(880);
+    expect(p50, 'nobody had to wait').toBeLessThan(20);
+  });
 });

@@ -16,7 +16,7 @@ describe.concurrent.each([
     const service = await startAuthenticationStub();
     onTestFinished(() => service.close());
     const overrides = { users: 20, waitScale: 0.002 };
-    const { ledger } = await generate(userClass, service.url, 2000, overrides);
+    const { ledger } = await generate(userClass, service.url, 1500, overrides);
     expect(ledger.failures()).toEqual([]);
     expect(ledger.exceptions()).toEqual([]);
     const { rows } = ledger.totals(Date.now());

@@ -10,7 +10,7 @@ export const MAX_BACKLOG = 100_000;
 /** Arrivals of one tick, so that a generator that fell behind can't starve its sockets. */
 const MAX_ARRIVALS_A_TICK = 5000;
 const MIN_TICK_MS = 1;
-const IDLE_TICK_MS = 10;
+const MAX_TICK_MS = 10;
 
 export interface ArrivalEvents<T> {
   /** An arrival meets a free user. */
@@ -26,12 +26,15 @@ export class Arrivals<T> {
   readonly #free: T[] = [];
   #backlogMs: number[] = [];
   #served = 0;
-  #nextMs: number;
+  /** Arrivals due since the last one that came, a fraction included. */
+  #owed = 0;
+  #tickMs: number;
   #timer: NodeJS.Timeout | undefined;
-  #over = false;
+  #draining: Promise<void> | undefined;
+  #onDrained: (() => void) | undefined;
 
   constructor(private readonly events: ArrivalEvents<T>) {
-    this.#nextMs = events.now();
+    this.#tickMs = events.now();
     this.#schedule();
   }
 
@@ -41,10 +44,10 @@ export class Arrivals<T> {
 
   /** A user is free: takes the arrival that waits longest. */
   release(free: T): void {
-    if (this.#over) return;
     const dueMs = this.#backlogMs[this.#served];
     if (dueMs === undefined) {
       this.#free.push(free);
+      this.#onDrained?.();
       return;
     }
     this.#served += 1;
@@ -55,9 +58,18 @@ export class Arrivals<T> {
     this.events.onStart(free, dueMs);
   }
 
-  /** No more arrivals; those that wait are not sent. */
-  stop(): void {
-    this.#over = true;
+  /** No more arrivals; resolves when those that wait have met a user. */
+  drain(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#draining ??= new Promise((resolve) => {
+      this.#onDrained = resolve;
+      if (this.backlog === 0) resolve();
+    });
+    return this.#draining;
+  }
+
+  /** Gives up the arrivals that still wait. */
+  abandon(): void {
     clearTimeout(this.#timer);
     for (const dueMs of this.#backlogMs.slice(this.#served)) this.events.onNotSent(dueMs);
     this.#backlogMs = [];
@@ -66,18 +78,20 @@ export class Arrivals<T> {
 
   #schedule(): void {
     const rate = this.events.ratePerS();
-    const waitMs = rate > 0 ? this.#nextMs - this.events.now() : IDLE_TICK_MS;
-    this.#timer = setTimeout(() => this.#tick(), Math.max(MIN_TICK_MS, waitMs));
+    const waitMs = rate > 0 ? ((1 - this.#owed) * 1000) / rate : MAX_TICK_MS;
+    const boundedMs = Math.min(MAX_TICK_MS, Math.max(MIN_TICK_MS, waitMs));
+    this.#timer = setTimeout(() => this.#tick(), boundedMs);
   }
 
   #tick(): void {
+    // The rate grows during the spawn phase, so arrivals are its sum over time, not a fixed step.
     const rate = this.events.ratePerS();
     const nowMs = this.events.now();
-    if (rate <= 0) this.#nextMs = nowMs;
-    for (let count = 0; rate > 0 && this.#nextMs <= nowMs; count += 1) {
-      if (count >= MAX_ARRIVALS_A_TICK) break;
-      this.#arrive(this.#nextMs);
-      this.#nextMs += 1000 / rate;
+    this.#owed += ((nowMs - this.#tickMs) * rate) / 1000;
+    this.#tickMs = nowMs;
+    for (let count = 0; this.#owed >= 1 && count < MAX_ARRIVALS_A_TICK; count += 1) {
+      this.#owed -= 1;
+      this.#arrive(nowMs - (this.#owed * 1000) / rate);
     }
     this.#schedule();
   }

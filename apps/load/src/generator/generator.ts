@@ -20,7 +20,7 @@ const WINDOW_MS = 1000;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 /** The row of arrivals that never found a free connection. */
 export const NOT_SENT = '(not sent)';
-const NOT_SENT_FAILURE = 'not sent: no connection was free before the end';
+const NOT_SENT_FAILURE = 'not sent: no connection was free until the end';
 
 export interface GeneratorDependencies {
   readonly settings: GeneratorSettings;
@@ -95,12 +95,13 @@ export class Generator {
   async stop(): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
-    this.#arrivals?.stop();
+    void this.#arrivals?.drain();
     this.#naps.wakeAll();
     const ended = Promise.allSettled(this.#lives);
     const limit = new Naps();
     await Promise.race([ended, limit.sleep(this.#settings.stopTimeoutMs)]);
     limit.wakeAll();
+    this.#arrivals?.abandon();
     for (const user of this.#users) user.end();
     for (const timer of this.#timers) clearInterval(timer);
     // One turn, so that what was cut off is counted.
@@ -152,6 +153,7 @@ export class Generator {
   async #liveOpen(user: VirtualUser, arrivals: Arrivals<VirtualUser>): Promise<void> {
     arrivals.release(user);
     await this.#naps.sleep(MAX_TIMER_MS);
+    await arrivals.drain();
     await this.#tasks.get(user);
   }
 

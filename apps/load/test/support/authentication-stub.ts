@@ -24,6 +24,7 @@ class AuthenticationStub {
   readonly #refresh = new Map<string, number>();
   readonly #sessions = new Set<number>();
   #issued = 0;
+  #opened = 0;
 
   answer(request: IncomingMessage, text: string): Reply {
     const session = this.#access.get(request.headers.authorization?.slice('Bearer '.length) ?? '');
@@ -57,7 +58,8 @@ class AuthenticationStub {
 
   #logIn({ username, password }: Record<string, string>): Reply {
     if (this.#passwords.get(username!) !== password) return [401];
-    const session = this.#sessions.size + this.#issued + 1;
+    this.#opened += 1;
+    const session = this.#opened;
     this.#sessions.add(session);
     return [200, this.#tokens(session)];
   }
