@@ -4,6 +4,7 @@
 export const PROBLEMS = {
   BAD_REQUEST: [400, 'The request is not valid'],
   INVALID_CREDENTIALS: [401, 'User name or password is wrong'],
+  TOKEN_REQUIRED: [401, 'An access token is required'],
   INVALID_TOKEN: [401, 'The token is not valid'],
   REFRESH_REUSED: [401, 'The refresh token was used before; its session has ended'],
   NOT_FOUND: [404, 'There is nothing here'],

@@ -30,11 +30,13 @@ export class Passwords {
   readonly #waiting: (() => void)[] = [];
   #running = 0;
   /** Of a password that nobody knows: what an unknown user's is held against. */
-  #nobody: Promise<string> | undefined;
+  readonly #nobody: Promise<string>;
 
   constructor(options: PasswordOptions) {
     this.#options = options;
     this.#parameters = options.parameters ?? OWASP;
+    // At once, so that not even the first unknown user takes longer.
+    this.#nobody = hash(randomBytes(32), this.#parameters);
   }
 
   /** @throws Problem BUSY */
@@ -47,7 +49,6 @@ export class Passwords {
    * @throws Problem BUSY
    */
   async matches(passwordHash: string | undefined, password: string): Promise<boolean> {
-    this.#nobody ??= hash(randomBytes(32), this.#parameters);
     const expected = passwordHash ?? (await this.#nobody);
     const isMatch = await this.#inTurn(() => verify(expected, password));
     return isMatch && passwordHash !== undefined;

@@ -12,6 +12,7 @@ import { Passwords } from './passwords.js';
 import { peerCommands, plimsollCommands } from './store/drivers.js';
 import { Store } from './store/store.js';
 import { AccessTokens } from './tokens/access-tokens.js';
+import { isExposed } from './tokens/key-file.js';
 import { KeyRing } from './tokens/key-ring.js';
 
 const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
@@ -52,6 +53,9 @@ export async function openWorkerApp(
         (async () => ({ contentType: registry.contentType, body: await registry.metrics() })),
     },
   });
+  if (isExposed(config.keysFile)) {
+    app.log.warn('AUTH_KEYS_FILE can be read by others than its owner; chmod 600 it');
+  }
   return {
     app,
     registry,

@@ -6,6 +6,7 @@ import Fastify, {
   type FastifyError,
   type FastifyInstance,
   type FastifyReply,
+  type FastifyRequest,
   LogController,
 } from 'fastify';
 import type { DestinationStream } from 'pino';
@@ -18,12 +19,14 @@ import type { KeyRing } from '../tokens/key-ring.js';
 import { registerAuthRoutes } from './auth-routes.js';
 import { type OperatorHooks, registerOperatorRoutes } from './operator-routes.js';
 
-const BODY_LIMIT_BYTES = 8_192;
+const BODY_LIMIT_BYTES = 4_096;
 /** Longer than users think between requests: reconnecting costs more than an idle socket. */
 const KEEP_ALIVE_MS = 75_000;
 /** The whole of a request must have come by then, against slow senders. */
 const REQUEST_TIMEOUT_MS = 10_000;
 const REDACTED = ['req.headers.authorization', 'req.headers.cookie', 'err.cause'];
+/** Proxies that are believed with AUTH_TRUST_PROXY: the nearest. What others say is the client's. */
+const TRUSTED_PROXIES = 1;
 
 export interface AppParts {
   readonly config: AuthConfig;
@@ -42,6 +45,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     logger: {
       level: config.logLevel,
       redact: REDACTED,
+      serializers: { req: loggedRequest },
       ...(logStream === undefined ? {} : { stream: logStream }),
     },
     logController: new LogController({
@@ -51,7 +55,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: 'idle',
-    trustProxy: config.trustProxy,
+    trustProxy: config.trustProxy && ((_address, hop) => hop < TRUSTED_PROXIES),
     // Nothing is taken for what it isn't, and nothing unknown is dropped in silence.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     onProtoPoisoning: 'error',
@@ -72,12 +76,13 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = problemOf(error);
     if (problem.status === 503 || problem.status === 500) {
-      const cause = problem.cause as { code?: string; message?: string } | undefined;
+      const cause = problem.cause as Partial<Error & { code: string }> | undefined;
       request.log.error(
         {
           code: problem.code,
           cause: cause?.code,
           reason: cause?.message,
+          ...(problem.status === 500 ? { stack: cause?.stack } : {}),
           route: request.routeOptions.url,
         },
         problem.message,
@@ -89,6 +94,11 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   registerAuthRoutes(app, parts);
   registerOperatorRoutes(app, parts);
   return app;
+}
+
+/** Without the query: some clients put tokens there. */
+function loggedRequest({ method, url, ip }: FastifyRequest) {
+  return { method, url: url.split('?', 1)[0]!, remoteAddress: ip };
 }
 
 function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {

@@ -133,8 +133,9 @@ async function liveClaims({ tokens, store }: AppParts, token: string): Promise<A
   return claims;
 }
 
-function bearerOf({ headers }: FastifyRequest): string {
-  const token = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(headers.authorization ?? '')?.[1];
+function bearerOf({ headers: { authorization } }: FastifyRequest): string {
+  if (authorization === undefined) throw new Problem('TOKEN_REQUIRED');
+  const token = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization)?.[1];
   if (token === undefined) throw new Problem('INVALID_TOKEN');
   return token;
 }
@@ -151,7 +152,15 @@ async function tokensOf(
   };
 }
 
-/** Names that look the same are the same. */
+/**
+ * Names that differ in case or in the form of their characters are the same. Checked once more, as
+ * normal forms may hold what the schema refuses: U+FDFA becomes 18 characters, spaces among them.
+ * @throws Problem BAD_REQUEST
+ */
 function normalized(username: string): string {
-  return username.normalize('NFKC').toLowerCase();
+  const name = username.normalize('NFKC').toLowerCase().normalize('NFKC');
+  if (name.length > schemas.MAX_USERNAME_LENGTH || !schemas.USERNAME_CHARACTERS.test(name)) {
+    throw new Problem('BAD_REQUEST', 'body/username has characters that are not allowed');
+  }
+  return name;
 }

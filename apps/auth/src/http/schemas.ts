@@ -5,11 +5,14 @@ const text = { type: 'string' } as const;
 const integer = { type: 'integer' } as const;
 
 /** Letters, digits and . _ @ -: nothing that has a meaning in a key, a pattern or a header. */
+export const USERNAME_CHARACTERS = /^[\p{L}\p{N}._@-]+$/u;
+export const MAX_USERNAME_LENGTH = 64;
+
 const username = {
   ...text,
   minLength: 3,
-  maxLength: 64,
-  pattern: '^[\\p{L}\\p{N}._@-]+$',
+  maxLength: MAX_USERNAME_LENGTH,
+  pattern: USERNAME_CHARACTERS.source,
 } as const;
 
 function object<P extends Record<string, unknown>>(properties: P) {

@@ -2,7 +2,7 @@
 // others verify. It is replaced as a whole, so that a reader sees the old keys or the new ones.
 
 import { randomUUID } from 'node:crypto';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { exportJWK, generateKeyPair, type JWK } from 'jose';
 
 export const ALGORITHMS = ['EdDSA', 'ES256'] as const;
@@ -15,6 +15,14 @@ export interface PrivateKey extends JWK {
 
 /** Keys that are kept for verification, beside the one that signs; older ones are dropped. */
 const MAX_KEYS = 5;
+
+/** Permission bits of everybody but the owner. */
+const OTHERS = 0o077;
+
+/** Whether others than its owner can get at the private keys. */
+export function isExposed(file: string): boolean {
+  return (statSync(file).mode & OTHERS) !== 0;
+}
 
 /** @throws Error where the file is no JWKS of private keys; it doesn't show what it read. */
 export function readKeys(file: string): PrivateKey[] {

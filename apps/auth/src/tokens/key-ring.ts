@@ -24,6 +24,7 @@ export class KeyRing {
   #modifiedAt = 0;
   #version = 0;
   #lookedAt = 0;
+  #reloading: Promise<void> | undefined;
 
   private constructor(file: string, now: () => number) {
     this.#file = file;
@@ -60,10 +61,19 @@ export class KeyRing {
     return { keys: this.#keys.map(({ publicJwk }) => publicJwk) };
   }
 
-  async #reloadIfChanged(): Promise<void> {
+  /** Whoever comes while the file is read waits for it: the key asked for may be the new one. */
+  #reloadIfChanged(): Promise<void> | undefined {
     const now = this.#now();
-    if (now - this.#lookedAt < RELOAD_PAUSE_MS) return;
-    this.#lookedAt = now;
+    if (now - this.#lookedAt >= RELOAD_PAUSE_MS) {
+      this.#lookedAt = now;
+      this.#reloading ??= this.#reload().finally(() => {
+        this.#reloading = undefined;
+      });
+    }
+    return this.#reloading;
+  }
+
+  async #reload(): Promise<void> {
     try {
       if (statSync(this.#file).mtimeMs !== this.#modifiedAt) await this.#load();
     } catch {
@@ -83,7 +93,9 @@ export class KeyRing {
 }
 
 async function imported(key: PrivateKey): Promise<RingKey> {
-  const { d: _private, ...publicJwk } = key;
+  // What is published is named, so that nothing private gets out by a name nobody thought of.
+  const { kty, crv, x, y, kid, alg } = key;
+  const publicJwk = { kty, crv, x, ...(y === undefined ? {} : { y }), kid, alg, use: 'sig' } as JWK;
   return {
     kid: key.kid,
     algorithm: key.alg,
