@@ -39,7 +39,7 @@ export function reportPage(report: LoadReport): string {
 <header>
 <h1>${title}</h1>
 <p>${report.settings.host} · ${new Date(report.startMs).toISOString()} · ${duration} ·
-<strong class="${report.passed ? 'good' : 'bad'}">${verdict(report)}</strong></p>
+<strong class="${verdictStyle(report)}">${verdict(report)}</strong></p>
 <p>${modelSentence(report)}</p>
 ${raw(report.notes.map((note) => html`<p class="note">${note}</p>`).join(''))}
 ${raw(report.generator.reasons.map((reason) => html`<p class="note bad">${reason}</p>`).join(''))}
@@ -70,6 +70,11 @@ function verdict(report: LoadReport): string {
   return missed === 0
     ? 'all thresholds met'
     : `${missed} of ${report.thresholds.length} thresholds missed`;
+}
+
+function verdictStyle({ passed, thresholds }: LoadReport): string {
+  if (!passed) return 'bad';
+  return thresholds.length === 0 ? '' : 'good';
 }
 
 /** A file of uPlot's distribution. It holds no closing script or style tag. */

@@ -21,6 +21,7 @@ th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align
   white-space: pre-wrap; vertical-align: top; }
 th { color: var(--faint); font-weight: 500; }
 th:first-child, td:first-child { text-align: left; }
+.last-bold td { white-space: nowrap; }
 .last-bold tr:last-child td { font-weight: 600; }
 #charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 34rem), 1fr)); gap: 1rem; }
 .uplot, .u-legend { font-family: inherit; }
