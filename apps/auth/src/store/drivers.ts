@@ -1,5 +1,6 @@
 // The clients that the store can run on. Plimsoll is the service's own; the others are there to be
-// compared with it, each as its documentation recommends.
+// compared with it, each as its documentation recommends, and none with a queue for commands that
+// wait until Redis is back: the service must refuse at once then.
 
 import { createClient, createClientPool } from '@redis/client';
 import { Redis } from 'ioredis';
@@ -33,22 +34,47 @@ export async function peerCommands(
   target: ResolvedOptions['target'],
   url: string | undefined,
 ): Promise<RedisCommands> {
-  const address = url ?? `redis://${target.host}:${target.port}/${target.database}`;
+  const address = url ?? addressOf(target);
   if (driver === 'ioredis') {
-    const client = new Redis(address, { enableAutoPipelining: true });
+    const client = new Redis(address, {
+      enableAutoPipelining: true,
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 0,
+      lazyConnect: true,
+    });
     client.on('error', () => undefined);
+    await client.connect();
     return ioredisCommands(client);
   }
   if (driver === 'redis') {
-    const client = createClient({ url: address });
+    const client = createClient({ url: address, disableOfflineQueue: true });
     client.on('error', () => undefined);
     await client.connect();
     return nodeRedisCommands(client as unknown as NodeRedisCommands, () => client.close());
   }
-  const pool = createClientPool({ url: address }, { minimum: 1, maximum: POOL_CONNECTIONS });
+  const pool = createClientPool(
+    { url: address, disableOfflineQueue: true },
+    { minimum: 1, maximum: POOL_CONNECTIONS },
+  );
   pool.on('error', () => undefined);
   await pool.connect();
   return nodeRedisCommands(pool as unknown as NodeRedisCommands, () => pool.close());
+}
+
+function addressOf({
+  host,
+  port,
+  database,
+  username,
+  password,
+}: ResolvedOptions['target']): string {
+  const address = new URL(`redis://${host}:${port}/${database}`);
+  const secret = password?.reveal();
+  if (typeof secret === 'string') {
+    address.username = username ?? '';
+    address.password = encodeURIComponent(secret);
+  }
+  return address.href;
 }
 
 function nodeRedisCommands(
