@@ -1,7 +1,7 @@
 // Each way in which a request can fail is counted as what it is, and the user goes on.
 
 import { createServer } from 'node:net';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { FailureSummary } from '../src/stats/ledger.js';
 import { constant, defineUser, type User } from '../src/user-class.js';
 import { generate } from './support/generate.js';
@@ -43,13 +43,13 @@ async function misbehaving(): Promise<HttpService> {
 }
 
 describe.concurrent('a request', () => {
-  it.each([
+  it.for<[string, RegExp]>([
     ['/500', /^unexpected status 500$/],
     ['/503', /^unexpected status 503$/],
     ['/reset', /^connection reset \(ECONNRESET\)$/],
     ['/silent', /^timed out after 150 ms$/],
     ['/half', /^connection closed before the response was complete$/],
-  ])('%s is a failure', async (path, error) => {
+  ])('%s is a failure', async ([path, error], { onTestFinished }) => {
     const service = await misbehaving();
     onTestFinished(() => service.close());
     const failures = await failuresOf(service.url, async (user) => {
@@ -70,7 +70,9 @@ describe.concurrent('a request', () => {
     expect(failures.map(({ error }) => error)).toEqual(['connection refused (ECONNREFUSED)']);
   });
 
-  it('a wrong expectation is a failure: a status, several, or a check of its own', async () => {
+  it('a wrong expectation is a failure: a status, several, or a check of its own', async ({
+    onTestFinished,
+  }) => {
     const service = await misbehaving();
     onTestFinished(() => service.close());
     const failures = await failuresOf(service.url, async (user) => {
@@ -86,7 +88,7 @@ describe.concurrent('a request', () => {
     ]);
   });
 
-  it('what a task throws is an exception and no request', async () => {
+  it('what a task throws is an exception and no request', async ({ onTestFinished }) => {
     const service = await misbehaving();
     onTestFinished(() => service.close());
     const throwing = once(async () => {
@@ -97,7 +99,7 @@ describe.concurrent('a request', () => {
     expect(ledger.totals(Date.now()).rows).toEqual([]);
   });
 
-  it('two requests at a time of one user are misuse', async () => {
+  it('two requests at a time of one user are misuse', async ({ onTestFinished }) => {
     const service = await misbehaving();
     onTestFinished(() => service.close());
     const greedy = once((user) => Promise.all([user.get('/200'), user.get('/200')]));
@@ -105,7 +107,9 @@ describe.concurrent('a request', () => {
     expect(ledger.exceptions()[0]!.message).toMatch(/one request at a time/);
   });
 
-  it('a connection that the service closes is opened again, without a failure', async () => {
+  it('a connection that the service closes is opened again, without a failure', async ({
+    onTestFinished,
+  }) => {
     const service = await misbehaving();
     onTestFinished(() => service.close());
     const closing = once(async (user) => {

@@ -1,28 +1,36 @@
 // The user classes that come along keep to the authentication service's rules, so that each of
 // their failures is the service's.
 
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import type { Ledger } from '../src/stats/ledger.js';
 import type { UserClass } from '../src/user-class.js';
 import AuthenticationLoadTest from '../src/users/authentication-load-test.js';
 import MixedWorkloadTest from '../src/users/mixed-workload-test.js';
 import { startAuthenticationStub } from './support/authentication-stub.js';
 import { generate } from './support/generate.js';
 
+const MIN_TASKS = 800;
+/** A busy machine may need longer than the second that it usually takes. */
+const MAX_RUN_MS = 12_000;
+
 describe.concurrent.each([
   [AuthenticationLoadTest as UserClass, 0.8],
   [MixedWorkloadTest as UserClass, 0.55],
 ])('$name', (userClass, verifyShare) => {
-  it('never fails against a service that is right, and keeps its mix', async () => {
+  it('never fails against a service that is right, and keeps its mix', async ({
+    onTestFinished,
+  }) => {
     const service = await startAuthenticationStub();
     onTestFinished(() => service.close());
     const overrides = { users: 20, waitScale: 0.002 };
-    const { ledger } = await generate(userClass, service.url, 1500, overrides);
+    const isEnough = (books: Ledger) => books.totals(Date.now()).aggregated.count > MIN_TASKS + 100;
+    const { ledger } = await generate(userClass, service.url, MAX_RUN_MS, overrides, isEnough);
     expect(ledger.failures()).toEqual([]);
     expect(ledger.exceptions()).toEqual([]);
     const { rows } = ledger.totals(Date.now());
     const count = (name: string) => rows.find((row) => row.name === name)?.count ?? 0;
     const tasks = rows.reduce((sum, row) => sum + row.count, 0) - count('/auth/logout') - 40;
-    expect(tasks).toBeGreaterThan(1000);
+    expect(tasks).toBeGreaterThan(MIN_TASKS);
     expect(count('/auth/verify') / tasks).toBeCloseTo(verifyShare, 1);
     expect(count('/auth/logout')).toBeGreaterThan(0);
     expect(count('/auth/login')).toBe(20 + count('/auth/logout'));

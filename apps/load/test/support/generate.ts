@@ -1,10 +1,13 @@
-// Runs a generator in this process, for tests of what it measures; returns the merged books.
+// Runs a generator in this process, for tests of what it measures; returns the merged books. A run
+// ends after its time, or as soon as a test has seen enough.
 
 import { Generator } from '../../src/generator/generator.js';
 import type { GeneratorSettings, GeneratorWindow } from '../../src/generator/protocol.js';
 import { parseHost, resolveTarget } from '../../src/http/target.js';
 import { Ledger } from '../../src/stats/ledger.js';
 import type { UserClass } from '../../src/user-class.js';
+
+const POLL_MS = 50;
 
 export interface Generated {
   readonly ledger: Ledger;
@@ -16,6 +19,7 @@ export async function generate(
   host: string,
   runTimeMs: number,
   overrides: Partial<GeneratorSettings> = {},
+  isEnough: (ledger: Ledger) => boolean = () => false,
 ): Promise<Generated> {
   const parsed = parseHost(host);
   const windows: GeneratorWindow[] = [];
@@ -32,7 +36,10 @@ export async function generate(
     },
   });
   generator.start();
-  await new Promise((resolve) => setTimeout(resolve, runTimeMs));
+  const endMs = Date.now() + runTimeMs;
+  while (Date.now() < endMs && !isEnough(ledger)) {
+    await new Promise((resolve) => setTimeout(resolve, Math.min(POLL_MS, endMs - Date.now())));
+  }
   await generator.stop();
   return { ledger, windows };
 }
