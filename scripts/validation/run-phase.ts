@@ -29,11 +29,12 @@ export interface RunOptions {
 
 export async function runPhase(stage: Stage, phase: Phase, options: RunOptions): Promise<Section> {
   const { result, report } = await drive(stage, stage.service, phase, options);
-  const { users, spawnRate, userClass } = phase;
+  const { users, spawnRate, userClass, waitScale = 1 } = phase;
+  const pauses = waitScale === 1 ? '' : `, pauses x ${waitScale}`;
   return {
     title: phase.name,
     how:
-      `${userClass}: ${number(users)} users, ${spawnRate} started a second, ${options.seconds} s; ` +
+      `${userClass}: ${number(users)} users, ${spawnRate} started a second, ${options.seconds} s${pauses}; ` +
       'latencies and throughput with all users there',
     rows: judgePhase(phase, result),
     details: [requestTable(report)],
@@ -72,6 +73,7 @@ export async function drive(
       runTimeMs: seconds * 1000,
       processes,
       usersFile,
+      waitScale: phase.waitScale ?? 1,
       metricsUrl: `${service.url}/metrics`,
       onProgress,
       ...files,
