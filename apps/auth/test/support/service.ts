@@ -19,6 +19,9 @@ import { KeyRing } from '../../src/tokens/key-ring.js';
 /** Argon2id at the least that the library takes: for tests of everything but the cost. */
 export const CHEAP = { algorithm: 2, memoryCost: 8, timeCost: 1, parallelism: 1 } as const;
 
+/** Short of what is usual, so that tests of a silent server don't last. */
+const COMMAND_TIMEOUT_MS = 500;
+
 export const PASSWORD = 'correct horse battery staple';
 
 export interface TestOptions {
@@ -60,7 +63,7 @@ export async function openService(url: string, options: TestOptions = {}): Promi
     addressLimit: 0,
     ...options.config,
   };
-  const pool = createPool({}, { REDIS_URL: url }) as Pool;
+  const pool = createPool({ commandTimeoutMs: COMMAND_TIMEOUT_MS }, { REDIS_URL: url }) as Pool;
   const commands = plimsollCommands(pool.client, () => pool.close());
   const store = new Store(commands, config.refreshTokenSeconds);
   const keys = await KeyRing.open(keysFile);

@@ -1,0 +1,93 @@
+// When Redis is away or passwords come faster than they can be hashed: the service says so at
+// once, lets nobody in meanwhile, and recovers by itself.
+
+import { describe, expect, test } from 'vitest';
+import { useServer } from '../../../test/support/servers.js';
+import { Passwords } from '../src/passwords.js';
+import { expectProblem } from './support/expectations.js';
+import {
+  bearer,
+  CHEAP,
+  login,
+  newName,
+  openService,
+  PASSWORD,
+  post,
+  register,
+  verify,
+} from './support/service.js';
+
+describe('without Redis', () => {
+  const server = useServer();
+
+  test.each(['killed', 'silent'])('all that needs it answers 503 while it is %s', async (how) => {
+    const service = await openService(server().url);
+    const username = await register(service);
+    const { access_token, refresh_token } = await login(service, username);
+    expect((await verify(service, access_token)).statusCode).toBe(200);
+    if (how === 'killed') await server().kill();
+    else server().pause();
+    const as = bearer(access_token);
+    const credentials = { username, password: PASSWORD };
+    const answers = await Promise.all([
+      verify(service, access_token),
+      post(service, '/auth/login', credentials),
+      post(service, '/auth/register', { ...credentials, username: newName() }),
+      post(service, '/auth/refresh', { refresh_token }),
+      post(service, '/auth/logout', undefined, as),
+      post(service, '/auth/logout-all', undefined, as),
+      post(service, '/auth/introspect', { token: access_token }, as),
+      service.app.inject({ url: '/auth/sessions', headers: as }),
+      service.app.inject('/health/ready'),
+    ]);
+    for (const answer of answers) expectProblem(answer, 'STORE_UNAVAILABLE');
+    // Neither of these needs Redis, and a forged token is refused without it.
+    expect((await service.app.inject('/health/live')).statusCode).toBe(200);
+    expect((await service.app.inject('/.well-known/jwks.json')).statusCode).toBe(200);
+    expectProblem(await verify(service, 'a.b.c'), 'INVALID_TOKEN');
+
+    if (how === 'killed') await server().restart();
+    else server().resume();
+    const statusOf = async () => (await verify(service, access_token)).statusCode;
+    // A restarted server has lost the session: refused, where a resumed one still knows it.
+    await expect.poll(statusOf, { timeout: 10_000 }).toBe(how === 'killed' ? 401 : 200);
+    await service.close();
+  });
+});
+
+describe('too many passwords', () => {
+  const server = useServer();
+
+  test('beyond the queue logins answer 503 at once, and verification goes on', async () => {
+    const passwords = new Passwords({
+      hashConcurrency: 1,
+      hashQueue: 2,
+      parameters: { ...CHEAP, memoryCost: 19_456, timeCost: 2 },
+    });
+    const service = await openService(server().url, { passwords });
+    const username = await register(service);
+    const { access_token } = await login(service, username);
+    const credentials = { username, password: PASSWORD };
+    const logins = Array.from({ length: 20 }, () => post(service, '/auth/login', credentials));
+    expect((await verify(service, access_token)).statusCode).toBe(200);
+    const answers = await Promise.all(logins);
+    const refused = answers.filter(({ statusCode }) => statusCode !== 200);
+    expect(refused.length).toBeGreaterThanOrEqual(10);
+    expect(refused.length).toBeLessThan(20);
+    for (const answer of refused) expectProblem(answer, 'BUSY');
+    expect((await post(service, '/auth/login', credentials)).statusCode).toBe(200);
+    await service.close();
+  });
+
+  test('hashes are computed one after the other where concurrency is 1, in order', async () => {
+    const passwords = new Passwords({ hashConcurrency: 1, hashQueue: 5, parameters: CHEAP });
+    const order: number[] = [];
+    await Promise.all(
+      [0, 1, 2, 3].map(async (index) => {
+        await passwords.hash('password');
+        order.push(index);
+      }),
+    );
+    expect(order).toEqual([0, 1, 2, 3]);
+  });
+});
