@@ -19,10 +19,10 @@ import {
   type TokenAnswer,
 } from './support/service.js';
 
-/** Measured logins of each kind: enough for a steady median. */
-const TIMED_LOGINS = 15;
-/** A difference that shows over a network would have to be larger than this. */
-const TIMING_FACTOR = 1.4;
+/** Measured logins of each kind. */
+const TIMED_LOGINS = 25;
+/** Without a hash for unknown users they are 5 to 20 times as fast as wrong passwords. */
+const TIMING_FACTOR = 1.5;
 
 describe('secrets', () => {
   const server = useServer();
@@ -111,7 +111,7 @@ describe('secrets', () => {
       wrong.push(await timed(username));
       unknown.push(await timed(newName()));
     }
-    const ratio = median(unknown) / median(wrong);
+    const ratio = typical(unknown) / typical(wrong);
     expect(ratio).toBeLessThan(TIMING_FACTOR);
     expect(ratio).toBeGreaterThan(1 / TIMING_FACTOR);
     await costly.close();
@@ -135,6 +135,7 @@ describe('secrets', () => {
   });
 });
 
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+/** The lower quartile: what a login takes when nothing else runs, on a machine that is shared. */
+function typical(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 4)]!;
 }

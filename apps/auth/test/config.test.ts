@@ -1,0 +1,94 @@
+// The environment is read whole: every problem at once, safe defaults, nothing half-accepted.
+// Holds docs/auth-service.md to the code as well.
+
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { ConfigError, resolveConfig, VARIABLES } from '../src/config.js';
+import { PROBLEMS } from '../src/errors.js';
+
+const OWN_FILE = new URL(import.meta.url).pathname;
+
+function problemsOf(env: NodeJS.ProcessEnv): readonly string[] {
+  try {
+    resolveConfig(env);
+    return [];
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(error).toMatchObject({ code: 'INVALID_CONFIGURATION' });
+    return (error as ConfigError).problems;
+  }
+}
+
+describe('configuration', () => {
+  test('an empty environment gives the defaults, frozen', () => {
+    const config = resolveConfig({});
+    expect(Object.isFrozen(config)).toBe(true);
+    expect(config).toMatchObject({
+      host: '127.0.0.1',
+      port: 8000,
+      issuer: 'http://localhost:8000',
+      audience: 'plimsoll',
+      keysFile: undefined,
+      accessTokenSeconds: 900,
+      refreshTokenSeconds: 2_592_000,
+      storeDriver: 'plimsoll',
+      accountLimit: 10,
+      addressLimit: 100,
+      trustProxy: false,
+    });
+  });
+
+  test('production listens to all and needs its keys', () => {
+    expect(problemsOf({ DEPLOYMENT_ENV: 'production' })).toEqual([
+      expect.stringContaining('AUTH_KEYS_FILE'),
+    ]);
+    const config = resolveConfig({ DEPLOYMENT_ENV: 'production', AUTH_KEYS_FILE: OWN_FILE });
+    expect(config.host).toBe('0.0.0.0');
+  });
+
+  test('all problems are said at once', () => {
+    const problems = problemsOf({
+      PORT: '80000',
+      LOG_LEVEL: 'loud',
+      AUTH_KEYS_FILE: '/nowhere/keys.json',
+      AUTH_ACCESS_TOKEN_TTL_SECONDS: '0',
+      AUTH_STORE_DRIVER: 'memory',
+      AUTH_HASH_CONCURRENCY: '4',
+      AUTH_TRUST_PROXY: 'maybe',
+    });
+    expect(problems.map((problem) => problem.split(':')[0])).toEqual([
+      'PORT',
+      'LOG_LEVEL',
+      'AUTH_ACCESS_TOKEN_TTL_SECONDS',
+      'AUTH_STORE_DRIVER',
+      'AUTH_HASH_CONCURRENCY',
+      'AUTH_TRUST_PROXY',
+      'AUTH_KEYS_FILE',
+    ]);
+  });
+
+  test.each(['', ' ', '1e3x', '1.5', '-1', 'NaN', 'Infinity'])('AUTH_HASH_QUEUE=%j', (text) => {
+    const isEmpty = text.trim() === '';
+    expect(problemsOf({ AUTH_HASH_QUEUE: text })).toHaveLength(isEmpty ? 0 : 1);
+  });
+});
+
+describe('docs/auth-service.md', () => {
+  const page = readFileSync(new URL('../../../docs/auth-service.md', import.meta.url), 'utf8');
+  const rows = page.split('\n').filter((line) => line.startsWith('|'));
+
+  test.each(VARIABLES)('has a row for the variable %s', (name) => {
+    expect(rows.filter((row) => row.startsWith(`| \`${name}\` |`))).toHaveLength(1);
+  });
+
+  test('has no variable that the code does not read', () => {
+    const named = rows.flatMap(
+      (row) => /^\| `([A-Z][A-Z_]+)` \| [^|]* \| [^|]* \|$/.exec(row)?.[1] ?? [],
+    );
+    expect(named.sort()).toEqual([...VARIABLES].sort());
+  });
+
+  test.each(Object.entries(PROBLEMS))('has a row for the error %s', (code, [status]) => {
+    expect(rows.filter((row) => row.startsWith(`| ${status} | \`${code}\` |`))).toHaveLength(1);
+  });
+});
