@@ -35,7 +35,7 @@ export async function openWorkerApp(
 ): Promise<WorkerApp> {
   const keys = await KeyRing.open(config.keysFile);
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  collectProcessMetrics(registry);
   const pool = createPool({}, env) as Pool;
   registerPoolMetrics(pool, { registry });
   const store = new Store(await commandsOf(config, pool, env), config.refreshTokenSeconds);
@@ -75,6 +75,16 @@ async function commandsOf(config: AuthConfig, pool: Pool, env: NodeJS.ProcessEnv
   const { storeDriver } = config;
   if (storeDriver === 'plimsoll') return plimsollCommands(pool.client, () => pool.close());
   return peerCommands(storeDriver, pool.options.target, env.REDIS_URL);
+}
+
+/** What prom-client tells of a process, without what walks over every open socket to be told. */
+function collectProcessMetrics(registry: Registry): void {
+  collectDefaultMetrics({ register: registry });
+  for (const kind of ['handles', 'requests', 'resources']) {
+    registry.removeSingleMetric(`nodejs_active_${kind}`);
+    registry.removeSingleMetric(`nodejs_active_${kind}_total`);
+  }
+  registry.removeSingleMetric('process_open_fds');
 }
 
 function measuringHooks(registry: Registry): Pick<OperatorHooks, 'onEvent' | 'onAnswer'> {

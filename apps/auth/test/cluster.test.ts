@@ -160,7 +160,7 @@ describe('the cluster', () => {
   });
 
   test('one scrape shows all workers', async () => {
-    const service = await start(server().url);
+    const service = await start(server().url, { REDIS_MAX_CONNECTIONS: '40' });
     const page = await (await fetch(`${service.url}/metrics`)).text();
     expect(page).toMatch(/^auth_workers 2$/m);
     expect(page).toMatch(/^redis_pool_connections_max\{pool="plimsoll"\} 40$/m);
