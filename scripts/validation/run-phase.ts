@@ -6,7 +6,7 @@ import { type LoadReport, runLoad } from 'plimsoll-load';
 import type { Phase } from './phases.js';
 import { withProgress } from './progress.js';
 import type { Section, Table } from './report.js';
-import { commandPercentileMs } from './scrape.js';
+import { commandPercentileMs, type Scrape } from './scrape.js';
 import type { Service } from './service.js';
 import type { Stage } from './stage.js';
 import { judgePhase, type PhaseResult } from './verdict.js';
@@ -64,6 +64,8 @@ export async function drive(
     reports === undefined
       ? {}
       : { csv: path.join(reports, phase.name), html: path.join(reports, `${phase.name}.html`) };
+  // `undefined` where it was never all users, or the service didn't answer: not measured then.
+  let steadyFrom: Promise<Scrape | undefined> | undefined;
   const report = await withProgress(phase, seconds, (onProgress) =>
     runLoad({
       userClass: phase.userClass,
@@ -75,7 +77,10 @@ export async function drive(
       usersFile,
       waitScale: phase.waitScale ?? 1,
       metricsUrl: `${service.url}/metrics`,
-      onProgress,
+      onProgress(progress) {
+        if (progress.users === phase.users) steadyFrom ??= service.scrape().catch(() => undefined);
+        onProgress(progress);
+      },
       ...files,
     }),
   );
@@ -92,7 +97,7 @@ export async function drive(
     p95Ms: steady?.p95 ?? Number.NaN,
     p99Ms: steady?.p99 ?? Number.NaN,
     utilizationPercent: utilizations.length === 0 ? Number.NaN : Math.max(...utilizations),
-    redisP99Ms: commandPercentileMs(before, after, 99),
+    redisP99Ms: commandPercentileMs((await steadyFrom) ?? after, after, 99),
     exhausted: after.exhausted - before.exhausted,
     rejectedConnections: (await stage.rejectedConnections()) - rejectedBefore,
     memoryGrowthPercent: memoryGrowthPercent(report.startMs, metrics),

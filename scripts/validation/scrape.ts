@@ -35,14 +35,14 @@ export function readScrape(page: string): Scrape {
   };
 }
 
-/** The share of commands below, taken between two scrapes, by interpolation; in ms. */
+/** The share of commands below, taken between two scrapes, by interpolation; in ms. NaN: there were none. */
 export function commandPercentileMs(before: Scrape, after: Scrape, percent: number): number {
   const earlier = new Map(before.commandBuckets);
   const counts = after.commandBuckets.map(
     ([bound, count]) => [bound, count - (earlier.get(bound) ?? 0)] as const,
   );
   const total = counts.at(-1)?.[1] ?? 0;
-  if (total === 0) return 0;
+  if (total === 0) return Number.NaN;
   const wanted = (total * percent) / 100;
   let [lowerBound, lowerCount] = [0, 0];
   for (const [bound, count] of counts) {

@@ -31,6 +31,8 @@ export interface ServiceOptions {
   readonly port?: number;
   /** CPUs to run on, as `taskset -c` takes them. Default: all. */
   readonly cpus?: string;
+  /** Default: as the production preset has it. */
+  readonly workers?: number;
 }
 
 export interface Service {
@@ -46,7 +48,7 @@ export interface Service {
 
 /** @throws Error with the service's last output where it doesn't become ready. */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const { redisUrl, driver = 'plimsoll', cpus } = options;
+  const { redisUrl, driver = 'plimsoll', cpus, workers } = options;
   const port = options.port ?? (await freePort());
   const url = `http://127.0.0.1:${port}`;
   const folder = mkdtempSync(path.join(tmpdir(), 'plimsoll-auth-'));
@@ -63,6 +65,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     // All users come from one address here.
     AUTH_RATE_LIMIT_ADDRESS: '0',
     AUTH_RATE_LIMIT_ACCOUNT: '0',
+    ...(workers === undefined ? {} : { WEB_CONCURRENCY: String(workers) }),
   };
   const program = (name: string, args: readonly string[]) =>
     promisify(execFile)(process.execPath, [path.join(AUTH, name), ...args], {

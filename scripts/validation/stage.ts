@@ -8,7 +8,7 @@ import {
   serverFromEnvironment,
   startPrivateServer,
 } from '../redis-server.js';
-import { type Driver, type Service, startService } from './service.js';
+import { type Service, type ServiceOptions, startService } from './service.js';
 
 /** As in production: acknowledged writes outlive the process. */
 const PERSISTENT = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--maxclients', '10000'];
@@ -19,7 +19,7 @@ export interface Stage {
   readonly privateServer: PrivateServer | undefined;
   readonly serverVersion: string;
   /** The same service on another driver, or pinned; stop it when done. */
-  startService(options?: { driver?: Driver; cpus?: string }): Promise<Service>;
+  startService(options?: Omit<ServiceOptions, 'redisUrl'>): Promise<Service>;
   /** Connections that the server turned away since it started. */
   rejectedConnections(): Promise<number>;
   close(): Promise<void>;

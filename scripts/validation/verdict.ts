@@ -11,9 +11,9 @@ export interface PhaseResult {
   readonly p50Ms: number;
   readonly p95Ms: number;
   readonly p99Ms: number;
-  /** The highest of one reading a second, percent. */
+  /** The highest of a reading every 2 s, percent. */
   readonly utilizationPercent: number;
-  /** Of Redis commands, as the pool measures them. */
+  /** Of Redis commands with all users there, as the pool measures them. */
   readonly redisP99Ms: number;
   readonly exhausted: number;
   /** Connections that Redis turned away. */

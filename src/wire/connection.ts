@@ -1,7 +1,7 @@
-// One socket that speaks RESP: commands go out in one write a tick, replies come back in order
-// and are matched with the head of the in-flight queue.
+// One socket that speaks RESP: commands go out in one write a turn of the event loop, replies come
+// back in order and are matched with the head of the in-flight queue.
 //
-//   send() --> batch --(end of the tick)--> socket --> server
+//   send() --> batch --(flush moment)--> socket --> server
 //                                                        |
 //   caller <-- Command.succeed() <-- in-flight queue <-- decoder
 //
@@ -13,8 +13,9 @@ import type { Batch, Command, ReplyTypes } from '../base/command.js';
 import { RingQueue } from '../base/ring-queue.js';
 import { PoolError } from '../errors.js';
 import { Decoder, PUSH_TYPES } from './decoder.js';
+import { answerAtOnce, atFlushMoment } from './flush-moment.js';
 
-/** A batch of text that grows to this many characters is written before the tick ends. */
+/** A batch of text that grows to this many characters is written at once. */
 const BATCH_CHARACTERS = 64 * 1024;
 /** Bytes that may wait in the socket's own buffer before the connection takes no more commands. */
 const FULL_BUFFER_BYTES = 1024 * 1024;
@@ -168,6 +169,7 @@ export class Connection {
       return;
     }
     this.#recordRun();
+    answerAtOnce();
     if (this.#isDraining && this.#inFlight.length === 0) this.drain();
     else this.listener.onProgress();
   }
@@ -175,7 +177,7 @@ export class Connection {
   #scheduleFlush(): void {
     this.#flushIsScheduled = true;
     this.#batch = { text: '', startedAt: this.#clock.now() };
-    process.nextTick(flush, this);
+    atFlushMoment(flush, this);
   }
 
   /** For `flush` alone, which has no `this` so that no closure is made for it. */

@@ -9,6 +9,7 @@ import type { ConnectionTarget } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import { connectError, connectTimeout, handshakeError } from './connect-error.js';
 import { Connection, type ConnectionListener } from './connection.js';
+import { answerAtOnce } from './flush-moment.js';
 import { shakeHands } from './handshake.js';
 
 /**
@@ -87,7 +88,12 @@ function dial(target: ConnectionTarget, clock: Clock) {
   socket.setNoDelay(true);
   socket.setKeepAlive(true, target.keepAliveMs);
   const connected = new Promise<void>((resolve, reject) => {
-    socket.once(secure ? 'secureConnect' : 'connect', resolve);
+    socket.once(secure ? 'secureConnect' : 'connect', () => {
+      // The greeting goes out before the next read: a server that refuses our certificate closes
+      // soon, and a write that fails then would hide why.
+      answerAtOnce();
+      resolve();
+    });
     socket.once('error', (error) => reject(connectError(target, error)));
     socket.once('close', () =>
       reject(connectError(target, new Error('the server closed the connection'))),

@@ -1,7 +1,8 @@
 // One connection on a real server: pipelining, batches, replies in any pieces, deadlines and ends.
 
-import { expect, test, vi } from 'vitest';
-
+import { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, type Mock, test, vi } from 'vitest';
 import type { Command } from '../../src/base/command.js';
 import { outcomeOf } from '../support/outcome.js';
 import { seededRandom } from '../support/seeded-random.js';
@@ -9,6 +10,11 @@ import { describeEachPrivateServer } from '../support/servers.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
 import { until } from '../support/until.js';
 import { useConnections } from '../support/wire-connection.js';
+
+/** What was written, of the pieces that have a command in them. */
+function echoes(writes: Mock<Socket['write']>): string[] {
+  return writes.mock.calls.map(([text]) => String(text)).filter((text) => text.includes('ECHO'));
+}
 
 describeEachPrivateServer('a connection', (server) => {
   const open = useConnections();
@@ -35,18 +41,24 @@ describeEachPrivateServer('a connection', (server) => {
     }
   });
 
-  test('sends the commands of one tick in one write', async () => {
-    const proxy = await startTcpProxy(address());
-    const { redis } = await open({ host: proxy.host, port: proxy.port });
-    const { Socket } = await import('node:net');
-    const writes = vi.spyOn(Socket.prototype, 'write');
-    const replies = ['a', 'b', 'c'].map((value) => redis.read('ECHO', value));
-    await new Promise((resolve) => process.nextTick(resolve));
-    const written = writes.mock.calls.map(([text]) => String(text));
-    writes.mockRestore();
-    expect(written.filter((text) => text.includes('ECHO'))).toHaveLength(1);
-    expect(await Promise.all(replies)).toEqual(['a', 'b', 'c']);
-    await proxy.stop();
+  test('sends what one turn of the event loop issues in one write, whoever issues it', async () => {
+    const { redis } = await open(address());
+    const issueLater = (value: string) =>
+      new Promise((resolve) => setImmediate(() => resolve(redis.read('ECHO', value))));
+    await sleep(5);
+    using writes = vi.spyOn(Socket.prototype, 'write');
+    expect(await Promise.all(['a', 'b', 'c'].map(issueLater))).toEqual(['a', 'b', 'c']);
+    expect(echoes(writes)).toHaveLength(1);
+  });
+
+  test('sends what is issued in answer to replies before the next socket is read', async () => {
+    const { redis } = await open(address());
+    await Promise.all(['a', 'b'].map((value) => redis.read('ECHO', value)));
+    using writes = vi.spyOn(Socket.prototype, 'write');
+    const replies = ['c', 'd'].map((value) => redis.read('ECHO', value));
+    await new Promise<void>((resolve) => process.nextTick(resolve));
+    expect(echoes(writes)).toHaveLength(1);
+    expect(await Promise.all(replies)).toEqual(['c', 'd']);
   });
 
   test('reads replies that come byte by byte, or in random pieces', async () => {

@@ -4,6 +4,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
+import { connect } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -157,6 +158,18 @@ describe('the cluster', () => {
     expect(workers).toHaveLength(2);
     service.primary.kill('SIGKILL');
     await until(() => workers.every((pid) => !isAlive(pid)), 5_000);
+  });
+
+  test('workers end in time with a client that never finishes its request', async () => {
+    const service = await start(server().url, { AUTH_STOP_TIMEOUT_MS: '1500' });
+    const workers = await workersOf(service);
+    const slow = connect(Number(new URL(service.url).port), '127.0.0.1');
+    slow.on('error', () => undefined);
+    slow.write('GET /health/live HTTP/1.1\r\nhost: ');
+    await sleep(100);
+    service.primary.kill('SIGKILL');
+    await until(() => workers.every((pid) => !isAlive(pid)), 4_000);
+    slow.destroy();
   });
 
   test('one scrape shows all workers', async () => {

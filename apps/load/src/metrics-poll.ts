@@ -1,10 +1,11 @@
-// Reads the service's Prometheus metrics each second, from this process and not from a generator.
-// Readings that fail are counted and noted, not hidden: a chart with holes says why.
+// Reads the service's Prometheus metrics, from this process and not from a generator, and not more
+// often than a chart needs: each reading costs the service CPU. Readings that fail are counted and
+// noted, not hidden: a chart with holes says why.
 
 import { messageOf } from './errors.js';
 import type { MetricsSample } from './report/load-report.js';
 
-const POLL_MS = 1000;
+const POLL_MS = 2000;
 const TIMEOUT_MS = 5000;
 const MAX_SAMPLES = 86_400;
 const UTILIZATION = 'redis_pool_utilization_percent';

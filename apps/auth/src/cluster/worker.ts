@@ -54,6 +54,8 @@ export async function serve(
   const stop = async () => {
     if (isStopping) return;
     isStopping = true;
+    // Where the primary is gone too, nobody else ends a worker that a slow client holds.
+    setTimeout(() => process.exit(1), stopTimeoutMs);
     await drain(Math.max(0, stopTimeoutMs - CLOSING_RESERVE_MS));
     process.exit(0);
   };

@@ -1,6 +1,6 @@
-// Tokens whose signature and claims this worker has found good. A signature costs some 300 µs of
-// CPU, a user shows the same token for minutes, and a good one stays good until it expires or the
-// keys change; whether its session lives is asked of Redis each time all the same.
+// Tokens that this worker has signed, or whose signature and claims it has found good. A signature
+// costs some 300 µs of CPU, a user shows the same token for minutes, and a good one stays good until
+// it expires or the keys change; whether its session lives is asked of Redis each time all the same.
 
 import type { AccessClaims } from './access-tokens.js';
 
