@@ -90,29 +90,27 @@ function positive(name: string, text: string): number {
 
 async function validate(settings: Settings): Promise<number> {
   mkdirSync(settings.reports, { recursive: true });
-  const startedAt = new Date().toISOString();
-  const sections: Section[] = [];
+  const args = process.argv.slice(2);
   const stage = await openStage();
+  const sections: Section[] = [];
+  const validation: Validation = {
+    startedAt: new Date().toISOString(),
+    command: ['npm run validate', ...(args.length > 0 ? ['--', ...args] : [])].join(' '),
+    machine: machine(),
+    versions: `Node ${process.versions.node}, ${stage.serverVersion}`,
+    sections,
+  };
   try {
     for (const section of plannedSections(settings, stage)) {
       const done = await section();
       sections.push(done);
       console.log(toText(done));
+      // Each time: what was measured outlives what fails later.
+      write(settings.reports, validation);
     }
   } finally {
     await stage.close();
   }
-  const validation: Validation = {
-    startedAt,
-    command: [
-      'npm run validate',
-      ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : []),
-    ].join(' '),
-    machine: machine(),
-    versions: `Node ${process.versions.node}, ${stage.serverVersion}`,
-    sections,
-  };
-  write(settings.reports, validation);
   const passed = hasPassed(validation);
   console.log(`${passed ? 'PASS' : 'FAIL'}: ${path.join(settings.reports, 'validation.md')}`);
   return passed ? 0 : 1;
