@@ -18,8 +18,10 @@ const MAX_OUTPUT_CHARACTERS = 16_384;
 
 // $1 is the folder, the rest the server's command line. The server alone keeps descriptor 3
 // open, so its closing tells us that the server has ended. Words that the guard understands:
-// `ended` reaps a server that has ended by itself, `leave` lets go of the folder as well.
+// `ended` reaps a server that has ended by itself, `leave` lets go of the folder as well. What the
+// terminal sends to everybody must not end the guard, whose only reason to act is its pipe.
 const GUARD_SCRIPT = `
+trap '' HUP INT QUIT TERM
 folder=$1; shift
 "$@" >&3 2>&3 3>&- &
 pid=$!
@@ -34,6 +36,18 @@ done
 if [ -n "$pid" ]; then kill -9 "$pid"; wait "$pid"; fi
 rm -rf -- "$folder"
 `;
+
+export interface GuardOptions {
+  /** Variables beside those of this process. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /**
+   * `own` keeps a Ctrl-C in the terminal away from the server, which the program that uses it shall
+   * end in its own order. `shared` is for a server that knows how to end by itself, where its share
+   * of the processor matters: Linux divides it between sessions first (autogroups), so that all
+   * processes of one session together get as much as a single one of another. Default: `own`.
+   */
+  readonly session?: 'own' | 'shared';
+}
 
 /** A server process with its guard. */
 export class GuardedProcess {
@@ -55,19 +69,16 @@ export class GuardedProcess {
   /**
    * Starts `command` inside `folder`. The folder belongs to the guard from the call on: nothing
    * is awaited before the guard exists, so no crash of ours can leave it behind.
-   * @param environment - Variables beside those of this process.
    */
   static async start(
     folder: string,
     command: readonly string[],
-    environment: Readonly<Record<string, string>> = {},
+    { environment = {}, session = 'own' }: GuardOptions = {},
   ): Promise<GuardedProcess> {
-    // A process group of its own keeps a Ctrl-C in the terminal away from the server, which
-    // the program that uses it shall end in its own order.
     const guard = spawn('sh', ['-c', GUARD_SCRIPT, 'plimsoll-guard', folder, ...command], {
       cwd: folder,
       env: { ...process.env, ...environment },
-      detached: true,
+      detached: session === 'own',
       stdio: ['pipe', 'pipe', 'ignore', 'pipe'],
     });
     // A guard that has gone is noticed by its exit; writing to it then is no news.

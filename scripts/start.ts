@@ -7,6 +7,7 @@ import { FIRST_IMPRESSION } from './validation/phases.js';
 import { toText } from './validation/report.js';
 import { runPhase } from './validation/run-phase.js';
 import { openStage, type Stage } from './validation/stage.js';
+import { warmUp } from './validation/warm-up.js';
 
 const DEFAULT_PORT = 8000;
 
@@ -23,9 +24,9 @@ async function main(args: readonly string[]): Promise<number> {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
   });
   try {
-    console.log(`${stage.serverVersion}; four workers at ${stage.service.url}\n`);
+    console.log(`${stage.serverVersion}; four workers at ${stage.service.url}\n\nWarming up ...`);
     const seconds = FIRST_IMPRESSION.seconds.short;
-    const drive = runPhase(stage, FIRST_IMPRESSION, { seconds });
+    const drive = warmUp(stage.service).then(() => runPhase(stage, FIRST_IMPRESSION, { seconds }));
     const section = await Promise.race([drive, stopped]);
     if (section === undefined) return 130;
     console.log(`\n${toText(section)}`);

@@ -8,6 +8,7 @@ import { drive } from './run-phase.js';
 import { DRIVERS, type Driver } from './service.js';
 import type { Stage } from './stage.js';
 import { judgePhase, type PhaseResult } from './verdict.js';
+import { warmUp } from './warm-up.js';
 
 const ROUNDS = 2;
 /** Long enough for all 5,000 users and 20 s of them together. */
@@ -29,6 +30,7 @@ export async function compareDrivers(stage: Stage, scale: number): Promise<Secti
     for (const driver of DRIVERS) {
       const service = await stage.startService({ driver });
       try {
+        await warmUp(service, scale);
         results.get(driver)!.push((await drive(stage, service, phase, { seconds })).result);
       } finally {
         await service.stop();
@@ -38,7 +40,7 @@ export async function compareDrivers(stage: Stage, scale: number): Promise<Secti
   const ours = results.get('plimsoll')!;
   return {
     title: 'compared with other clients',
-    how: `stress phase, ${ROUNDS} rounds of ${seconds} s each, interleaved; means of the rounds`,
+    how: `stress phase, ${ROUNDS} rounds of ${seconds} s each after a warm-up, interleaved; means of the rounds`,
     rows: ours.flatMap((result, round) =>
       judgePhase(phase, result).map((row) => ({ ...row, what: `round ${round + 1}: ${row.what}` })),
     ),

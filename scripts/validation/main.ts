@@ -20,6 +20,7 @@ import {
 import { restartSection } from './restart.js';
 import { runPhase } from './run-phase.js';
 import { openStage, type Stage } from './stage.js';
+import { warmUp } from './warm-up.js';
 
 const HELP = `npm run validate -- [options]
 
@@ -101,6 +102,8 @@ async function validate(settings: Settings): Promise<number> {
     sections,
   };
   try {
+    console.log('Warming up ...');
+    await warmUp(stage.service, settings.scale);
     for (const section of plannedSections(settings, stage)) {
       const done = await section();
       sections.push(done);

@@ -55,7 +55,7 @@ export function toMarkdown(validation: Validation): string {
   const parts = [
     '# Validation by load',
     `**${hasPassed(validation) ? 'PASS' : 'FAIL'}** · \`${command}\` · ${startedAt}`,
-    `${machine}; ${versions}. Service, Redis and load generator share the machine.`,
+    `${machine}; ${versions}. Service, Redis and load generator share the machine; the service was warmed up.`,
     ...sections.map((section) =>
       [
         `## ${section.title}`,
@@ -98,7 +98,7 @@ th:first-child, td:first-child { text-align: left }
 </style>
 <h1>Validation by load: <span class="${verdict}">${verdict}</span></h1>
 <p><code>${escaped(command)}</code>, ${escaped(startedAt)}. ${escaped(machine)}; ${escaped(versions)}.
-Service, Redis and load generator share the machine.</p>
+Service, Redis and load generator share the machine; the service was warmed up.</p>
 ${body.join('\n')}
 </html>
 `;

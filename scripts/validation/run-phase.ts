@@ -3,6 +3,7 @@
 
 import path from 'node:path';
 import { type LoadReport, runLoad } from 'plimsoll-load';
+import { machineLoad, readMachineTimes } from './machine-load.js';
 import type { Phase } from './phases.js';
 import { withProgress } from './progress.js';
 import type { Section, Table } from './report.js';
@@ -28,7 +29,7 @@ export interface RunOptions {
 }
 
 export async function runPhase(stage: Stage, phase: Phase, options: RunOptions): Promise<Section> {
-  const { result, report } = await drive(stage, stage.service, phase, options);
+  const { result, report, machineLoad: load } = await drive(stage, stage.service, phase, options);
   const { users, spawnRate, userClass, waitScale = 1 } = phase;
   const pauses = waitScale === 1 ? '' : `, pauses x ${waitScale}`;
   return {
@@ -38,15 +39,20 @@ export async function runPhase(stage: Stage, phase: Phase, options: RunOptions):
       'latencies and throughput with all users there',
     rows: judgePhase(phase, result),
     details: [requestTable(report)],
-    notes: result.isGeneratorLimited
-      ? ['The load generator was the limit: the service may be faster than these figures.']
-      : [],
+    notes: [
+      ...(result.isGeneratorLimited
+        ? ['The load generator was the limit: the service may be faster than these figures.']
+        : []),
+      ...(load === undefined ? [] : [load]),
+    ],
   };
 }
 
 export interface Driven {
   readonly result: PhaseResult;
   readonly report: LoadReport;
+  /** A sentence on how busy the machine was with all users there. */
+  readonly machineLoad: string | undefined;
 }
 
 /** Drives a phase's users against a service, whatever store it runs on. */
@@ -66,6 +72,7 @@ export async function drive(
       : { csv: path.join(reports, phase.name), html: path.join(reports, `${phase.name}.html`) };
   // `undefined` where it was never all users, or the service didn't answer: not measured then.
   let steadyFrom: Promise<Scrape | undefined> | undefined;
+  let timesBefore = readMachineTimes();
   const report = await withProgress(phase, seconds, (onProgress) =>
     runLoad({
       userClass: phase.userClass,
@@ -78,12 +85,16 @@ export async function drive(
       waitScale: phase.waitScale ?? 1,
       metricsUrl: `${service.url}/metrics`,
       onProgress(progress) {
-        if (progress.users === phase.users) steadyFrom ??= service.scrape().catch(() => undefined);
+        if (progress.users === phase.users && steadyFrom === undefined) {
+          steadyFrom = service.scrape().catch(() => undefined);
+          timesBefore = readMachineTimes();
+        }
         onProgress(progress);
       },
       ...files,
     }),
   );
+  const load = machineLoad(timesBefore, readMachineTimes());
   const after = await service.scrape();
   const { aggregated, generator, metrics } = report;
   // NaN, which no limit accepts, where a run was too short to be judged or nothing was read.
@@ -103,7 +114,7 @@ export async function drive(
     memoryGrowthPercent: memoryGrowthPercent(report.startMs, metrics),
     isGeneratorLimited: generator.isLimit,
   };
-  return { result, report };
+  return { result, report, machineLoad: load };
 }
 
 /** From two minutes on to the end, percent; `undefined` for a run that is too short to say. */

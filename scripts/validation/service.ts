@@ -76,7 +76,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const guarded = await GuardedProcess.start(
     folder,
     [...pinned, process.execPath, path.join(AUTH, 'main.js')],
-    environment,
+    // One session with the load generator: five processes of the service would else have to make do
+    // with what the scheduler gives to that one.
+    { environment, session: 'shared' },
   );
   guarded.unref();
   const stop = async () => {

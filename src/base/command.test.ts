@@ -94,13 +94,13 @@ describe('a command', () => {
   });
 
   test('reads its bytes from the batch that it joined, whatever joins after it', () => {
-    const batch = { text: 'before', startedAt: 1 };
+    const batch = { text: 'before' };
     const commands = [newCommand(), newCommand()];
     for (const command of commands) command.joinBatch(batch, command.payload as string);
     expect(batch.text).toBe('before*1\r\n$3\r\nGET\r\n*1\r\n$3\r\nGET\r\n');
     for (const command of commands) expect(command.payload).toBe('*1\r\n$3\r\nGET\r\n');
     // A second attempt joins another batch.
-    const second = { text: 'x', startedAt: 2 };
+    const second = { text: 'x' };
     commands[0]!.joinBatch(second, commands[0]!.payload as string);
     expect(commands[0]!.payload).toBe('*1\r\n$3\r\nGET\r\n');
   });

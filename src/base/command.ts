@@ -41,8 +41,6 @@ export interface CommandSettings {
 /** The text of one write: commands in flight share it instead of keeping their bytes each. */
 export interface Batch {
   text: string;
-  /** When its first command was issued, on the pool's clock. */
-  readonly startedAt: number;
 }
 
 /** More failed attempts than any pool makes: there is no further one. */

@@ -39,17 +39,21 @@ export class Connection {
   readonly #clock: Clock;
   readonly #inFlight = new RingQueue<Command>();
   readonly #decoder: Decoder;
-  #batch: Batch;
+  #batch: Batch = { text: '' };
   #batchIsAscii = true;
   #batchedCommands = 0;
   #busySince = 0;
   #flushIsScheduled = false;
+  /** The batch waits for the end of the turn: its commands may be issued milliseconds apart. */
+  #gathersTurn = false;
+  /** When the last command was issued; those that replies bring about share one reading. */
+  #issuedAt: number;
   #earliestDeadlineAt = Number.POSITIVE_INFINITY;
   #isFull = false;
   #isDraining = false;
   #endError: Error | undefined;
   #socketError: Error | undefined;
-  // Replies of one chunk whose commands were issued in the same tick share one latency record.
+  // Replies of one chunk whose commands were issued at the same moment share one latency record.
   #runStartedAt = 0;
   #runLength = 0;
 
@@ -58,7 +62,7 @@ export class Connection {
     this.#clock = clock;
     this.listener = listener;
     this.lastReadAt = clock.now();
-    this.#batch = { text: '', startedAt: this.lastReadAt };
+    this.#issuedAt = this.lastReadAt;
     this.#decoder = new Decoder({
       onReply: (reply) => this.#onReply(reply),
       onErrorReply: (error) => this.#onErrorReply(error),
@@ -95,7 +99,7 @@ export class Connection {
   }
 
   get lastTrafficAt(): number {
-    return Math.max(this.lastReadAt, this.#batch.startedAt);
+    return Math.max(this.lastReadAt, this.#issuedAt);
   }
 
   /** Since when the server owes a reply and has sent nothing; `undefined`: it owes none. */
@@ -106,10 +110,11 @@ export class Connection {
 
   send(command: Command): void {
     if (!this.#flushIsScheduled) this.#scheduleFlush();
-    if (command.startedAt === 0) command.startedAt = this.#batch.startedAt;
+    else if (this.#gathersTurn) this.#issuedAt = this.#clock.now();
+    if (command.startedAt === 0) command.startedAt = this.#issuedAt;
     const deadlineAt = command.deadlineAt;
     if (deadlineAt < this.#earliestDeadlineAt) this.#earliestDeadlineAt = deadlineAt;
-    if (this.#inFlight.length === 0) this.#busySince = this.#batch.startedAt;
+    if (this.#inFlight.length === 0) this.#busySince = this.#issuedAt;
     this.#inFlight.push(command);
     this.#batchedCommands++;
     const payload = command.payload;
@@ -176,8 +181,8 @@ export class Connection {
 
   #scheduleFlush(): void {
     this.#flushIsScheduled = true;
-    this.#batch = { text: '', startedAt: this.#clock.now() };
-    atFlushMoment(flush, this);
+    this.#issuedAt = this.#clock.now();
+    this.#gathersTurn = atFlushMoment(flush, this) === 'end of turn';
   }
 
   /** For `flush` alone, which has no `this` so that no closure is made for it. */
@@ -187,11 +192,11 @@ export class Connection {
   }
 
   #write(): void {
-    const { text, startedAt } = this.#batch;
+    const { text } = this.#batch;
     if (text.length === 0) return;
     // For ASCII text latin1 gives the same bytes as utf8, without looking at each character.
     this.#socket.write(text, this.#batchIsAscii ? 'latin1' : 'utf8');
-    this.#batch = { text: '', startedAt };
+    this.#batch = { text: '' };
     this.#batchIsAscii = true;
     this.#afterWrite();
   }

@@ -26,11 +26,17 @@ function end(): void {
   isAnswering = false;
 }
 
-/** Calls `flush` when the batch that begins now has to leave. */
+export type FlushMoment = 'after replies' | 'end of turn';
+
+/** Calls `flush` when the batch that begins now has to leave, and says when that is. */
 export function atFlushMoment<Argument>(
   flush: (argument: Argument) => void,
   argument: Argument,
-): void {
-  if (isAnswering) process.nextTick(flush, argument);
-  else setImmediate(flush, argument);
+): FlushMoment {
+  if (isAnswering) {
+    process.nextTick(flush, argument);
+    return 'after replies';
+  }
+  setImmediate(flush, argument);
+  return 'end of turn';
 }

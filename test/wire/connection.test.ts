@@ -51,6 +51,22 @@ describeEachPrivateServer('a connection', (server) => {
     expect(echoes(writes)).toHaveLength(1);
   });
 
+  test('counts the time of a command from its own call, not from the first of its turn', async () => {
+    const { connection, redis } = await open(address());
+    const latencies: number[] = [];
+    connection.listener.onLatency = (latencyMs, count) => {
+      for (let left = count; left > 0; left--) latencies.push(latencyMs);
+    };
+    await sleep(5);
+    const first = redis.read('ECHO', 'first');
+    const issuedAt = performance.now();
+    while (performance.now() - issuedAt < 30);
+    await Promise.all([first, redis.read('ECHO', 'second')]);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(latencies).toHaveLength(2);
+    expect(latencies[0]! - latencies[1]!).toBeGreaterThanOrEqual(30);
+  });
+
   test('sends what is issued in answer to replies before the next socket is read', async () => {
     const { redis } = await open(address());
     await Promise.all(['a', 'b'].map((value) => redis.read('ECHO', value)));

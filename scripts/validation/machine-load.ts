@@ -1,0 +1,41 @@
+// How busy the machine was meanwhile, and how much of it a hypervisor gave to somebody else: both
+// lengthen latencies that no program on it is to blame for. Linux only.
+
+import { readFileSync } from 'node:fs';
+
+export interface MachineTimes {
+  /** In ticks, of all CPUs since boot. */
+  readonly total: number;
+  readonly idle: number;
+  /** In which the machine wanted to run and its host ran something else. */
+  readonly stolen: number;
+}
+
+/** `undefined` where the system doesn't tell. */
+export function readMachineTimes(): MachineTimes | undefined {
+  try {
+    return parseMachineTimes(readFileSync('/proc/stat', 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of the text of `/proc/stat`: `cpu  user nice system idle iowait irq softirq steal ...`. */
+export function parseMachineTimes(text: string): MachineTimes {
+  const ticks = text.split('\n', 1)[0]!.trim().split(/\s+/).slice(1, 9).map(Number);
+  const [, , , idle = 0, waiting = 0, , , stolen = 0] = ticks;
+  return { total: ticks.reduce((sum, each) => sum + each, 0), idle: idle + waiting, stolen };
+}
+
+/** A sentence about the time between two readings. */
+export function machineLoad(
+  before: MachineTimes | undefined,
+  after: MachineTimes | undefined,
+): string | undefined {
+  if (before === undefined || after === undefined) return undefined;
+  const total = after.total - before.total;
+  const percent = (ticks: number) => `${((ticks / total) * 100).toFixed(1)} %`;
+  const stolen = after.stolen - before.stolen;
+  const busy = total - (after.idle - before.idle) - stolen;
+  return `The machine's CPUs were ${percent(busy)} busy with this, and ${percent(stolen)} of their time went to other machines on the same host.`;
+}
