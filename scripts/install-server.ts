@@ -1,5 +1,5 @@
 // Sees to it that the programs which the demonstration and the tests need are there: a Redis or
-// Valkey server, and openssl for the TLS tests. It installs them only where that needs no
+// Valkey server, openssl for the TLS tests, wrk for the validation. It installs them only where that needs no
 // question, as root on a system with apt-get, and otherwise says in one line what to install.
 // It never leaves a server running: Debian's package starts a service unless it is held back.
 
@@ -88,10 +88,21 @@ export async function ensureOpenssl(): Promise<string> {
   throw new Error('apt-get installed openssl, but no such program is on the PATH.');
 }
 
-async function installOrAdvise(name: 'redis' | 'openssl', debianPackage: string): Promise<void> {
+/** The path of the load tester wrk; `undefined` where it isn't there and can't be installed. */
+export async function ensureWrk(): Promise<string | undefined> {
+  const found = await findProgram('wrk');
+  if (found !== undefined || !(await canInstall())) return found;
+  await aptInstall('wrk').catch(() => undefined);
+  return findProgram('wrk');
+}
+
+async function canInstall(): Promise<boolean> {
   const isRoot = process.getuid?.() === 0;
-  const hasApt = isRoot && (await findProgram('apt-get')) !== undefined;
-  if (!hasApt) throw new Error(installAdvice(name, await systemFacts()));
+  return isRoot && (await findProgram('apt-get')) !== undefined;
+}
+
+async function installOrAdvise(name: 'redis' | 'openssl', debianPackage: string): Promise<void> {
+  if (!(await canInstall())) throw new Error(installAdvice(name, await systemFacts()));
   await aptInstall(debianPackage);
 }
 

@@ -1,15 +1,16 @@
-// Is the load tester right? The same class of traffic, an authenticated GET without a pause, driven
-// by autocannon and by ours in turns. One worker and Redis get one core and the tester the other, so
-// that both tools measure the service and not themselves: several workers in turn on one core would
-// answer some users at once and others late, and half of them is then a matter of chance. It asks for
-// the sessions, the dearest GET that the service has: token verification alone is so quick that
-// autocannon becomes the limit.
+// Is the load tester right? The same class of traffic, an authenticated GET without a pause, driven in
+// turns by ours and by wrk, or by autocannon where there is no wrk. One worker and Redis get one core
+// and the tester the other, so that both tools measure the service and not themselves: several workers
+// in turn on one core would answer some users at once and others late, and half of them is then a
+// matter of chance. It asks for the sessions, the dearest GET that the service has: token verification
+// is so quick that a tester in JavaScript becomes the limit.
 
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import { promisify } from 'node:util';
 import { type CrossCheckResult, crossCheck as runBoth } from 'plimsoll-load/cross-check';
+import { ensureWrk } from '../redis-server.js';
 import type { Section } from './report.js';
 import type { Stage } from './stage.js';
 import type { Row } from './verdict.js';
@@ -25,6 +26,7 @@ const SERVICE_CPU = '0';
 
 export async function crossCheck(stage: Stage, scale: number): Promise<Section> {
   const isPinned = os.platform() === 'linux' && os.cpus().length > 1;
+  const witness = (await ensureWrk()) === undefined ? 'autocannon' : 'wrk';
   const cpus = isPinned ? { cpus: SERVICE_CPU } : {};
   const service = await stage.startService({ workers: 1, ...cpus });
   try {
@@ -37,9 +39,10 @@ export async function crossCheck(stage: Stage, scale: number): Promise<Section> 
       headers: { authorization: `Bearer ${access_token}` },
       connections: CONNECTIONS,
       rounds: ROUNDS,
+      witness,
       durationMs: DURATION_MS * Math.min(1, Math.max(scale, 0.2)),
     });
-    return sectionOf(result, isPinned);
+    return sectionOf(result, witness, isPinned);
   } finally {
     await service.stop();
     if (isPinned) await pinServer(stage, `0-${os.cpus().length - 1}`);
@@ -53,11 +56,11 @@ async function pinServer({ privateServer }: Stage, cpus: string): Promise<void> 
   await promisify(execFile)('taskset', ['-acp', cpus, pid]);
 }
 
-function sectionOf(result: CrossCheckResult, isPinned: boolean): Section {
-  const { plimsoll, autocannon, rpsDifferencePercent, p50DifferencePercent } = result;
-  const tools = [['plimsoll-load', plimsoll] as const, ['autocannon', autocannon] as const];
+function sectionOf(result: CrossCheckResult, name: string, isPinned: boolean): Section {
+  const { plimsoll, witness, rpsDifferencePercent, p50DifferencePercent } = result;
+  const tools = [['plimsoll-load', plimsoll] as const, [name, witness] as const];
   return {
-    title: 'the load tester beside autocannon',
+    title: `the load tester beside ${name}`,
     how:
       `GET ${PATH} on ${CONNECTIONS} connections without a pause, medians of ${ROUNDS} rounds` +
       `, one worker${isPinned ? ' and Redis on one core, the tester on another' : ''}`,
@@ -66,8 +69,8 @@ function sectionOf(result: CrossCheckResult, isPinned: boolean): Section {
       {
         title: 'Both tools',
         columns: ['tool', 'requests/s', 'p50 ms', 'p99 ms', 'failures'],
-        rows: tools.map(([name, { rps, p50, p99, failures }]) => [
-          name,
+        rows: tools.map(([tool, { rps, p50, p99, failures }]) => [
+          tool,
           rps.toFixed(0),
           p50.toFixed(2),
           p99.toFixed(2),

@@ -1,9 +1,9 @@
-// Holds the load tester against another one, autocannon, with the same GET requests on the same
-// number of connections, in turns. Two programs that share no code and agree are a better witness
-// than one. autocannon is a development dependency of the repository, loaded when asked for.
+// Holds the load tester against another one with the same GET requests on the same number of
+// connections, in turns. Two programs that share no code and agree are a better witness than one.
+// autocannon is a development dependency of the repository, loaded when asked for.
 //
 //   node apps/load/dist/cross-check.js --host http://127.0.0.1:3000 --path / [--header 'a: b']
-//     [--connections 50] [--duration 5s] [--rounds 3] [--rate 1000]
+//     [--connections 50] [--duration 5s] [--rounds 3] [--rate 1000] [--witness wrk]
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util';
 import { parseDuration } from './duration.js';
 import { LoadError, messageOf } from './errors.js';
 import { runLoad } from './run-load.js';
-import { RowStats } from './stats/summary.js';
+import { measureWitness, WITNESSES, type Witness } from './witnesses.js';
 
 const MAX_ROUNDS = 25;
 
@@ -30,6 +30,8 @@ export interface CrossCheckOptions {
   readonly rounds?: number;
   /** Requests per second in all; default: as fast as the connections allow. */
   readonly rate?: number;
+  /** Default autocannon. */
+  readonly witness?: Witness;
 }
 
 export interface ToolFigures {
@@ -41,35 +43,36 @@ export interface ToolFigures {
 }
 
 /**
- * Medians over the rounds. Differences, of plimsoll against autocannon, are taken within each round
+ * Medians over the rounds. Differences, of plimsoll against the witness, are taken within each round
  * before the median: what slows the machine down for a minute slows both.
  */
 export interface CrossCheckResult {
   plimsoll: ToolFigures;
-  autocannon: ToolFigures;
+  witness: ToolFigures;
   rpsDifferencePercent: number;
   p50DifferencePercent: number;
-  rounds: { plimsoll: ToolFigures; autocannon: ToolFigures }[];
+  rounds: { plimsoll: ToolFigures; witness: ToolFigures }[];
 }
 
 /** Runs both tools in turns against a service that is up already. */
 export async function crossCheck(options: CrossCheckOptions): Promise<CrossCheckResult> {
   const count = Math.min(MAX_ROUNDS, options.rounds ?? 3);
+  const measureOther = () => measureWitness(options.witness ?? 'autocannon', options);
   const rounds: CrossCheckResult['rounds'] = [];
   for (let round = 0; round < count; round += 1) {
     // Each goes first in turn, so that neither has the warmer server.
-    const autocannonFirst = round % 2 === 0;
-    const before = autocannonFirst ? await measureAutocannon(options) : undefined;
+    const isWitnessFirst = round % 2 === 0;
+    const before = isWitnessFirst ? await measureOther() : undefined;
     const plimsoll = await measurePlimsoll(options);
-    rounds.push({ plimsoll, autocannon: before ?? (await measureAutocannon(options)) });
+    rounds.push({ plimsoll, witness: before ?? (await measureOther()) });
   }
   const plimsoll = medians(rounds.map((round) => round.plimsoll));
-  const autocannon = medians(rounds.map((round) => round.autocannon));
+  const witness = medians(rounds.map((round) => round.witness));
   const differencePercent = (key: 'rps' | 'p50') =>
-    100 * (medianOf(rounds.map((round) => round.plimsoll[key] / round.autocannon[key])) - 1);
+    100 * (medianOf(rounds.map((round) => round.plimsoll[key] / round.witness[key])) - 1);
   return {
     plimsoll,
-    autocannon,
+    witness,
     rpsDifferencePercent: differencePercent('rps'),
     p50DifferencePercent: differencePercent('p50'),
     rounds,
@@ -106,44 +109,6 @@ function userClassText({ path: requestPath, headers = {} }: CrossCheckOptions): 
 };\n`;
 }
 
-/** What is used of autocannon, which comes without types. */
-type Autocannon = (
-  options: object,
-  done: (error: Error | null, result: { non2xx: number; errors: number }) => void,
-) => {
-  on(
-    event: 'response',
-    listener: (client: unknown, status: number, bytes: number, durationMs: number) => void,
-  ): void;
-};
-
-async function measureAutocannon(options: CrossCheckOptions): Promise<ToolFigures> {
-  const { host, headers, connections = 50, durationMs = 5000, rate } = options;
-  const name: string = 'autocannon';
-  const { default: autocannon } = (await import(name)) as { default: Autocannon };
-  // autocannon's own percentiles are whole milliseconds; its events are finer.
-  const stats = new RowStats('GET', options.path);
-  const startMs = performance.now();
-  const failures = await new Promise<number>((resolve, reject) => {
-    const settings = {
-      url: new URL(options.path, host).href,
-      connections,
-      duration: durationMs / 1000,
-      headers,
-      ...(rate === undefined ? {} : { overallRate: rate }),
-    };
-    const run = autocannon(settings, (error, result) => {
-      if (error) reject(error);
-      else resolve(result.non2xx + result.errors);
-    });
-    run.on('response', (_client, _status, _bytes, responseMs) => {
-      stats.add(Uint32Array.of(Math.round(responseMs * 1000)), 0, 0);
-    });
-  });
-  const { rps, p50, p99 } = stats.summarize(performance.now() - startMs);
-  return { rps, p50, p99, failures };
-}
-
 function medians(figures: readonly ToolFigures[]): ToolFigures {
   const median = (key: keyof ToolFigures) => medianOf(figures.map((one) => one[key]));
   return {
@@ -168,7 +133,7 @@ export function crossCheckTable(result: CrossCheckResult): string {
   return [
     `${''.padEnd(12)}${['req/s', 'p50 ms', 'p99 ms', 'failures'].map((text) => text.padStart(12)).join('')}`,
     line('plimsoll', result.plimsoll),
-    line('autocannon', result.autocannon),
+    line('witness', result.witness),
     `difference: throughput ${result.rpsDifferencePercent.toFixed(1)} %, ` +
       `p50 ${result.p50DifferencePercent.toFixed(1)} %`,
     '',
@@ -187,9 +152,14 @@ function parseOptions(args: string[]): CrossCheckOptions {
       duration: { ...text, default: '5s' },
       rounds: { ...text, default: '3' },
       rate: text,
+      witness: { ...text, default: 'autocannon' },
     },
   });
   if (values.host === undefined) throw new LoadError('INVALID_OPTION', '--host is missing.');
+  const witness = WITNESSES.find((name) => name === values.witness);
+  if (witness === undefined) {
+    throw new LoadError('INVALID_OPTION', `--witness must be one of ${WITNESSES.join(', ')}.`);
+  }
   const headers = values.header.map((header): [string, string] => {
     const colon = header.indexOf(':');
     return [header.slice(0, colon).trim(), header.slice(colon + 1).trim()];
@@ -201,6 +171,7 @@ function parseOptions(args: string[]): CrossCheckOptions {
     connections: Number(values.connections),
     durationMs: parseDuration(values.duration, 'duration'),
     rounds: Number(values.rounds),
+    witness,
     ...(values.rate === undefined ? {} : { rate: Number(values.rate) }),
   };
 }
