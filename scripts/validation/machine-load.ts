@@ -27,15 +27,21 @@ export function parseMachineTimes(text: string): MachineTimes {
   return { total: ticks.reduce((sum, each) => sum + each, 0), idle: idle + waiting, stolen };
 }
 
-/** A sentence about the time between two readings. */
+export interface MachineLoad {
+  /** Percent of all CPUs' time. */
+  readonly busyPercent: number;
+  /** Percent of all CPUs' time that went to other machines on the same host. */
+  readonly stolenPercent: number;
+}
+
+/** Between two readings. */
 export function machineLoad(
   before: MachineTimes | undefined,
   after: MachineTimes | undefined,
-): string | undefined {
+): MachineLoad | undefined {
   if (before === undefined || after === undefined) return undefined;
   const total = after.total - before.total;
-  const percent = (ticks: number) => `${((ticks / total) * 100).toFixed(1)} %`;
   const stolen = after.stolen - before.stolen;
   const busy = total - (after.idle - before.idle) - stolen;
-  return `The machine's CPUs were ${percent(busy)} busy with this, and ${percent(stolen)} of their time went to other machines on the same host.`;
+  return { busyPercent: (busy / total) * 100, stolenPercent: (stolen / total) * 100 };
 }

@@ -32,7 +32,8 @@ export interface Validation {
 const VERDICT_COLUMNS = ['', 'expected', 'measured', ''] as const;
 
 export function hasPassed({ sections }: Validation): boolean {
-  return sections.length > 0 && sections.every(({ rows }) => rows.every(({ passed }) => passed));
+  const rows = sections.flatMap((section) => section.rows);
+  return rows.length > 0 && rows.every(({ passed }) => passed);
 }
 
 export function machine(): string {
@@ -40,14 +41,25 @@ export function machine(): string {
   return `${os.cpus().length} x ${os.cpus()[0]?.model ?? 'unknown'}, ${gibibytes} GiB, ${os.platform()}`;
 }
 
-/** The verdict table of a section, for the terminal. */
-export function toText({ title, how, rows, notes }: Section): string {
-  const columns = VERDICT_COLUMNS.map((name, index) => ({
-    title: name,
-    align: index === 0 || index === 3 ? ('left' as const) : ('right' as const),
-  }));
-  const lines = [`${title}: ${how}`, textTable(columns, rows.map(verdictCells))];
+/** The verdict table of a section, or the tables of one that judges nothing, for the terminal. */
+export function toText({ title, how, rows, details, notes }: Section): string {
+  const tables = rows.length > 0 ? verdictTables(rows) : details;
+  const lines = [`${title}: ${how}`, ...tables.map(terminalTable)];
   return [...lines, ...notes.map((note) => `Note: ${note}`), ''].join('\n');
+}
+
+function terminalTable({ columns, rows }: Table): string {
+  const aligned = columns.map((name, index) => ({
+    title: name,
+    align: index === 0 || name === '' ? ('left' as const) : ('right' as const),
+  }));
+  return textTable(aligned, rows);
+}
+
+/** None for a section that judges nothing. */
+function verdictTables(rows: readonly Row[]): Table[] {
+  if (rows.length === 0) return [];
+  return [{ title: '', columns: VERDICT_COLUMNS, rows: rows.map(verdictCells) }];
 }
 
 export function toMarkdown(validation: Validation): string {
@@ -60,11 +72,7 @@ export function toMarkdown(validation: Validation): string {
       [
         `## ${section.title}`,
         `${section.how}.`,
-        markdownTable({
-          title: '',
-          columns: VERDICT_COLUMNS,
-          rows: section.rows.map(verdictCells),
-        }),
+        ...verdictTables(section.rows).map(markdownTable),
         ...section.notes,
         ...section.details.flatMap((table) => [`### ${table.title}`, markdownTable(table)]),
       ].join('\n\n'),
@@ -77,10 +85,9 @@ export function toHtml(validation: Validation): string {
   const { startedAt, command, machine, versions, sections } = validation;
   const verdict = hasPassed(validation) ? 'PASS' : 'FAIL';
   const body = sections.map((section) => {
-    const verdicts = { title: '', columns: VERDICT_COLUMNS, rows: section.rows.map(verdictCells) };
     return [
       `<h2>${escaped(section.title)}</h2><p>${escaped(section.how)}</p>`,
-      htmlTable(verdicts),
+      ...verdictTables(section.rows).map(htmlTable),
       ...section.notes.map((note) => `<p>${escaped(note)}</p>`),
       ...section.details.map((table) => `<h3>${escaped(table.title)}</h3>${htmlTable(table)}`),
     ].join('\n');

@@ -3,7 +3,7 @@
 
 import path from 'node:path';
 import { type LoadReport, runLoad } from 'plimsoll-load';
-import { machineLoad, readMachineTimes } from './machine-load.js';
+import { type MachineLoad, machineLoad, readMachineTimes } from './machine-load.js';
 import type { Phase } from './phases.js';
 import { withProgress } from './progress.js';
 import type { Section, Table } from './report.js';
@@ -16,6 +16,8 @@ import { judgePhase, type PhaseResult } from './verdict.js';
 const WARM_SECONDS = 120;
 /** How many readings are averaged at either end, s: one reading has the garbage of its moment. */
 const MEMORY_WINDOW_SECONDS = 30;
+/** More than this, and the figures tell of the neighbours: each theft stops a CPU for milliseconds. */
+const STOLEN_PERCENT = 3;
 /** Sessions are opened a little ahead of what is asked, so that a straggler finds one. */
 const SPARE_ACCOUNTS = 2;
 
@@ -26,24 +28,57 @@ export interface RunOptions {
   readonly reports?: string;
   /** Load generator processes. Default: 1. */
   readonly processes?: number;
+  /** How often a phase is run at most until the machine was left alone. Default: 1. */
+  readonly attempts?: number;
 }
 
+/**
+ * Runs a phase. Where the host took too much of the CPUs away meanwhile, whatever the figures, it is
+ * run again; the last attempt counts, and the report names those before.
+ */
 export async function runPhase(stage: Stage, phase: Phase, options: RunOptions): Promise<Section> {
-  const { result, report, machineLoad: load } = await drive(stage, stage.service, phase, options);
+  const { attempts = 1 } = options;
+  const repeated: string[] = [];
+  for (;;) {
+    const driven = await drive(stage, stage.service, phase, options);
+    const stolenPercent = driven.machineLoad?.stolenPercent ?? 0;
+    if (stolenPercent <= STOLEN_PERCENT || repeated.length + 1 >= attempts) {
+      return sectionOf(phase, options.seconds, driven, repeated);
+    }
+    const { p99Ms, redisP99Ms } = driven.result;
+    repeated.push(
+      `Repeated, because the host took ${stolenPercent.toFixed(1)} % of the CPUs' time away: ` +
+        `p99 was ${p99Ms.toFixed(1)} ms, Redis operations p99 ${redisP99Ms.toFixed(2)} ms.`,
+    );
+  }
+}
+
+function sectionOf(
+  phase: Phase,
+  seconds: number,
+  { result, report, machineLoad: load }: Driven,
+  repeated: readonly string[],
+): Section {
   const { users, spawnRate, userClass, waitScale = 1 } = phase;
   const pauses = waitScale === 1 ? '' : `, pauses x ${waitScale}`;
   return {
     title: phase.name,
     how:
-      `${userClass}: ${number(users)} users, ${spawnRate} started a second, ${options.seconds} s${pauses}; ` +
+      `${userClass}: ${number(users)} users, ${spawnRate} started a second, ${seconds} s${pauses}; ` +
       'latencies and throughput with all users there',
     rows: judgePhase(phase, result),
     details: [requestTable(report)],
     notes: [
+      ...repeated,
+      ...(load === undefined
+        ? []
+        : [
+            `The CPUs were ${load.busyPercent.toFixed(1)} % busy; ` +
+              `the host gave ${load.stolenPercent.toFixed(1)} % of their time to others.`,
+          ]),
       ...(result.isGeneratorLimited
         ? ['The load generator was the limit: the service may be faster than these figures.']
         : []),
-      ...(load === undefined ? [] : [load]),
     ],
   };
 }
@@ -51,8 +86,8 @@ export async function runPhase(stage: Stage, phase: Phase, options: RunOptions):
 export interface Driven {
   readonly result: PhaseResult;
   readonly report: LoadReport;
-  /** A sentence on how busy the machine was with all users there. */
-  readonly machineLoad: string | undefined;
+  /** With all users there; `undefined` where the system doesn't tell. */
+  readonly machineLoad: MachineLoad | undefined;
 }
 
 /** Drives a phase's users against a service, whatever store it runs on. */

@@ -1,8 +1,15 @@
 // The judgements of a validation: a figure that misses its limit, or that was never measured, fails.
 
 import { describe, expect, test } from 'vitest';
+import { machineLoad, parseMachineTimes } from '../../scripts/validation/machine-load.js';
 import { PHASES, scaled } from '../../scripts/validation/phases.js';
-import { hasPassed, toHtml, toMarkdown, type Validation } from '../../scripts/validation/report.js';
+import {
+  hasPassed,
+  toHtml,
+  toMarkdown,
+  toText,
+  type Validation,
+} from '../../scripts/validation/report.js';
 import { commandPercentileMs, readScrape } from '../../scripts/validation/scrape.js';
 import { judgePhase, judgeRestart, type PhaseResult } from '../../scripts/validation/verdict.js';
 
@@ -159,5 +166,39 @@ describe('the report', () => {
     const html = toHtml(validation(true));
     expect(html).toContain('&lt;5,000&gt; users');
     expect(html).toContain('<td class="PASS">PASS</td>');
+  });
+});
+
+describe('a section that judges nothing', () => {
+  const section = {
+    title: 'compared',
+    how: 'two rounds',
+    rows: [],
+    details: [{ title: 'Drivers', columns: ['driver', 'p50'], rows: [['one', '1.5']] }],
+    notes: [],
+  };
+
+  test('shows its tables on the terminal, and no empty verdict', () => {
+    expect(toText(section)).toContain('one     1.5');
+    expect(toText(section)).not.toContain('expected');
+  });
+
+  test('alone makes no validation pass', () => {
+    const validation = { startedAt: '', command: '', machine: '', versions: '' };
+    expect(hasPassed({ ...validation, sections: [section] })).toBe(false);
+    expect(toMarkdown({ ...validation, sections: [section] })).not.toContain('expected');
+  });
+});
+
+describe('the load of the machine', () => {
+  const before = parseMachineTimes('cpu  100 0 50 800 50 0 0 0 0 0\ncpu0 1 2 3\n');
+  const after = parseMachineTimes('cpu  150 0 75 880 55 0 10 30 0 0\ncpu0 1 2 3\n');
+
+  test('tells what it did from what its host took away', () => {
+    expect(machineLoad(before, after)).toEqual({ busyPercent: 42.5, stolenPercent: 15 });
+  });
+
+  test('is unknown where the system does not tell', () => {
+    expect(machineLoad(undefined, after)).toBeUndefined();
   });
 });
