@@ -45,10 +45,11 @@ export async function runPhase(stage: Stage, phase: Phase, options: RunOptions):
     if (stolenPercent <= STOLEN_PERCENT || repeated.length + 1 >= attempts) {
       return sectionOf(phase, options.seconds, driven, repeated);
     }
-    const { p99Ms, redisP99Ms } = driven.result;
+    const { p99Ms, redisP99Ms, failures, exhausted } = driven.result;
     repeated.push(
       `Repeated, because the host took ${stolenPercent.toFixed(1)} % of the CPUs' time away: ` +
-        `p99 was ${p99Ms.toFixed(1)} ms, Redis operations p99 ${redisP99Ms.toFixed(2)} ms.`,
+        `p99 was ${p99Ms.toFixed(1)} ms, Redis operations p99 ${redisP99Ms.toFixed(2)} ms; ` +
+        `${failures} failures, ${exhausted} exhaustions.`,
     );
   }
 }
