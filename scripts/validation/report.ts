@@ -26,6 +26,8 @@ export interface Validation {
   readonly command: string;
   readonly machine: string;
   readonly versions: string;
+  /** The phases found a service that had served the same kind of traffic before. */
+  readonly isWarmedUp: boolean;
   readonly sections: readonly Section[];
 }
 
@@ -63,11 +65,11 @@ function verdictTables(rows: readonly Row[]): Table[] {
 }
 
 export function toMarkdown(validation: Validation): string {
-  const { startedAt, command, machine, versions, sections } = validation;
+  const { startedAt, command, sections } = validation;
   const parts = [
     '# Validation by load',
     `**${hasPassed(validation) ? 'PASS' : 'FAIL'}** · \`${command}\` · ${startedAt}`,
-    `${machine}; ${versions}. Service, Redis and load generator share the machine; the service was warmed up.`,
+    conditions(validation),
     ...sections.map((section) =>
       [
         `## ${section.title}`,
@@ -81,8 +83,13 @@ export function toMarkdown(validation: Validation): string {
   return `${parts.join('\n\n')}\n`;
 }
 
+function conditions({ machine, versions, isWarmedUp }: Validation): string {
+  const shared = 'Service, Redis and load generator share the machine';
+  return `${machine}; ${versions}. ${shared}${isWarmedUp ? '; the service was warmed up' : ''}.`;
+}
+
 export function toHtml(validation: Validation): string {
-  const { startedAt, command, machine, versions, sections } = validation;
+  const { startedAt, command, sections } = validation;
   const verdict = hasPassed(validation) ? 'PASS' : 'FAIL';
   const body = sections.map((section) => {
     return [
@@ -104,8 +111,7 @@ th:first-child, td:first-child { text-align: left }
 .PASS { color: light-dark(#0a6b2d, #5fd38a) } .FAIL { color: light-dark(#b00020, #ff8a9a) }
 </style>
 <h1>Validation by load: <span class="${verdict}">${verdict}</span></h1>
-<p><code>${escaped(command)}</code>, ${escaped(startedAt)}. ${escaped(machine)}; ${escaped(versions)}.
-Service, Redis and load generator share the machine; the service was warmed up.</p>
+<p><code>${escaped(command)}</code>, ${escaped(startedAt)}. ${escaped(conditions(validation))}</p>
 ${body.join('\n')}
 </html>
 `;

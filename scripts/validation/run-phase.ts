@@ -3,7 +3,12 @@
 
 import path from 'node:path';
 import { type LoadReport, runLoad } from 'plimsoll-load';
-import { type MachineLoad, machineLoad, readMachineTimes } from './machine-load.js';
+import {
+  type MachineLoad,
+  type MachineTimes,
+  machineLoad,
+  readMachineTimes,
+} from './machine-load.js';
 import type { Phase } from './phases.js';
 import { withProgress } from './progress.js';
 import type { Section, Table } from './report.js';
@@ -106,9 +111,7 @@ export async function drive(
     reports === undefined
       ? {}
       : { csv: path.join(reports, phase.name), html: path.join(reports, `${phase.name}.html`) };
-  // `undefined` where it was never all users, or the service didn't answer: not measured then.
-  let steadyFrom: Promise<Scrape | undefined> | undefined;
-  let timesBefore = readMachineTimes();
+  let allThere: Reading | undefined;
   const report = await withProgress(phase, seconds, (onProgress) =>
     runLoad({
       userClass: phase.userClass,
@@ -121,16 +124,13 @@ export async function drive(
       waitScale: phase.waitScale ?? 1,
       metricsUrl: `${service.url}/metrics`,
       onProgress(progress) {
-        if (progress.users === phase.users && steadyFrom === undefined) {
-          steadyFrom = service.scrape().catch(() => undefined);
-          timesBefore = readMachineTimes();
-        }
+        if (progress.users === phase.users) allThere ??= read(service);
         onProgress(progress);
       },
       ...files,
     }),
   );
-  const load = machineLoad(timesBefore, readMachineTimes());
+  const timesAfter = readMachineTimes();
   const after = await service.scrape();
   const { aggregated, generator, metrics } = report;
   // NaN, which no limit accepts, where a run was too short to be judged or nothing was read.
@@ -144,13 +144,23 @@ export async function drive(
     p95Ms: steady?.p95 ?? Number.NaN,
     p99Ms: steady?.p99 ?? Number.NaN,
     utilizationPercent: utilizations.length === 0 ? Number.NaN : Math.max(...utilizations),
-    redisP99Ms: commandPercentileMs((await steadyFrom) ?? after, after, 99),
+    redisP99Ms: commandPercentileMs((await allThere?.scrape) ?? after, after, 99),
     exhausted: after.exhausted - before.exhausted,
     rejectedConnections: (await stage.rejectedConnections()) - rejectedBefore,
     memoryGrowthPercent: memoryGrowthPercent(report.startMs, metrics),
     isGeneratorLimited: generator.isLimit,
   };
-  return { result, report, machineLoad: load };
+  return { result, report, machineLoad: machineLoad(allThere?.times, timesAfter) };
+}
+
+interface Reading {
+  /** `undefined` where the service didn't answer: not measured then. */
+  readonly scrape: Promise<Scrape | undefined>;
+  readonly times: MachineTimes | undefined;
+}
+
+function read(service: Service): Reading {
+  return { scrape: service.scrape().catch(() => undefined), times: readMachineTimes() };
 }
 
 /** From two minutes on to the end, percent; `undefined` for a run that is too short to say. */

@@ -143,6 +143,7 @@ describe('the report', () => {
     command: 'npm run validate',
     machine: '2 x CPU',
     versions: 'Node 20',
+    isWarmedUp: true,
     sections: [
       {
         title: 'stress',
@@ -184,7 +185,7 @@ describe('a section that judges nothing', () => {
   });
 
   test('alone makes no validation pass', () => {
-    const validation = { startedAt: '', command: '', machine: '', versions: '' };
+    const validation = { startedAt: '', command: '', machine: '', versions: '', isWarmedUp: false };
     expect(hasPassed({ ...validation, sections: [section] })).toBe(false);
     expect(toMarkdown({ ...validation, sections: [section] })).not.toContain('expected');
   });
