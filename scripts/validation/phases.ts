@@ -11,6 +11,8 @@ export interface Limits {
   readonly throughput?: number;
   /** The pool's utilisation at most, percent. */
   readonly utilizationPercent?: number;
+  /** Redis operations, ms, as the pool measures them. */
+  readonly redisP99Ms?: number;
   /** Resident memory of all workers may grow by so much after the first two minutes, percent. */
   readonly memoryGrowthPercent?: number;
 }
@@ -31,8 +33,7 @@ export interface Phase {
   readonly limits: Limits;
 }
 
-/** What Redis operations may take, ms, as the pool measures them. */
-export const REDIS_P99_MS = 5;
+const REDIS_P99_MS = 5;
 /** How long the service may fail after Redis came back, ms. */
 export const RECOVERY_MS = 2_000;
 
@@ -43,7 +44,13 @@ export const PHASES: readonly Phase[] = [
     users: 1_000,
     spawnRate: 50,
     seconds: { short: 50, full: 180 },
-    limits: { p50Ms: 15, p95Ms: 200, failurePercent: 0.5, utilizationPercent: 15 },
+    limits: {
+      p50Ms: 15,
+      p95Ms: 200,
+      failurePercent: 0.5,
+      utilizationPercent: 15,
+      redisP99Ms: REDIS_P99_MS,
+    },
   },
   {
     name: 'stress',
@@ -59,6 +66,7 @@ export const PHASES: readonly Phase[] = [
       failurePercent: 0.5,
       throughput: 1_200,
       utilizationPercent: 40,
+      redisP99Ms: REDIS_P99_MS,
     },
   },
   {
@@ -75,11 +83,15 @@ export const PHASES: readonly Phase[] = [
       failurePercent: 1,
       throughput: 1_500,
       utilizationPercent: 60,
+      redisP99Ms: REDIS_P99_MS,
     },
   },
 ];
 
-/** Memory must not grow and nobody be turned away; its time is given on the command line. */
+/**
+ * Memory must not grow and nobody be turned away; latencies are the other phases' to judge. Its time
+ * is given on the command line.
+ */
 export function soak(seconds: number): Phase {
   return {
     name: 'soak',
@@ -98,7 +110,7 @@ export const FIRST_IMPRESSION: Phase = {
   users: 1_000,
   spawnRate: 100,
   seconds: { short: 30, full: 30 },
-  limits: { p50Ms: 15, p95Ms: 200, failurePercent: 0.5, utilizationPercent: 15 },
+  limits: PHASES[0]!.limits,
 };
 
 /** The same phase with fewer users: for trying the program, not for judging the product. */

@@ -82,6 +82,9 @@ function sectionOf(
             `The CPUs were ${load.busyPercent.toFixed(1)} % busy; ` +
               `the host gave ${load.stolenPercent.toFixed(1)} % of their time to others.`,
           ]),
+      ...(phase.limits.redisP99Ms === undefined
+        ? [`Redis operations p99, not judged here: ${result.redisP99Ms.toFixed(2)} ms.`]
+        : []),
       ...(result.isGeneratorLimited
         ? ['The load generator was the limit: the service may be faster than these figures.']
         : []),

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { machineLoad, parseMachineTimes } from '../../scripts/validation/machine-load.js';
-import { PHASES, scaled } from '../../scripts/validation/phases.js';
+import { PHASES, scaled, soak } from '../../scripts/validation/phases.js';
 import {
   hasPassed,
   toHtml,
@@ -57,6 +57,21 @@ describe('a phase', () => {
 
   test('without a request fails', () => {
     expect(failedRows({ requests: 0, failures: 0 })).toEqual(['failures']);
+  });
+
+  test.each([
+    [{ memoryGrowthPercent: 4.9, redisP99Ms: 9 }, []],
+    [{ memoryGrowthPercent: 5 }, ['memory growth']],
+    [{ memoryGrowthPercent: 1, exhausted: 1 }, ['pool exhaustions']],
+  ])('of a soak with %j fails by %j', (result, failed) => {
+    const rows = judgePhase(soak(600), { ...GOOD, ...result });
+    expect(rows.map(({ what }) => what)).toEqual([
+      'failures',
+      'pool exhaustions',
+      'connections rejected by Redis',
+      'memory growth',
+    ]);
+    expect(rows.filter(({ passed }) => !passed).map(({ what }) => what)).toEqual(failed);
   });
 
   test('of five thousand users has every limit of its row', () => {
