@@ -129,13 +129,16 @@ async function validate(settings: Settings): Promise<number> {
 /** In the order of the brief; each is started when the one before has ended. */
 function plannedSections(settings: Settings, stage: Stage): (() => Promise<Section>)[] {
   const { phases, full, scale, reports, processes, soakMinutes, compare } = settings;
+  const isTrial = scale !== 1;
   const run = (phase: Phase, attempts: number) => () => {
-    const chosen = scale === 1 ? phase : scaled(phase, scale);
+    const chosen = isTrial ? scaled(phase, scale) : phase;
     const seconds = full ? chosen.seconds.full : chosen.seconds.short;
     return runPhase(stage, chosen, { seconds, reports, processes, attempts });
   };
   return [
-    ...PHASES.filter(({ name }) => phases.includes(name)).map((phase) => run(phase, ATTEMPTS)),
+    ...PHASES.filter(({ name }) => phases.includes(name)).map((phase) =>
+      run(phase, isTrial ? 1 : ATTEMPTS),
+    ),
     ...(phases.includes('restart') ? [() => restartSection(stage, scale)] : []),
     ...(phases.includes('cross-check') ? [() => crossCheck(stage, scale)] : []),
     ...(soakMinutes === undefined ? [] : [run(soak(soakMinutes * 60), 1)]),

@@ -17,7 +17,7 @@ it('autocannon and this tool agree on throughput and median within 10 %', async 
     const result = await crossCheck({
       host: `http://127.0.0.1:${port}`,
       path: '/',
-      connections: 10,
+      connections: 40,
       durationMs: 1000,
       rounds: 3,
     });
