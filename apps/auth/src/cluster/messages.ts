@@ -4,11 +4,16 @@ import type { WorkerMetrics } from 'plimsoll/prometheus';
 
 export type FromWorker =
   | { readonly type: 'ready'; readonly port: number; readonly maxConnections: number }
+  /** It takes no new connection any more. */
+  | { readonly type: 'closed' }
   /** A worker was scraped and wants everybody's metrics. */
   | { readonly type: 'collect'; readonly id: number }
   | { readonly type: 'metrics'; readonly id: number; readonly metrics: WorkerMetrics['metrics'] };
 
 export type FromPrimary =
-  | { readonly type: 'stop' }
+  /** Take no new connection; those that are open go on as before. */
+  | { readonly type: 'close' }
+  /** End the open connections, each with its next answer, and then yourself. */
+  | { readonly type: 'drain' }
   | { readonly type: 'report'; readonly id: number }
   | { readonly type: 'collected'; readonly id: number; readonly workers: WorkerMetrics[] };

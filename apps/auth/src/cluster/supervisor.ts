@@ -23,6 +23,8 @@ export const START_TIMEOUT_MS = 15_000;
  * in the first 220 s of 5,000 users 340 minor and 9 major collections instead of 475 and 19.
  */
 const YOUNG_GENERATION = '--min-semi-space-size=16';
+/** How long others wait for a worker that doesn't say that it listens no more, ms. */
+const CLOSE_TIMEOUT_MS = 1_000;
 /** Deaths before any worker was ever ready, after which the start is given up. */
 const MAX_FAILED_STARTS = 4;
 
@@ -89,10 +91,8 @@ export class Supervisor {
     const isImpatient = this.#stopCode !== undefined;
     this.#stopCode ??= code;
     const workers = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
-    for (const worker of workers) {
-      if (isImpatient) worker.process.kill('SIGKILL');
-      else this.#dismiss(worker);
-    }
+    if (isImpatient) for (const worker of workers) worker.process.kill('SIGKILL');
+    else this.#dismiss(workers);
     if (workers.length === 0) this.#finish(this.#stopCode);
   }
 
@@ -111,7 +111,7 @@ export class Supervisor {
         }
         const previous = slot.worker;
         this.#take(slot, next);
-        if (previous !== undefined) this.#dismiss(previous);
+        if (previous !== undefined) this.#dismiss([previous]);
       }
       log.info({ workers: this.#slots.length }, 'reloaded');
     } finally {
@@ -162,9 +162,30 @@ export class Supervisor {
     slot.readyAt = performance.now();
   }
 
-  #dismiss(worker: Worker): void {
-    this.#leaving.add(worker);
-    send(worker, { type: 'stop' });
+  /**
+   * Sends workers away. None ends its clients' connections before all have stopped listening: the
+   * clients would connect again at once, and to one that stops listening before it has taken them.
+   */
+  #dismiss(workers: readonly Worker[]): void {
+    const listening = new Set(workers);
+    const drain = () => {
+      clearTimeout(timer);
+      for (const worker of workers) send(worker, { type: 'drain' });
+    };
+    const timer = setTimeout(drain, CLOSE_TIMEOUT_MS);
+    for (const worker of workers) {
+      const onClosed = () => {
+        if (listening.delete(worker) && listening.size === 0) drain();
+      };
+      this.#leaving.add(worker);
+      worker.on('message', (message: FromWorker) => message.type === 'closed' && onClosed());
+      worker.once('exit', onClosed);
+      send(worker, { type: 'close' });
+      this.#killLater(worker);
+    }
+  }
+
+  #killLater(worker: Worker): void {
     const timer = setTimeout(() => worker.process.kill('SIGKILL'), this.#options.stopTimeoutMs);
     worker.once('exit', () => clearTimeout(timer));
   }

@@ -1,6 +1,9 @@
 // The worker's side: says when it serves, reports its metrics, and ends without losing a request:
-// no new connection, each answer from then on closes its own, and those that stay idle are closed
-// at the end. It ends by itself when the primary is gone.
+//
+//   close   no new connection
+//   drain   each answer from now on closes its connection; those that stay idle are closed at the end
+//
+// It ends by itself when the primary is gone.
 
 import cluster from 'node:cluster';
 import { type AddressInfo, Server as NetServer } from 'node:net';
@@ -50,10 +53,10 @@ export async function serve(
   stopTimeoutMs: number,
 ): Promise<void> {
   const drain = drainer(worker);
-  let isStopping = false;
-  const stop = async () => {
-    if (isStopping) return;
-    isStopping = true;
+  let isDraining = false;
+  const end = async () => {
+    if (isDraining) return;
+    isDraining = true;
     // Where the primary is gone too, nobody else ends a worker that a slow client holds.
     setTimeout(() => process.exit(1), stopTimeoutMs);
     await drain(Math.max(0, stopTimeoutMs - CLOSING_RESERVE_MS));
@@ -61,15 +64,27 @@ export async function serve(
   };
   process.on('message', (message: FromPrimary) => {
     metrics.take(message);
-    if (message.type === 'stop') void stop();
+    if (message.type === 'close') {
+      stopListening(worker);
+      tell({ type: 'closed' });
+    }
+    if (message.type === 'drain') void end();
     if (message.type === 'report') void report(worker, message.id);
   });
-  process.once('disconnect', () => void stop());
+  process.once('disconnect', () => {
+    stopListening(worker);
+    void end();
+  });
   // The terminal's Ctrl-C reaches all; the primary decides.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
   await worker.listen();
   const { port } = worker.app.server.address() as AddressInfo;
   tell({ type: 'ready', port, maxConnections: worker.maxConnections });
+}
+
+function stopListening({ app }: WorkerApp): void {
+  // http.Server.close() would also end idle connections, on which a request may be on its way.
+  NetServer.prototype.close.call(app.server);
 }
 
 /** Must be made before the app listens, as it adds a hook. */
@@ -80,11 +95,8 @@ function drainer({ app, close }: WorkerApp): (timeoutMs: number) => Promise<void
   });
   return async (timeoutMs) => {
     isDraining = true;
-    const { server } = app;
-    // http.Server.close() would also end idle connections, on which a request may be on its way.
-    NetServer.prototype.close.call(server);
     const deadline = performance.now() + timeoutMs;
-    while ((await connectionsOf(server)) > 0 && performance.now() < deadline) {
+    while ((await connectionsOf(app.server)) > 0 && performance.now() < deadline) {
       await sleep(DRAIN_POLL_MS);
     }
     await close();
