@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util';
 import { parseDuration } from './duration.js';
 import { LoadError, messageOf } from './errors.js';
 import { runLoad } from './run-load.js';
-import { measureWitness, WITNESSES, type Witness } from './witnesses.js';
+import { measureWitness, START_MS, WITNESSES, type Witness } from './witnesses.js';
 
 const MAX_ROUNDS = 25;
 
@@ -85,13 +85,12 @@ async function measurePlimsoll(options: CrossCheckOptions): Promise<ToolFigures>
   try {
     const userClass = path.join(folder, 'get.mjs');
     await writeFile(userClass, userClassText(options));
-    // The first second starts the connections and is not counted.
     const report = await runLoad({
       host,
       userClass,
       users: connections,
       spawnRate: connections * 100,
-      runTimeMs: durationMs + 1000,
+      runTimeMs: durationMs + START_MS,
       ...(rate === undefined ? {} : { rate }),
     });
     const { rps, p50, p99, failures } = report.steady?.aggregated ?? report.aggregated;

@@ -10,6 +10,9 @@ import { RowStats } from './stats/summary.js';
 export const WITNESSES = ['autocannon', 'wrk'] as const;
 export type Witness = (typeof WITNESSES)[number];
 
+/** In which connections are started; it isn't counted. */
+export const START_MS = 1_000;
+
 export function measureWitness(name: Witness, options: CrossCheckOptions): Promise<ToolFigures> {
   return name === 'wrk' ? measureWrk(options) : measureAutocannon(options);
 }
@@ -31,12 +34,13 @@ async function measureAutocannon(options: CrossCheckOptions): Promise<ToolFigure
   const { default: autocannon } = (await import(name)) as { default: Autocannon };
   // autocannon's own percentiles are whole milliseconds; its events are finer.
   const stats = new RowStats('GET', options.path);
-  const startMs = performance.now();
+  const countedFromMs = performance.now() + START_MS;
+  let lastMs = countedFromMs;
   const failures = await new Promise<number>((resolve, reject) => {
     const settings = {
       url: new URL(options.path, host).href,
       connections,
-      duration: durationMs / 1000,
+      duration: (durationMs + START_MS) / 1000,
       headers,
       ...(rate === undefined ? {} : { overallRate: rate }),
     };
@@ -45,10 +49,12 @@ async function measureAutocannon(options: CrossCheckOptions): Promise<ToolFigure
       else resolve(result.non2xx + result.errors);
     });
     run.on('response', (_client, _status, _bytes, responseMs) => {
+      if (performance.now() < countedFromMs) return;
+      lastMs = performance.now();
       stats.add(Uint32Array.of(Math.round(responseMs * 1000)), 0, 0);
     });
   });
-  const { rps, p50, p99 } = stats.summarize(performance.now() - startMs);
+  const { rps, p50, p99 } = stats.summarize(lastMs - countedFromMs);
   return { rps, p50, p99, failures };
 }
 
