@@ -23,8 +23,8 @@ const NAMES: Readonly<Record<Driver, string>> = {
 
 export async function compareDrivers(stage: Stage, scale: number): Promise<Section> {
   const stress = PHASES.find(({ name }) => name === 'stress')!;
-  const phase = scale === 1 ? stress : scaled(stress, scale);
-  const seconds = scale === 1 ? SECONDS : phase.seconds.short;
+  const phase = scaled({ ...stress, seconds: { short: SECONDS, full: SECONDS } }, scale);
+  const seconds = phase.seconds.short;
   const results = new Map<Driver, PhaseResult[]>(DRIVERS.map((driver) => [driver, []]));
   for (let round = 0; round < ROUNDS; round++) {
     for (const driver of DRIVERS) {

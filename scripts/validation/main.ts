@@ -96,7 +96,7 @@ async function validate(settings: Settings): Promise<number> {
   const args = process.argv.slice(2);
   const stage = await openStage();
   // Not where nothing is judged on latency: a soak's first two minutes are its own warm-up.
-  const isWarmedUp = PHASES.some(({ name }) => settings.phases.includes(name));
+  const isWarmedUp = judgedPhases(settings).length > 0;
   const sections: Section[] = [];
   const validation: Validation = {
     startedAt: new Date().toISOString(),
@@ -131,19 +131,21 @@ function plannedSections(settings: Settings, stage: Stage): (() => Promise<Secti
   const { phases, full, scale, reports, processes, soakMinutes, compare } = settings;
   const isTrial = scale !== 1;
   const run = (phase: Phase, attempts: number) => () => {
-    const chosen = isTrial ? scaled(phase, scale) : phase;
+    const chosen = scaled(phase, scale);
     const seconds = full ? chosen.seconds.full : chosen.seconds.short;
     return runPhase(stage, chosen, { seconds, reports, processes, attempts });
   };
   return [
-    ...PHASES.filter(({ name }) => phases.includes(name)).map((phase) =>
-      run(phase, isTrial ? 1 : ATTEMPTS),
-    ),
+    ...judgedPhases(settings).map((phase) => run(phase, isTrial ? 1 : ATTEMPTS)),
     ...(phases.includes('restart') ? [() => restartSection(stage, scale)] : []),
     ...(phases.includes('cross-check') ? [() => crossCheck(stage, scale)] : []),
     ...(soakMinutes === undefined ? [] : [run(soak(soakMinutes * 60), 1)]),
     ...(compare ? [() => compareDrivers(stage, scale)] : []),
   ];
+}
+
+function judgedPhases({ phases }: Settings): readonly Phase[] {
+  return PHASES.filter(({ name }) => phases.includes(name));
 }
 
 function write(folder: string, validation: Validation): void {

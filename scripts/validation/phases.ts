@@ -113,8 +113,9 @@ export const FIRST_IMPRESSION: Phase = {
   limits: PHASES[0]!.limits,
 };
 
-/** The same phase with fewer users: for trying the program, not for judging the product. */
+/** So much of a phase: for trying the program, not for judging the product. */
 export function scaled(phase: Phase, scale: number): Phase {
+  if (scale === 1) return phase;
   const { short, full } = phase.seconds;
   const { throughput, ...limits } = phase.limits;
   return {

@@ -42,7 +42,7 @@ export async function restartSection(stage: Stage, scale: number): Promise<Secti
     return { title, how, rows: [], details: [], notes: [] };
   }
   const stress = PHASES.find(({ name }) => name === 'stress')!;
-  const users = scale === 1 ? stress.users : scaled(stress, scale).users;
+  const { users } = scaled(stress, scale);
   const phase: Phase = { ...stress, name: 'restart', users, spawnRate: SPAWN_RATE };
   const tokens = await tokensFor(service);
   const driving = drive(stage, service, phase, { seconds: SECONDS });

@@ -95,7 +95,7 @@ function sectionOf(
 export interface Driven {
   readonly result: PhaseResult;
   readonly report: LoadReport;
-  /** With all users there; `undefined` where the system doesn't tell. */
+  /** With all users there; `undefined` where they never were, or the system doesn't tell. */
   readonly machineLoad: MachineLoad | undefined;
 }
 

@@ -42,68 +42,57 @@ export interface Row {
 
 export function judgePhase({ limits }: Phase, result: PhaseResult): Row[] {
   const failurePercent = result.requests === 0 ? 100 : (result.failures / result.requests) * 100;
-  const rows = [
-    atMost('p50', 'ms', limits.p50Ms, result.p50Ms),
-    atMost('p95', 'ms', limits.p95Ms, result.p95Ms),
-    atMost('p99', 'ms', limits.p99Ms, result.p99Ms),
-    atMost('failures', '%', limits.failurePercent, failurePercent),
-    atLeast('throughput', 'requests/s', limits.throughput, result.throughput),
-    atMost('utilisation, highest', '%', limits.utilizationPercent, result.utilizationPercent),
-    atMost('Redis operations p99', 'ms', limits.redisP99Ms, result.redisP99Ms),
+  return [
+    ...judge('p50', '<', limits.p50Ms, result.p50Ms, 'ms'),
+    ...judge('p95', '<', limits.p95Ms, result.p95Ms, 'ms'),
+    ...judge('p99', '<', limits.p99Ms, result.p99Ms, 'ms'),
+    ...judge('failures', '<', limits.failurePercent, failurePercent, '%'),
+    ...judge('throughput', '>=', limits.throughput, result.throughput, 'requests/s'),
+    ...judge(
+      'utilisation, highest',
+      '<',
+      limits.utilizationPercent,
+      result.utilizationPercent,
+      '%',
+    ),
+    ...judge('Redis operations p99', '<', limits.redisP99Ms, result.redisP99Ms, 'ms'),
     none('pool exhaustions', result.exhausted),
     none('connections rejected by Redis', result.rejectedConnections),
-    result.memoryGrowthPercent === undefined
-      ? undefined
-      : atMost('memory growth', '%', limits.memoryGrowthPercent, result.memoryGrowthPercent),
+    ...(result.memoryGrowthPercent === undefined
+      ? []
+      : judge('memory growth', '<', limits.memoryGrowthPercent, result.memoryGrowthPercent, '%')),
   ];
-  return rows.filter((row) => row !== undefined);
 }
 
 export function judgeRestart(result: RestartResult): Row[] {
   return [
-    atMost('serves again after', 'ms', RECOVERY_MS, result.recoveryMs),
+    ...judge('serves again after', '<', RECOVERY_MS, result.recoveryMs, 'ms'),
     none('revoked tokens accepted', result.revokedAccepted),
-    atLeast('revoked tokens shown', 'requests', 1, result.revokedShown),
-  ].filter((row) => row !== undefined);
+    ...judge('revoked tokens shown', '>=', 1, result.revokedShown, 'requests'),
+  ];
 }
 
-function atMost(
+/** NaN, a figure that was never measured, fails; no limit, no row. */
+function judge(
   what: string,
-  unit: string,
+  sign: '<' | '>=',
   limit: number | undefined,
   value: number,
-): Row | undefined {
-  if (limit === undefined) return undefined;
-  // NaN, a figure that was never measured, fails.
-  return {
-    what,
-    expected: `< ${limit} ${unit}`,
-    measured: shown(value, unit),
-    passed: value < limit,
-  };
-}
-
-function atLeast(
-  what: string,
   unit: string,
-  limit: number | undefined,
-  value: number,
-): Row | undefined {
-  if (limit === undefined) return undefined;
-  return {
-    what,
-    expected: `>= ${number(limit)} ${unit}`,
-    measured: shown(value, unit),
-    passed: value >= limit,
-  };
+): Row[] {
+  if (limit === undefined) return [];
+  return [
+    {
+      what,
+      expected: `${sign} ${number(limit)} ${unit}`,
+      measured: `${number(value)} ${unit}`,
+      passed: sign === '<' ? value < limit : value >= limit,
+    },
+  ];
 }
 
 function none(what: string, value: number): Row {
   return { what, expected: '0', measured: number(value), passed: value === 0 };
-}
-
-function shown(value: number, unit: string): string {
-  return `${number(value)} ${unit}`;
 }
 
 function number(value: number): string {

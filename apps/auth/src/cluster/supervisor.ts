@@ -131,11 +131,7 @@ export class Supervisor {
     const worker = this.#fork();
     slot.worker = worker;
     slot.readyAt = undefined;
-    const timer = setTimeout(() => {
-      if (slot.worker === worker && slot.readyAt === undefined) worker.process.kill('SIGKILL');
-    }, START_TIMEOUT_MS);
-    worker.once('exit', () => clearTimeout(timer));
-    worker.once('listening', () => clearTimeout(timer));
+    worker.once('listening', killLater(worker, START_TIMEOUT_MS));
   }
 
   /** A worker beside those in the slots; `undefined` where it doesn't become ready. */
@@ -181,13 +177,8 @@ export class Supervisor {
       worker.on('message', (message: FromWorker) => message.type === 'closed' && onClosed());
       worker.once('exit', onClosed);
       send(worker, { type: 'close' });
-      this.#killLater(worker);
+      killLater(worker, this.#options.stopTimeoutMs);
     }
-  }
-
-  #killLater(worker: Worker): void {
-    const timer = setTimeout(() => worker.process.kill('SIGKILL'), this.#options.stopTimeoutMs);
-    worker.once('exit', () => clearTimeout(timer));
   }
 
   #onMessage(worker: Worker, message: FromWorker): void {
@@ -235,4 +226,12 @@ export class Supervisor {
     this.#metrics.countRestart();
     this.#fill(slot);
   }
+}
+
+/** Unless the worker exits first; the function returned spares it. */
+function killLater(worker: Worker, afterMs: number): () => void {
+  const timer = setTimeout(() => worker.process.kill('SIGKILL'), afterMs);
+  const spare = () => clearTimeout(timer);
+  worker.once('exit', spare);
+  return spare;
 }
