@@ -11,6 +11,15 @@ export type Payload = string | readonly (string | Buffer)[];
 /** How a repeated execution is judged: `read` is harmless; `unknown` is treated as `write`. */
 export type RetryClass = 'read' | 'write' | 'unknown';
 
+/** What is known of a failed attempt: it certainly did not run, a part of it did, or it may have. */
+export type AttemptOutcome = 'not-applied' | 'partly-applied' | 'unknown';
+
+/** An error reply on account of which a command did not run, or not as a whole. */
+export interface Refusal {
+  readonly error: Error;
+  readonly outcome: AttemptOutcome;
+}
+
 export type TransformReply = (reply: never, preserve?: unknown, typeMapping?: never) => unknown;
 
 /** From RESP type to the JavaScript type that replies are decoded to (node-redis' `TypeMapping`). */
@@ -25,6 +34,8 @@ export interface CommandKind {
   readonly transform?: TransformReply | undefined;
   /** The same where the server speaks RESP2 only. */
   readonly resp2Transform?: TransformReply | undefined;
+  /** Where a command has several replies: whether the server refused it. */
+  readonly refusalIn?: (replies: readonly unknown[]) => Refusal | undefined;
 }
 
 /** How one caller wants commands to be treated; many commands share one such object. */

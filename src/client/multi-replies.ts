@@ -1,7 +1,8 @@
 // What came back for MULTI ... EXEC and for pipelines, turned into what node-redis answers:
 // replies in order, each transformed by its own command, or the error that fits.
 
-import type { CommandKind, ReplyTypes, RetryClass } from '../base/command.js';
+import type { CommandKind, Refusal, ReplyTypes, RetryClass } from '../base/command.js';
+import { classifyServerError } from '../policy/server-error.js';
 import { ErrorReply, MultiErrorReply, WatchError } from '../wire/protocol.js';
 import type { Transforms } from './issue.js';
 
@@ -24,18 +25,24 @@ type Answer = (
 
 /** MULTI, the queued commands and EXEC: what such a command preserves is its queue. */
 export function transactionKind(retryClass: RetryClass): CommandKind {
-  return batchKind('EXEC', retryClass, transactionReplies);
+  return batchKind('EXEC', retryClass, transactionReplies, transactionRefusal);
 }
 
 /** The same for a plain pipeline. */
 export function pipelineKind(retryClass: RetryClass): CommandKind {
-  return batchKind('PIPELINE', retryClass, pipelineReplies);
+  return batchKind('PIPELINE', retryClass, pipelineReplies, pipelineRefusal);
 }
 
-function batchKind(name: string, retryClass: RetryClass, answer: Answer): CommandKind {
+function batchKind(
+  name: string,
+  retryClass: RetryClass,
+  answer: Answer,
+  refusalIn: (replies: Replies) => Refusal | undefined,
+): CommandKind {
   return {
     name,
     retryClass,
+    refusalIn,
     transform: (replies: Replies, queue, types) => answer(replies, queue as Queue, 'resp3', types),
     resp2Transform: (replies: Replies, queue, types) =>
       answer(replies, queue as Queue, 'resp2', types),
@@ -64,6 +71,13 @@ function transactionReplies(
   return answers;
 }
 
+/** EXEC answers an error where nothing ran; the first error of all says why. */
+function transactionRefusal(replies: Replies): Refusal | undefined {
+  if (!(replies[replies.length - 1] instanceof ErrorReply)) return undefined;
+  const error = replies.find((reply) => reply instanceof ErrorReply) as ErrorReply;
+  return { error, outcome: 'not-applied' };
+}
+
 /** @throws ErrorReply, the first that came, as node-redis does: the others were executed. */
 function pipelineReplies(
   replies: unknown,
@@ -77,6 +91,18 @@ function pipelineReplies(
   return all.map((reply, index) =>
     transformed(reply, queue[index] as QueuedReply, protocol, types),
   );
+}
+
+/** The state of a server may change on the way, so that some commands ran and others didn't. */
+function pipelineRefusal(replies: Replies): Refusal | undefined {
+  const error = replies.find(isOfServer);
+  if (error === undefined) return undefined;
+  return { error, outcome: replies.every(isOfServer) ? 'not-applied' : 'partly-applied' };
+}
+
+/** An error that tells of the server's state, not of the command. */
+function isOfServer(reply: unknown): reply is ErrorReply {
+  return reply instanceof ErrorReply && classifyServerError(reply.message) !== 'command';
 }
 
 function transformed(

@@ -34,7 +34,7 @@ describe('retryWaitMs', () => {
 describe('mayRetry', () => {
   it('answers every case as this table says', () => {
     const table = (['read', 'write', 'unknown'] as const).map((retryClass) =>
-      (['not-applied', 'unknown'] as const).map((outcome) =>
+      (['not-applied', 'unknown', 'partly-applied'] as const).map((outcome) =>
         (['safe', 'always', 'never'] as const).map((writes) =>
           mayRetry(retryClass, outcome, writes),
         ),
@@ -43,9 +43,11 @@ describe('mayRetry', () => {
     const write = [
       [true, true, false], // certainly did not run
       [false, true, false], // may have run
+      [false, false, false], // ran in part
     ];
     expect(table).toEqual([
       [
+        [true, true, true],
         [true, true, true],
         [true, true, true],
       ],

@@ -1,14 +1,11 @@
 // Whether a failed command may go out once more, and after what wait. The rule that nothing here
 // may break: a write whose outcome is unknown runs a second time only where the caller asked for it.
 
-import type { RetryClass } from '../base/command.js';
+import type { AttemptOutcome, RetryClass } from '../base/command.js';
 
 /** `'safe'`: resend a write only if it certainly did not run. `'always'`: also when its outcome is
  * unknown. `'never'`: fail at the first error. Reads are resent under all three. */
 export type RetryWrites = 'safe' | 'always' | 'never';
-
-/** What is known about a failed attempt: it certainly did not run, or it may have. */
-export type AttemptOutcome = 'not-applied' | 'unknown';
 
 export interface RetryOptions {
   /** Attempts after the first, 0 to 100. Default 3; 0 switches retry off. */
@@ -38,12 +35,22 @@ export function retryWaitMs(
   return options.jitter ? waitMs * (0.5 + random() / 2) : waitMs;
 }
 
-/** Whether a second execution is allowed. The class `unknown` is not known to be safe: a write. */
+/**
+ * Whether a second execution is allowed. The class `unknown` is not known to be safe: a write. What
+ * is known to have run in part never is sent whole again.
+ */
 export function mayRetry(
   retryClass: RetryClass,
   outcome: AttemptOutcome,
   retryWrites: RetryWrites,
 ): boolean {
   if (retryClass === 'read') return true;
-  return outcome === 'not-applied' ? retryWrites !== 'never' : retryWrites === 'always';
+  switch (outcome) {
+    case 'not-applied':
+      return retryWrites !== 'never';
+    case 'unknown':
+      return retryWrites === 'always';
+    case 'partly-applied':
+      return false;
+  }
 }

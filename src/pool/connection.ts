@@ -1,7 +1,7 @@
 // What the pool needs of a connection. `wire` offers it and `topology` brings the two together, so
 // that neither room knows the other, and a test can put a simulated connection here.
 
-import type { Command } from '../base/command.js';
+import type { Command, Refusal } from '../base/command.js';
 
 /** What became of the commands in flight when a connection ended. */
 export interface LostCommands {
@@ -17,7 +17,7 @@ export interface ConnectionListener {
   /** `count` replies came `latencyMs` after their callers asked. */
   onLatency(latencyMs: number, count: number): void;
   /** The server answered an error. True: the listener keeps the command, e.g. to retry it. */
-  onErrorReply(command: Command, error: Error): boolean;
+  onErrorReply(command: Command, refusal: Refusal): boolean;
   /** The connection is over, once and for all. */
   onEnd(error: Error, lost: LostCommands): void;
   /** A message that answers no command: pub/sub, invalidation, MONITOR. */

@@ -2,7 +2,7 @@
 // retired or evicted with a reason, replaced. What they carry is the pool's business.
 
 import type { Clock } from '../base/clock.js';
-import type { Command } from '../base/command.js';
+import type { Command, Refusal } from '../base/command.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import { Breaker } from '../policy/breaker.js';
@@ -20,7 +20,7 @@ export interface MembershipOwner {
   readonly mustStayAlive: boolean;
   onReady(entry: Entry): void;
   onProgress(entry: Entry): void;
-  onErrorReply(entry: Entry, command: Command, error: Error): boolean;
+  onErrorReply(entry: Entry, command: Command, refusal: Refusal): boolean;
   onEnd(entry: Entry, reason: EvictionReason, error: Error, lost: LostCommands): void;
   onConnectFailed(error: PoolError): void;
   onBreakerChange(isOpen: boolean, error: PoolError | undefined): void;
@@ -187,7 +187,7 @@ export class Membership {
     connection.listener = {
       onProgress: () => this.#onProgress(entry),
       onLatency: (latencyMs, count) => statistics.recordCommands(latencyMs, count),
-      onErrorReply: (command, error) => this.#owner.onErrorReply(entry, command, error),
+      onErrorReply: (command, refusal) => this.#owner.onErrorReply(entry, command, refusal),
       onEnd: (error, lost) => this.#onEnd(entry, error, lost),
       onPush: (message) => entry.lease?.onPush?.(message),
     };

@@ -11,7 +11,7 @@
 
 import { EventEmitter } from 'node:events';
 import type { Clock } from '../base/clock.js';
-import type { Command } from '../base/command.js';
+import type { Command, Refusal } from '../base/command.js';
 import type { LatencyHistogram } from '../base/latency-histogram.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
@@ -238,7 +238,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
         },
         onReady: (entry) => this.#onReady(entry),
         onProgress: (entry) => this.#onProgress(entry),
-        onErrorReply: (entry, command, error) => this.#onErrorReply(entry, command, error),
+        onErrorReply: (entry, command, refusal) => this.#onErrorReply(entry, command, refusal),
         onEnd: (entry, reason, error, lost) => this.#onEnd(entry, reason, error, lost),
         onConnectFailed: (error) => {
           this.#waitingRoom.reserveLanes();
@@ -339,11 +339,11 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     if (this.#checkDrained !== undefined) this.#checkDrained();
   }
 
-  /** Keeps commands that the server certainly didn't execute, for another attempt. */
-  #onErrorReply(entry: Entry, command: Command, error: Error): boolean {
+  /** Keeps commands that the server can't execute just now, for another attempt. */
+  #onErrorReply(entry: Entry, command: Command, { error, outcome }: Refusal): boolean {
     const kind = classifyServerError(error.message);
     if (kind === 'command') return false;
-    const isKept = this.#recovery.tryAgain(command, 'not-applied');
+    const isKept = this.#recovery.tryAgain(command, outcome);
     if (kind === 'demoted') this.#source.reportDemotion();
     if (kind !== 'busy') {
       this.#membership.retire(entry, kind === 'demoted' ? 'failover' : 'unhealthy');

@@ -2,10 +2,10 @@
 // 128 ms where that is harmless, else an error that says whether it may have been executed.
 
 import type { Clock } from '../base/clock.js';
-import type { Command } from '../base/command.js';
+import type { AttemptOutcome, Command } from '../base/command.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
-import { type AttemptOutcome, mayRetry, retryWaitMs } from '../policy/retry.js';
+import { mayRetry, retryWaitMs } from '../policy/retry.js';
 import { RetrySchedule } from './retry-schedule.js';
 import type { Statistics } from './statistics.js';
 

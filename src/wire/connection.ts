@@ -9,7 +9,7 @@
 
 import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.js';
-import type { Batch, Command, ReplyTypes } from '../base/command.js';
+import type { Batch, Command, Refusal, ReplyTypes } from '../base/command.js';
 import { RingQueue } from '../base/ring-queue.js';
 import { PoolError } from '../errors.js';
 import { Decoder, PUSH_TYPES } from './decoder.js';
@@ -23,7 +23,7 @@ const FULL_BUFFER_BYTES = 1024 * 1024;
 export interface ConnectionListener {
   onProgress(): void;
   onLatency(latencyMs: number, count: number): void;
-  onErrorReply(command: Command, error: Error): boolean;
+  onErrorReply(command: Command, refusal: Refusal): boolean;
   onEnd(error: Error, lost: { sent: Command[]; unsent: Command[] }): void;
   onPush(message: readonly unknown[]): void;
 }
@@ -249,7 +249,7 @@ export class Connection {
     } else if (command.replyCount === 1) {
       this.#inFlight.shift();
       this.#countLatency(command);
-      if (!command.settled && !this.listener.onErrorReply(command, error)) command.fail(error);
+      if (!this.#isKept(command, { error, outcome: 'not-applied' })) command.fail(error);
     } else {
       this.#collect(command, error);
     }
@@ -257,11 +257,20 @@ export class Connection {
 
   #collect(command: Command, reply: unknown): void {
     command.replies ??= [];
-    command.replies.push(reply);
-    if (command.replies.length < command.replyCount) return;
+    const { replies } = command;
+    replies.push(reply);
+    if (replies.length < command.replyCount) return;
     this.#inFlight.shift();
     this.#countLatency(command);
-    command.succeed(command.replies, this.protocol);
+    const refusal = command.kind.refusalIn?.(replies);
+    if (refusal === undefined || !this.#isKept(command, refusal)) {
+      command.succeed(replies, this.protocol);
+    }
+  }
+
+  /** Whether the listener took a command on which its caller still waits. */
+  #isKept(command: Command, refusal: Refusal): boolean {
+    return !command.settled && this.listener.onErrorReply(command, refusal);
   }
 
   #countLatency(command: Command): void {

@@ -124,6 +124,49 @@ describeEachPrivateServer('a primary that becomes a replica', (server) => {
     expect(await redis.get('counter')).toBe('50');
   });
 
+  test('answers READONLY to transactions and pipelines, which then go through once', async () => {
+    const pool = open({ url: server().url, maxConnections: 4 });
+    const redis = pool.client;
+    await redis.set('pairs', '0');
+    const increments = () => redis.multi().incr('pairs').incr('pairs');
+    const reasons: string[] = [];
+    pool.on('evict', ({ reason }) => reasons.push(reason));
+    await redis.sendCommand(['REPLICAOF', '127.0.0.1', '1']);
+    const batches = Array.from({ length: 25 }, () => [
+      increments().exec(),
+      increments().execAsPipeline(),
+    ]);
+    const patient = outcomesOf(batches.flat());
+    await sleep(20);
+    await redis.sendCommand(['REPLICAOF', 'NO', 'ONE']);
+    expect(countCodes(await patient)).toEqual({ ok: 50 });
+    expect(await redis.get('pairs')).toBe('100');
+    expect(new Set(reasons)).toEqual(new Set(['failover']));
+  });
+
+  test('answers a pipeline in part, which its caller is told of: none of it runs twice', async () => {
+    const pool = open({ url: server().url, maxConnections: 1, retryWrites: 'always' });
+    const redis = pool.client;
+    await redis.set('once', '0');
+    await redis.sendCommand(['REPLICAOF', '127.0.0.1', '1']);
+    const mixed = outcomeOf(redis.multi().get('once').incr('once').execAsPipeline());
+    expect((await mixed).code).toBe('READONLY');
+    expect(pool.status().counters.retries).toBe(0);
+    await until(() => pool.status().counters.evictions.failover === 1);
+    await redis.sendCommand(['REPLICAOF', 'NO', 'ONE']);
+    expect(await redis.get('once')).toBe('0');
+  });
+
+  test('answers READONLY to a transaction on a lease, which is never sent again', async () => {
+    const pool = open({ url: server().url, maxConnections: 2 });
+    await pool.client.sendCommand(['REPLICAOF', '127.0.0.1', '1']);
+    const refused = pool.withLease((leased) => leased.multi().incr('leased').exec());
+    expect((await outcomeOf(refused)).code).toBe('READONLY');
+    await pool.client.sendCommand(['REPLICAOF', 'NO', 'ONE']);
+    expect(pool.status().counters.retries).toBe(0);
+    expect(await pool.client.exists('leased')).toBe(0);
+  });
+
   test('that serves no stale data answers MASTERDOWN, which is waited out', async () => {
     const pool = open({ url: server().url, maxConnections: 2 });
     const redis = pool.client;
@@ -131,9 +174,15 @@ describeEachPrivateServer('a primary that becomes a replica', (server) => {
     await redis.sendCommand(['CONFIG', 'SET', 'replica-serve-stale-data', 'no']);
     await redis.sendCommand(['REPLICAOF', '127.0.0.1', '1']);
     const read = redis.get('stale');
+    const reads = [redis.multi().get('stale').ping(), redis.multi().get('stale').ping()] as const;
+    const answers = Promise.all([reads[0].exec(), reads[1].execAsPipeline()]);
     await sleep(20);
     await redis.sendCommand(['REPLICAOF', 'NO', 'ONE']);
     expect(await read).toBe('value');
+    expect(await answers).toEqual([
+      ['value', 'PONG'],
+      ['value', 'PONG'],
+    ]);
     await redis.sendCommand(['CONFIG', 'SET', 'replica-serve-stale-data', 'yes']);
     expect(pool.status().counters.opened).toBe(1);
   });

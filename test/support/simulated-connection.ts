@@ -102,7 +102,7 @@ export class SimulatedConnection implements PooledConnection {
     this.lastReadAt = this.#clock.now();
     this.lastTrafficAt = this.lastReadAt;
     if (!(value instanceof Error)) command.succeed(value);
-    else if (!command.settled && !this.listener.onErrorReply(command, value)) command.fail(value);
+    else if (!this.#isKept(command, value)) command.fail(value);
     this.listener.onLatency(this.lastReadAt - command.startedAt, 1);
     if (this.#isDraining && this.commands.length === 0) this.drain();
     else this.listener.onProgress();
@@ -116,6 +116,11 @@ export class SimulatedConnection implements PooledConnection {
     const lost = this.commands.splice(0);
     const cut = lost.length - unsent;
     this.listener.onEnd(error, { sent: lost.slice(0, cut), unsent: lost.slice(cut) });
+  }
+
+  #isKept(command: Command, error: Error): boolean {
+    if (command.settled) return false;
+    return this.listener.onErrorReply(command, { error, outcome: 'not-applied' });
   }
 
   #answerByItself(): void {
