@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { MAX_ATTEMPTS, MAX_STOLEN_PERCENT } from '../build/scripts/machine-load.js';
 import { CLIENTS } from './clients.mjs';
 import { WORKLOADS } from './workloads.mjs';
 
@@ -15,6 +16,7 @@ export function report({ results, ...setup }) {
     'Written by `npm run bench`; how it measures stands in [README.md](README.md).',
     '',
     ...setting(setup),
+    ...hostSection(Object.values(results).flatMap((clients) => Object.values(clients))),
     ...ratioSection(medians),
     ...Object.entries(medians).flatMap(([name, clients]) => workloadSection(name, clients)),
     'Spread is the distance from the slowest to the fastest round, as a part of the median ops/s.',
@@ -24,6 +26,20 @@ export function report({ results, ...setup }) {
     ...Object.values(CLIENTS).map(({ title, note }) => `- **${title}**: \`${note}\``),
     '',
   ].join('\n');
+}
+
+/** What the host of a virtual machine took away, which lengthens whatever was measured meanwhile. */
+function hostSection(contestants) {
+  const windows = contestants.flatMap(({ rounds }) => rounds);
+  const mean = windows.reduce((sum, window) => sum + window.stolenPercent, 0) / windows.length;
+  const repeated = windows.filter(({ attempts }) => attempts > 1);
+  const disturbed = windows.filter(({ stolenPercent }) => stolenPercent > MAX_STOLEN_PERCENT);
+  return [
+    `Of the CPUs' time the host gave ${mean.toFixed(1)} % to others in the windows that count. Of ` +
+      `${windows.length} windows ${repeated.length} were measured again, because it took more than ` +
+      `${MAX_STOLEN_PERCENT} %; ${disturbed.length} lost as much in each of ${MAX_ATTEMPTS} attempts.`,
+    '',
+  ];
 }
 
 function setting({ rounds, warmUpMs, measureMs, server, pinnedTo }) {

@@ -5,6 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { MAX_ATTEMPTS } from '../machine-load.js';
 import { compareDrivers } from './compare.js';
 import { crossCheck } from './cross-check.js';
 import { PHASES, type Phase, scaled, soak } from './phases.js';
@@ -35,8 +36,6 @@ const HELP = `npm run validate -- [options]
 
 const ALL = [...PHASES.map(({ name }) => name), 'restart', 'cross-check'];
 const DEFAULT_SOAK_MINUTES = 30;
-/** Of each phase, where the host takes the CPUs away. */
-const ATTEMPTS = 3;
 
 interface Settings {
   readonly full: boolean;
@@ -136,7 +135,7 @@ function plannedSections(settings: Settings, stage: Stage): (() => Promise<Secti
     return runPhase(stage, chosen, { seconds, reports, processes, attempts });
   };
   return [
-    ...judgedPhases(settings).map((phase) => run(phase, isTrial ? 1 : ATTEMPTS)),
+    ...judgedPhases(settings).map((phase) => run(phase, isTrial ? 1 : MAX_ATTEMPTS)),
     ...(phases.includes('restart') ? [() => restartSection(stage, scale)] : []),
     ...(phases.includes('cross-check') ? [() => crossCheck(stage, scale)] : []),
     ...(soakMinutes === undefined ? [] : [run(soak(soakMinutes * 60), 1)]),

@@ -4,11 +4,12 @@
 import path from 'node:path';
 import { type LoadReport, runLoad } from 'plimsoll-load';
 import {
+  MAX_STOLEN_PERCENT,
   type MachineLoad,
   type MachineTimes,
   machineLoad,
   readMachineTimes,
-} from './machine-load.js';
+} from '../machine-load.js';
 import type { Phase } from './phases.js';
 import { withProgress } from './progress.js';
 import type { Section, Table } from './report.js';
@@ -21,8 +22,6 @@ import { judgePhase, type PhaseResult } from './verdict.js';
 const WARM_SECONDS = 120;
 /** How many readings are averaged at either end, s: one reading has the garbage of its moment. */
 const MEMORY_WINDOW_SECONDS = 30;
-/** More than this, and the figures tell of the neighbours: each theft stops a CPU for milliseconds. */
-const STOLEN_PERCENT = 3;
 /** Sessions are opened a little ahead of what is asked, so that a straggler finds one. */
 const SPARE_ACCOUNTS = 2;
 
@@ -47,7 +46,7 @@ export async function runPhase(stage: Stage, phase: Phase, options: RunOptions):
   for (;;) {
     const driven = await drive(stage, stage.service, phase, options);
     const stolenPercent = driven.machineLoad?.stolenPercent ?? 0;
-    if (stolenPercent <= STOLEN_PERCENT || repeated.length + 1 >= attempts) {
+    if (stolenPercent <= MAX_STOLEN_PERCENT || repeated.length + 1 >= attempts) {
       return sectionOf(phase, options.seconds, driven, repeated);
     }
     const { p99Ms, redisP99Ms, failures, exhausted } = driven.result;

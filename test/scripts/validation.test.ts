@@ -1,7 +1,7 @@
 // The judgements of a validation: a figure that misses its limit, or that was never measured, fails.
 
 import { describe, expect, test } from 'vitest';
-import { machineLoad, parseMachineTimes } from '../../scripts/validation/machine-load.js';
+import { machineLoad, parseMachineTimes } from '../../scripts/machine-load.js';
 import { PHASES, scaled, soak } from '../../scripts/validation/phases.js';
 import {
   hasPassed,

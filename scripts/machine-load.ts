@@ -3,6 +3,14 @@
 
 import { readFileSync } from 'node:fs';
 
+/**
+ * More than this, and figures tell of the neighbours: each theft stops a CPU for milliseconds. What
+ * was measured meanwhile is then measured again, whatever it was (docs/adr/0005).
+ */
+export const MAX_STOLEN_PERCENT = 3;
+/** How often at most, until the machine was left alone; the last attempt counts. */
+export const MAX_ATTEMPTS = 3;
+
 export interface MachineTimes {
   /** In ticks, of all CPUs since boot. */
   readonly total: number;
