@@ -16,6 +16,7 @@ export async function enter(client, workload, port, execArgv) {
   const label = `${client} on ${workload}`;
   const contestant = {
     client,
+    workload,
     async measure(settleMs, measureMs) {
       child.send({ settleMs, measureMs });
       const { figures, firstError } = await answer(child, label, settleMs + measureMs);

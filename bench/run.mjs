@@ -51,6 +51,8 @@ const measureMs = flags.quick ? 300 : 600;
 const execArgv = flags.profile
   ? ['--cpu-prof', `--cpu-prof-dir=${path.join(here, 'profiles')}`]
   : [];
+/** What one ratio compares meets the same machine only in turns. */
+const MEASURED_IN_TURNS = ['get-1000', 'get-10000'];
 const workloadNames = chosen(flags.only, WORKLOADS);
 const clientNames = chosen(flags.profile ?? flags.clients, CLIENTS);
 
@@ -101,43 +103,53 @@ async function prepare(port) {
 }
 
 async function measureAll() {
-  const results = {};
-  for (const workload of workloadNames) {
+  const results = Object.fromEntries(workloadNames.map((workload) => [workload, {}]));
+  for (const group of groupsOf(workloadNames)) {
     const contestants = [];
     try {
       for (const client of clientNames) {
-        const contestant = await enter(client, workload, server.port, execArgv);
-        if (contestant !== undefined) contestants.push(contestant);
+        for (const workload of group) {
+          const contestant = await enter(client, workload, server.port, execArgv);
+          if (contestant !== undefined) contestants.push(contestant);
+        }
       }
-      results[workload] = await compare(contestants, WORKLOADS[workload].windowFactor ?? 1);
+      await compare(contestants, results);
       for (const contestant of contestants) await contestant.leave();
     } catch (error) {
       for (const contestant of contestants) contestant.kill();
       throw error;
     }
-    process.stderr.write(`${WORKLOADS[workload].title}: measured\n`);
+    const titles = group.map((workload) => WORKLOADS[workload].title);
+    process.stderr.write(`${titles.join(' and ')}: measured\n`);
   }
   return results;
 }
 
-/** By client, the figures of each round. */
-async function compare(contestants, windowFactor) {
-  const results = {};
+function groupsOf(workloads) {
+  const inTurns = workloads.filter((workload) => MEASURED_IN_TURNS.includes(workload));
+  const others = workloads.filter((workload) => !inTurns.includes(workload));
+  return [inTurns, ...others.map((workload) => [workload])].filter((group) => group.length > 0);
+}
+
+/** Adds by workload and client the figures of each round. */
+async function compare(contestants, results) {
   for (const contestant of contestants) {
     const { errors } = await contestant.measure(0, warmUpMs);
-    results[contestant.client] = { errorsOfWarmUp: errors, rounds: [] };
+    const { workload, client } = contestant;
+    results[workload][client] = { errorsOfWarmUp: errors, rounds: [] };
   }
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < contestants.length; turn++) {
       const contestant = contestants[(turn + round) % contestants.length];
-      results[contestant.client].rounds.push(await measureWindow(contestant, windowFactor));
+      const { workload, client } = contestant;
+      results[workload][client].rounds.push(await measureWindow(contestant));
     }
   }
-  return results;
 }
 
 /** Where the host took too much of the CPUs away the last attempt counts, and the errors of all. */
-async function measureWindow(contestant, windowFactor) {
+async function measureWindow(contestant) {
+  const { windowFactor = 1 } = WORKLOADS[contestant.workload];
   let errors = 0;
   for (let attempt = 1; ; attempt++) {
     const before = readMachineTimes();
