@@ -16,8 +16,8 @@ import path from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import {
   MAX_ATTEMPTS,
-  MAX_STOLEN_PERCENT,
   machineLoad,
+  measureUndisturbed,
   readMachineTimes,
 } from '../build/scripts/machine-load.js';
 import { startPrivateServer } from '../build/scripts/redis-server.js';
@@ -150,14 +150,12 @@ async function compare(contestants, results) {
 /** Where the host took too much of the CPUs away the last attempt counts, and the errors of all. */
 async function measureWindow(contestant) {
   const { windowFactor = 1 } = WORKLOADS[contestant.workload];
-  let errors = 0;
-  for (let attempt = 1; ; attempt++) {
+  const attempts = await measureUndisturbed(async () => {
     const before = readMachineTimes();
     const figures = await contestant.measure(settleMs * windowFactor, measureMs * windowFactor);
-    const stolenPercent = machineLoad(before, readMachineTimes())?.stolenPercent ?? 0;
-    errors += figures.errors;
-    if (stolenPercent <= MAX_STOLEN_PERCENT || attempt === MAX_ATTEMPTS) {
-      return { ...figures, errors, stolenPercent, attempts: attempt };
-    }
-  }
+    return { figures, machineLoad: machineLoad(before, readMachineTimes()) };
+  }, MAX_ATTEMPTS);
+  const { figures, machineLoad: load } = attempts.at(-1);
+  const errors = attempts.reduce((sum, attempt) => sum + attempt.figures.errors, 0);
+  return { ...figures, errors, stolenPercent: load?.stolenPercent ?? 0, attempts: attempts.length };
 }

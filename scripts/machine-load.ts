@@ -53,3 +53,20 @@ export function machineLoad(
   const busy = total - (after.idle - before.idle) - stolen;
   return { busyPercent: (busy / total) * 100, stolenPercent: (stolen / total) * 100 };
 }
+
+/**
+ * Measures until the host left the machine alone, `attempts` times at most; the figures have no say
+ * in it. All attempts, of which the last counts.
+ */
+export async function measureUndisturbed<
+  Measured extends { readonly machineLoad: MachineLoad | undefined },
+>(measure: () => Promise<Measured>, attempts: number): Promise<readonly Measured[]> {
+  const disturbed: Measured[] = [];
+  for (;;) {
+    const measured = await measure();
+    const stolenPercent = measured.machineLoad?.stolenPercent ?? 0;
+    const isLast = disturbed.length + 1 >= attempts;
+    if (stolenPercent <= MAX_STOLEN_PERCENT || isLast) return [...disturbed, measured];
+    disturbed.push(measured);
+  }
+}

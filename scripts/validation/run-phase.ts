@@ -4,10 +4,10 @@
 import path from 'node:path';
 import { type LoadReport, runLoad } from 'plimsoll-load';
 import {
-  MAX_STOLEN_PERCENT,
   type MachineLoad,
   type MachineTimes,
   machineLoad,
+  measureUndisturbed,
   readMachineTimes,
 } from '../machine-load.js';
 import type { Phase } from './phases.js';
@@ -42,27 +42,18 @@ export interface RunOptions {
  */
 export async function runPhase(stage: Stage, phase: Phase, options: RunOptions): Promise<Section> {
   const { attempts = 1 } = options;
-  const repeated: string[] = [];
-  for (;;) {
-    const driven = await drive(stage, stage.service, phase, options);
-    const stolenPercent = driven.machineLoad?.stolenPercent ?? 0;
-    if (stolenPercent <= MAX_STOLEN_PERCENT || repeated.length + 1 >= attempts) {
-      return sectionOf(phase, options.seconds, driven, repeated);
-    }
-    const { p99Ms, redisP99Ms, failures, exhausted } = driven.result;
-    repeated.push(
-      `Repeated, because the host took ${stolenPercent.toFixed(1)} % of the CPUs' time away: ` +
-        `p99 was ${p99Ms.toFixed(1)} ms, Redis operations p99 ${redisP99Ms.toFixed(2)} ms; ` +
-        `${failures} failures, ${exhausted} exhaustions.`,
-    );
-  }
+  const driven = await measureUndisturbed(
+    () => drive(stage, stage.service, phase, options),
+    attempts,
+  );
+  return sectionOf(phase, options.seconds, driven.at(-1)!, driven.slice(0, -1));
 }
 
 function sectionOf(
   phase: Phase,
   seconds: number,
   { result, report, machineLoad: load }: Driven,
-  repeated: readonly string[],
+  repeated: readonly Driven[],
 ): Section {
   const { users, spawnRate, userClass, waitScale = 1 } = phase;
   const pauses = waitScale === 1 ? '' : `, pauses x ${waitScale}`;
@@ -74,7 +65,7 @@ function sectionOf(
     rows: judgePhase(phase, result),
     details: [requestTable(report)],
     notes: [
-      ...repeated,
+      ...repeated.map(repetitionNote),
       ...(load === undefined
         ? []
         : [
@@ -89,6 +80,15 @@ function sectionOf(
         : []),
     ],
   };
+}
+
+function repetitionNote({ result, machineLoad: load }: Driven): string {
+  const { p99Ms, redisP99Ms, failures, exhausted } = result;
+  return (
+    `Repeated, because the host took ${load!.stolenPercent.toFixed(1)} % of the CPUs' time away: ` +
+    `p99 was ${p99Ms.toFixed(1)} ms, Redis operations p99 ${redisP99Ms.toFixed(2)} ms; ` +
+    `${failures} failures, ${exhausted} exhaustions.`
+  );
 }
 
 export interface Driven {

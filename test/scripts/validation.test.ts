@@ -1,7 +1,7 @@
 // The judgements of a validation: a figure that misses its limit, or that was never measured, fails.
 
 import { describe, expect, test } from 'vitest';
-import { machineLoad, parseMachineTimes } from '../../scripts/machine-load.js';
+import { machineLoad, measureUndisturbed, parseMachineTimes } from '../../scripts/machine-load.js';
 import { PHASES, scaled, soak } from '../../scripts/validation/phases.js';
 import {
   hasPassed,
@@ -216,5 +216,23 @@ describe('the load of the machine', () => {
 
   test('is unknown where the system does not tell', () => {
     expect(machineLoad(undefined, after)).toBeUndefined();
+  });
+
+  test.each([
+    ['once on a quiet host', [3], 1],
+    ['again on a busy one, until it is quiet', [3.1, 9, 0.5, 0], 3],
+    ['no more often than asked, then as it is', [9, 8, 7, 0], 3],
+    ['once where the system does not tell', [undefined], 1],
+  ])('lets a figure be measured %s', async (_, stolenPercents, expected) => {
+    const rest = [...stolenPercents];
+    const attempts = await measureUndisturbed(async () => {
+      const stolenPercent = rest.shift();
+      const machineLoad =
+        stolenPercent === undefined ? undefined : { busyPercent: 50, stolenPercent };
+      return { machineLoad };
+    }, 3);
+    expect(attempts.map((attempt) => attempt.machineLoad?.stolenPercent)).toEqual(
+      stolenPercents.slice(0, expected),
+    );
   });
 });
