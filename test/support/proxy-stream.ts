@@ -10,10 +10,10 @@ import type { Socket } from 'node:net';
 const MAX_QUEUED_BYTES = 64 * 1024 * 1024;
 
 /**
- * How long after the last bytes a cut follows. A reader that finds both at once may be told of
- * an end (libuv does so on Linux), and the cut shall show as the reset that it is.
+ * How long after the last bytes a reset follows. A reader that finds both at once may be told of
+ * an end (libuv does so on Linux), and the reset shall show as what it is.
  */
-const CUT_DELAY_MS = 3;
+const RESET_DELAY_MS = 3;
 
 type Item = { readonly dueAt: number } & (
   | { readonly kind: 'bytes'; readonly bytes: Buffer }
@@ -82,10 +82,8 @@ export class ProxyStream {
   }
 
   #cutAfterQueue(): void {
-    const dueAt = Math.max(this.#dueAt(), performance.now() + CUT_DELAY_MS);
-    this.#queue.push({ kind: 'reset', dueAt });
+    this.#push({ kind: 'reset', dueAt: this.#dueAt() });
     this.#lost = true;
-    this.#pump();
   }
 
   #push(item: Item): void {
@@ -129,17 +127,23 @@ export class ProxyStream {
         this.#writing = false;
         this.#pump();
       };
-      // A whole turn of the event loop, for which it takes two immediates, lets the reader,
-      // which may live in this process, read the piece before the next one joins it.
       if (this.rules.sliceBytes === undefined) next();
-      else setImmediate(() => setImmediate(next));
+      else afterWholeTurn(next);
     });
   }
 
   #finish(kind: 'end' | 'reset'): void {
     this.#queue.length = 0;
-    if (kind === 'reset') this.cut();
-    else this.destination.end();
     this.#lost = true;
+    if (kind === 'end') this.destination.end();
+    else this.#timer = setTimeout(() => afterWholeTurn(this.cut), RESET_DELAY_MS);
   }
+}
+
+/**
+ * Lets a reader in this process read what was written before more joins it, however late the
+ * process is: two immediates enclose a whole turn of the event loop.
+ */
+function afterWholeTurn(next: () => void): void {
+  setImmediate(() => setImmediate(next));
 }
