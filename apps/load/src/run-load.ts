@@ -9,7 +9,7 @@ import type { GeneratorSettings, GeneratorWindow } from './generator/protocol.js
 import { loadUserClass } from './load-user-class.js';
 import { MetricsPoll } from './metrics-poll.js';
 import { type CheckedOptions, checkOptions, type LoadOptions } from './options.js';
-import { composeReport } from './report/compose-report.js';
+import { composeReport, type RunResult } from './report/compose-report.js';
 import { writeFiles } from './report/files.js';
 import type { EndReason, LoadProgress, LoadReport } from './report/load-report.js';
 import { Ledger } from './stats/ledger.js';
@@ -36,15 +36,6 @@ export async function runLoad(options: LoadOptions): Promise<LoadReport> {
   const report = composeReport({ ...result, options: checked, userClass });
   await writeFiles(report, result.ledger.history, options);
   return report;
-}
-
-export interface RunResult {
-  readonly startMs: number;
-  readonly endMs: number;
-  readonly endReason: EndReason;
-  readonly ledger: Ledger;
-  readonly metrics: MetricsPoll;
-  readonly notes: readonly string[];
 }
 
 class Run {

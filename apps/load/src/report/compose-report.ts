@@ -1,16 +1,32 @@
 // Makes the report of a run's books: pure figures and verdicts, no files.
 
 import { OWN_FAILURE } from '../http/connection.js';
+import type { MetricsPoll } from '../metrics-poll.js';
 import type { CheckedOptions } from '../options.js';
-import type { RunResult } from '../run-load.js';
 import type { Ledger } from '../stats/ledger.js';
 import { judge } from '../thresholds.js';
 import type { UserClass } from '../user-class.js';
-import type { GeneratorSummary, LoadReport, LoadSettings, TaskShare } from './load-report.js';
+import type {
+  EndReason,
+  GeneratorSummary,
+  LoadReport,
+  LoadSettings,
+  TaskShare,
+} from './load-report.js';
 
 /** Bounds beyond which the load tester's own slowness may show in the latencies. */
 export const MAX_CPU_PERCENT = 85;
 export const MAX_LOOP_LAG_P99_MS = 50;
+
+/** What a run leaves behind. */
+export interface RunResult {
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly endReason: EndReason;
+  readonly ledger: Ledger;
+  readonly metrics: MetricsPoll;
+  readonly notes: readonly string[];
+}
 
 export interface ReportSources extends RunResult {
   readonly options: CheckedOptions;
