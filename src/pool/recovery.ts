@@ -9,6 +9,9 @@ import { mayRetry, retryWaitMs } from '../policy/retry.js';
 import { RetrySchedule } from './retry-schedule.js';
 import type { Statistics } from './statistics.js';
 
+/** What is known of a command whose connection ended: it did not run, or it may have. */
+type LossOutcome = Exclude<AttemptOutcome, 'partly-applied'>;
+
 export class Recovery {
   readonly #options: ResolvedOptions;
   readonly #clock: Clock;
@@ -53,7 +56,7 @@ export class Recovery {
   }
 
   /** The connection ended under a command. */
-  recover(command: Command, cause: Error, outcome: AttemptOutcome): void {
+  recover(command: Command, cause: Error, outcome: LossOutcome): void {
     if (command.settled) return;
     const isTriedAgain = this.tryAgain(command, outcome);
     if (!isTriedAgain) command.fail(lossOf(command, cause, outcome));
@@ -70,7 +73,7 @@ export class Recovery {
 }
 
 /** The error of a command that is lost for good. */
-export function lossOf(command: Command, cause: Error, outcome: AttemptOutcome): PoolError {
+export function lossOf(command: Command, cause: Error, outcome: LossOutcome): PoolError {
   if (outcome === 'unknown' && command.retryClass !== 'read') {
     return new PoolError(
       'OUTCOME_UNKNOWN',
