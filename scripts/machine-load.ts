@@ -55,18 +55,17 @@ export function machineLoad(
 }
 
 /**
- * Measures until the host left the machine alone, `attempts` times at most; the figures have no say
- * in it. All attempts, of which the last counts.
+ * Measures until the host left the machine alone, `maxAttempts` times at most; the figures have no
+ * say in it. All attempts, of which the last counts.
  */
 export async function measureUndisturbed<
   Measured extends { readonly machineLoad: MachineLoad | undefined },
->(measure: () => Promise<Measured>, attempts: number): Promise<readonly Measured[]> {
-  const disturbed: Measured[] = [];
+>(measure: () => Promise<Measured>, maxAttempts: number): Promise<readonly Measured[]> {
+  const attempts: Measured[] = [];
   for (;;) {
     const measured = await measure();
+    attempts.push(measured);
     const stolenPercent = measured.machineLoad?.stolenPercent ?? 0;
-    const isLast = disturbed.length + 1 >= attempts;
-    if (stolenPercent <= MAX_STOLEN_PERCENT || isLast) return [...disturbed, measured];
-    disturbed.push(measured);
+    if (stolenPercent <= MAX_STOLEN_PERCENT || attempts.length >= maxAttempts) return attempts;
   }
 }
