@@ -5,6 +5,7 @@
 //   source --data, end, reset--> queue --(held? due? sliced?)--> destination
 
 import type { Socket } from 'node:net';
+import { afterPolling } from '../../src/base/event-loop.js';
 
 /** A stalled direction takes this much before it stops reading, as a TCP window would. */
 const MAX_QUEUED_BYTES = 64 * 1024 * 1024;
@@ -127,8 +128,9 @@ export class ProxyStream {
         this.#writing = false;
         this.#pump();
       };
+      // Lets a reader in this process read the piece before the next one joins it.
       if (this.rules.sliceBytes === undefined) next();
-      else afterWholeTurn(next);
+      else afterPolling(next);
     });
   }
 
@@ -136,14 +138,6 @@ export class ProxyStream {
     this.#queue.length = 0;
     this.#lost = true;
     if (kind === 'end') this.destination.end();
-    else this.#timer = setTimeout(() => afterWholeTurn(this.cut), RESET_DELAY_MS);
+    else this.#timer = setTimeout(() => afterPolling(this.cut), RESET_DELAY_MS);
   }
-}
-
-/**
- * Lets a reader in this process read what was written before more joins it, however late the
- * process is: two immediates enclose a whole turn of the event loop.
- */
-function afterWholeTurn(next: () => void): void {
-  setImmediate(() => setImmediate(next));
 }
