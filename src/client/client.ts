@@ -17,6 +17,7 @@ import {
   type RespVersions,
   type TypeMapping,
 } from '../wire/protocol.js';
+import type { CallTerms } from './calls.js';
 import { classOfWords } from './catalog.js';
 import type { CommandContext, CommandOptions } from './context.js';
 import { argumentError, DefinedCommand, encodeWords } from './encode.js';
@@ -180,27 +181,39 @@ export class Client extends EventEmitter {
   }
 
   subscribe(channels: Channels, listener: Listener, bufferMode?: boolean): Promise<void> {
-    return this.pubSub((of) => of.subscribe('CHANNELS', channels, listener, bufferMode));
+    return this.pubSub((of, terms) =>
+      of.subscribe('CHANNELS', channels, listener, bufferMode, terms),
+    );
   }
 
   unsubscribe(channels?: Channels, listener?: Listener, bufferMode?: boolean): Promise<void> {
-    return this.pubSub((of) => of.unsubscribe('CHANNELS', channels, listener, bufferMode));
+    return this.pubSub((of, terms) =>
+      of.unsubscribe('CHANNELS', channels, listener, bufferMode, terms),
+    );
   }
 
   pSubscribe(patterns: Channels, listener: Listener, bufferMode?: boolean): Promise<void> {
-    return this.pubSub((of) => of.subscribe('PATTERNS', patterns, listener, bufferMode));
+    return this.pubSub((of, terms) =>
+      of.subscribe('PATTERNS', patterns, listener, bufferMode, terms),
+    );
   }
 
   pUnsubscribe(patterns?: Channels, listener?: Listener, bufferMode?: boolean): Promise<void> {
-    return this.pubSub((of) => of.unsubscribe('PATTERNS', patterns, listener, bufferMode));
+    return this.pubSub((of, terms) =>
+      of.unsubscribe('PATTERNS', patterns, listener, bufferMode, terms),
+    );
   }
 
   sSubscribe(channels: Channels, listener: Listener, bufferMode?: boolean): Promise<void> {
-    return this.pubSub((of) => of.subscribe('SHARDED', channels, listener, bufferMode));
+    return this.pubSub((of, terms) =>
+      of.subscribe('SHARDED', channels, listener, bufferMode, terms),
+    );
   }
 
   sUnsubscribe(channels?: Channels, listener?: Listener, bufferMode?: boolean): Promise<void> {
-    return this.pubSub((of) => of.unsubscribe('SHARDED', channels, listener, bufferMode));
+    return this.pubSub((of, terms) =>
+      of.unsubscribe('SHARDED', channels, listener, bufferMode, terms),
+    );
   }
 
   getPubSubListeners(type: PubSubType) {
@@ -277,8 +290,9 @@ export class Client extends EventEmitter {
   }
 
   private async pubSub(
-    act: (subscriber: ReturnType<ClientHost['subscriber']>) => Promise<void>,
+    act: (subscriber: ReturnType<ClientHost['subscriber']>, terms: CallTerms) => Promise<void>,
   ): Promise<void> {
-    await act(this.host.subscriber());
+    const { options, signal } = this.context;
+    await act(this.host.subscriber(), { timeoutMs: options.timeout, signal });
   }
 }

@@ -1,42 +1,100 @@
-// MONITOR: every command that the server executes, as a line each, on a leased connection of its
-// own for as long as somebody looks.
+// MONITOR: every command that the server executes, as a line each, on a connection of its own for
+// as long as somebody looks. It comes back by itself when the connection is lost; what the server
+// executed meanwhile is not told.
 
-import type { ConnectionLease } from '../pool/lease.js';
+import { textPayload } from '../base/payload.js';
+import { callListener } from '../base/uncaught.js';
+import { PoolError } from '../errors.js';
+import { abortedError } from '../pool/lease.js';
+import { type Call, Calls, type CallTerms } from './calls.js';
+import { finalCause } from './final-cause.js';
+import { KeptLease, type LeaseSource, type LeaseUser } from './kept-lease.js';
 
 export type MonitorListener = (line: string) => unknown;
 
-/** A running MONITOR. */
-export class Monitor {
-  readonly #lease: ConnectionLease;
-  readonly #onStop: (monitor: Monitor) => void;
-
-  /** @param lease A connection on which MONITOR was answered. */
-  constructor(
-    lease: ConnectionLease,
-    listener: MonitorListener,
-    onStop: (monitor: Monitor) => void,
-  ) {
-    this.#lease = lease;
-    this.#onStop = onStop;
-    lease.onPush = ([line]) => deliver(listener, String(line));
-    lease.onLost = () => this.stop();
-  }
-
-  stop(): void {
-    this.#lease.onPush = undefined;
-    this.#lease.onLost = undefined;
-    if (!this.#lease.isReleased) this.#lease.release();
-    this.#onStop(this);
-  }
+export interface MonitorOwner extends LeaseSource {
+  /** How long the server may take to begin, unless the caller says otherwise, ms; 0: for ever. */
+  readonly timeoutMs: number;
+  /** The connection was lost or refused; another attempt follows. */
+  onTrouble(error: Error): void;
+  onStop(monitor: Monitor): void;
 }
 
-/** A listener that throws must not end the connection that brought the line. */
-function deliver(listener: MonitorListener, line: string): void {
-  try {
-    listener(line);
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
+const MONITOR = textPayload(['MONITOR']);
+/** `1339518083.107412 [0 127.0.0.1:60866] "get" "key"`; what is no line is an answer. */
+const LINE = /^\d+\.\d+ \[/;
+
+export class Monitor implements LeaseUser {
+  readonly #owner: MonitorOwner;
+  readonly #listener: MonitorListener;
+  readonly #lease: KeptLease;
+  readonly #calls: Calls;
+  #start: Call | undefined;
+  #hasStarted = false;
+  isNeeded = true;
+
+  constructor(owner: MonitorOwner, listener: MonitorListener) {
+    this.#owner = owner;
+    this.#listener = listener;
+    this.#lease = new KeptLease(owner, this);
+    this.#calls = new Calls(owner.clock);
+  }
+
+  /** Resolves when the server has begun. Rejects with its refusal, or a PoolError. */
+  async start(terms: CallTerms): Promise<void> {
+    if (terms.signal?.aborted) throw abortedError('MONITOR', terms.signal, false);
+    this.#start = this.#calls.open('MONITOR', 1, terms, () => this.stop());
+    this.#lease.connect();
+    await this.#start.promise;
+  }
+
+  stop(error: Error = new PoolError('ABORTED', 'MONITOR was stopped')): void {
+    if (!this.isNeeded) return;
+    this.isNeeded = false;
+    this.#lease.rest();
+    this.#calls.rejectAll(error);
+    this.#owner.onStop(this);
+  }
+
+  onConnected(): void {
+    this.#calls.startClocks(this.#owner.timeoutMs);
+    const question = {
+      verb: 'MONITOR',
+      awaited: 1,
+      onAnswered: () => {
+        this.#hasStarted = true;
+        this.#start?.countDown();
+      },
+      onRefused: (error: Error) => this.#onRefused(error),
+      onGone() {},
+    };
+    this.#lease.ask(question, MONITOR);
+  }
+
+  deliver(reply: unknown): boolean {
+    if (typeof reply !== 'string' || !LINE.test(reply)) return false;
+    callListener(() => this.#listener(reply));
+    return true;
+  }
+
+  onLost(): void {
+    this.#calls.stopClocks();
+  }
+
+  onConnectFailed(error: Error): void {
+    const { code } = error as Partial<PoolError>;
+    const isInPool = code === 'QUEUE_FULL' || (code === 'ACQUIRE_TIMEOUT' && !error.cause);
+    const final = isInPool ? error : finalCause(error);
+    if (code === 'POOL_CLOSED') this.stop(error);
+    else if (final !== undefined) this.#calls.rejectAll(final);
+  }
+
+  onTrouble(error: Error): void {
+    this.#owner.onTrouble(error);
+  }
+
+  #onRefused(error: Error): void {
+    if (this.#hasStarted) this.#lease.retryLater(error);
+    else this.#start?.reject(error);
   }
 }

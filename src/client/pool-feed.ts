@@ -7,6 +7,7 @@
 //   end              the pool is closed
 
 import type { EventEmitter } from 'node:events';
+import { callListener } from '../base/uncaught.js';
 import type { PoolEvents } from '../pool/events.js';
 import type { HostedClient } from './host.js';
 
@@ -74,5 +75,5 @@ export class PoolFeed {
 /** An 'error' that nobody listens to would end the process, and the pool reports it anyway. */
 export function tell(client: HostedClient, event: string, ...args: unknown[]): void {
   if (event === 'error' && client.listenerCount('error') === 0) return;
-  client.emit(event, ...args);
+  callListener(() => client.emit(event, ...args));
 }

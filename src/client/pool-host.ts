@@ -1,6 +1,7 @@
 // The host of `pool.client` and of its duplicates. All of them share the pool's connections; each
 // has subscriptions, MONITORs and an end of its own. Only the end of `pool.client` is the pool's.
 
+import { systemClock } from '../base/clock.js';
 import { Command } from '../base/command.js';
 import { textPayload } from '../base/payload.js';
 import type { ResolvedOptions } from '../config/options.js';
@@ -11,6 +12,7 @@ import type { Client } from './client.js';
 import { clientClass } from './client-class.js';
 import { CommandContext } from './context.js';
 import type { ClientHost, HostedClient } from './host.js';
+import type { LeaseSource } from './kept-lease.js';
 import { Monitor, type MonitorListener } from './monitor.js';
 import { type PoolFeed, tell } from './pool-feed.js';
 import type { ClientSetup } from './setup.js';
@@ -85,15 +87,10 @@ class PoolClientHost implements ClientHost {
   subscriber(): Subscriber {
     if (!this.isOpen) throw closedError('Subscribing');
     this.#subscriber ??= new Subscriber({
+      ...this.#leaseSource,
       timeoutMs: this.#pool.options.commandTimeoutMs,
-      healthCheckIntervalMs: this.#pool.options.healthCheckIntervalMs,
-      acquireLease: (options) => this.#pool.acquireLease(options),
-      ping: (lease) =>
-        lease.execute(poolCommand('PING', this.#pool.options.target.connectTimeoutMs)),
-      onTrouble: (error) => {
-        tell(this.#member.client, 'error', error);
-        tell(this.#member.client, 'reconnecting');
-      },
+      onTrouble: (error) => this.#onTrouble(error),
+      onRefused: (error) => tell(this.#member.client, 'error', error),
     });
     return this.#subscriber;
   }
@@ -103,15 +100,15 @@ class PoolClientHost implements ClientHost {
       throw new PoolError('INVALID_ARGUMENT', 'monitor(): the callback must be a function');
     }
     if (!this.isOpen) throw closedError('MONITOR');
-    const lease = await this.#pool.acquireLease({ isLongLived: true, signal: context.signal });
-    try {
-      await lease.execute(poolCommand('MONITOR', context.timeoutMs), context.signal);
-    } catch (error) {
-      if (!lease.isReleased) lease.release();
-      throw error;
-    }
-    const monitor = new Monitor(lease, listener, () => this.#monitors.delete(monitor));
+    const owner = {
+      ...this.#leaseSource,
+      timeoutMs: context.timeoutMs,
+      onTrouble: (error: Error) => this.#onTrouble(error),
+      onStop: (stopped: Monitor) => this.#monitors.delete(stopped),
+    };
+    const monitor = new Monitor(owner, listener);
     this.#monitors.add(monitor);
+    await monitor.start({ timeoutMs: context.options.timeout, signal: context.signal });
     return () => monitor.stop();
   }
 
@@ -145,6 +142,21 @@ class PoolClientHost implements ClientHost {
     else this.#closeGate(this.#gate);
   }
 
+  get #leaseSource(): LeaseSource {
+    const { healthCheckIntervalMs, target } = this.#pool.options;
+    return {
+      clock: systemClock,
+      healthCheckIntervalMs,
+      probeTimeoutMs: target.connectTimeoutMs,
+      acquireLease: (options) => this.#pool.acquireLease(options),
+    };
+  }
+
+  #onTrouble(error: Error): void {
+    tell(this.#member.client, 'error', error);
+    tell(this.#member.client, 'reconnecting');
+  }
+
   #closeGate(gate: Gate): void {
     if (gate.isClosed) return;
     gate.isClosed = true;
@@ -156,7 +168,7 @@ class PoolClientHost implements ClientHost {
   #endLeases(): void {
     this.#subscriber?.close(closedError('The subscription'));
     this.#subscriber = undefined;
-    for (const monitor of [...this.#monitors]) monitor.stop();
+    for (const monitor of [...this.#monitors]) monitor.stop(closedError('MONITOR'));
   }
 }
 

@@ -1,29 +1,28 @@
-// Keeps a client's subscriptions alive on a leased connection of their own: taken with the first,
-// given back with the last, and replaced when it is lost.
+// A client's subscriptions on a connection of their own, which is taken with the first, given back
+// with the last, and replaced when it is lost or too old (`kept-lease.ts`).
 //
-//   idle --subscribe--> connecting --lease--> connected --last one gone--> idle
-//                          ^   |(fails)           |
-//                          |   v                  |(lost: everything is subscribed again)
-//                          pausing <--------------+      25 ms, 50 ms, ... 1 s
-//
-// The server confirms in the order of the commands, so the one at the head of `#sent` is meant by
-// each confirmation, and by an error: wire ends the connection then, as no command awaits a reply.
+//   subscribe() --> outbox --(end of the turn: one command for all)--> server
+//                                                                        |
+//       caller <-- counted down, channel by channel <-- confirmation ----+--> refusal: asked again
+//                                                                             one by one, so that
+// While nothing is connected, channels and callers wait: all that is wanted   it hits whom it means
+// is asked for on the next connection. A call that fails is taken back.
 
 import { PoolError } from '../errors.js';
-import { retryWaitMs } from '../policy/retry.js';
-import type { AcquireOptions } from '../pool/executor.js';
-import type { ConnectionLease } from '../pool/lease.js';
+import { abortedError } from '../pool/lease.js';
 import { CommandEncoder } from '../wire/encoder.js';
-import { ErrorReply, type PubSubListener, type PubSubType } from '../wire/protocol.js';
-import { type Channel, Subscriptions } from './subscriptions.js';
+import type { PubSubListener, PubSubType } from '../wire/protocol.js';
+import { type Call, Calls, type CallTerms } from './calls.js';
+import { finalCause } from './final-cause.js';
+import { KeptLease, type LeaseSource, type LeaseUser } from './kept-lease.js';
+import { type Channel, PUB_SUB_TYPES, Subscriptions } from './subscriptions.js';
 
-const NEVER_GIVES_UP = {
-  retries: Number.POSITIVE_INFINITY,
-  baseMs: 25,
-  factor: 2,
-  capMs: 1_000,
-  jitter: false,
-};
+/** Channels in one command: a refusal of one of them asks so many again, one by one. */
+const MAX_CHANNELS = 1_000;
+/** A channel that was had before and is refused now is asked for again after this, ms, at first. */
+const REFUSED_PAUSE_MS = 1_000;
+/** ... and after twice as much each further time, up to this, ms. */
+const MAX_REFUSED_PAUSE_MS = 60_000;
 
 const VERBS = {
   CHANNELS: { on: 'SUBSCRIBE', off: 'UNSUBSCRIBE' },
@@ -31,254 +30,290 @@ const VERBS = {
   SHARDED: { on: 'SSUBSCRIBE', off: 'SUNSUBSCRIBE' },
 } as const;
 
-export interface SubscriberOwner {
-  /** How long a subscription may take, ms; 0: for ever. */
+type AnyListener = PubSubListener<boolean>;
+
+export interface SubscriberOwner extends LeaseSource {
+  /** How long the server may take to confirm, unless the caller says otherwise, ms; 0: for ever. */
   readonly timeoutMs: number;
-  /** How long the connection may be silent before it is asked for a sign of life, ms. */
-  readonly healthCheckIntervalMs: number;
-  acquireLease(options: AcquireOptions): Promise<ConnectionLease>;
-  /** Sends PING on the lease; rejects when no answer comes in time. */
-  ping(lease: ConnectionLease): Promise<unknown>;
   /** The connection was lost or could not be replaced; another attempt follows. */
   onTrouble(error: Error): void;
+  /** A channel that was subscribed before is refused now; it is asked for again, ever more rarely. */
+  onRefused(error: Error): void;
 }
 
-/** A command on its way whose confirmations have not all come. */
-interface SentCommand {
-  readonly verb: string;
-  readonly channels: readonly Channel[];
-  awaited: number;
-  /** For UNSUBSCRIBE: tells who asked. */
-  readonly onDone: (() => void) | undefined;
+/** What is to be sent at the end of the turn. */
+interface Request {
+  readonly type: PubSubType;
+  readonly isOn: boolean;
+  readonly channels: Channel[];
 }
 
-/** A caller of subscribe(). */
-interface Caller {
-  readonly channels: readonly Channel[];
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
-}
-
-export class Subscriber {
+export class Subscriber implements LeaseUser {
   readonly subscriptions = new Subscriptions();
   readonly #owner: SubscriberOwner;
-  readonly #callers = new Set<Caller>();
-  #sent: SentCommand[] = [];
-  #lease: ConnectionLease | undefined;
-  #connecting: AbortController | undefined;
-  #pause: NodeJS.Timeout | undefined;
-  #pulse: NodeJS.Timeout | undefined;
-  #failures = 0;
+  readonly #lease: KeptLease;
+  readonly #calls: Calls;
+  #outbox: Request[] = [];
+  #refusedPauseMs = REFUSED_PAUSE_MS;
+  #refusedTimer: NodeJS.Timeout | undefined;
 
   constructor(owner: SubscriberOwner) {
     this.#owner = owner;
+    this.#lease = new KeptLease(owner, this);
+    this.#calls = new Calls(owner.clock);
   }
 
-  /** Resolves when the server confirmed all channels. Rejects with its refusal, or a PoolError. */
+  /**
+   * Resolves when the server confirmed all channels, at once or when it is there again. Rejects
+   * with its refusal, or a PoolError; then nothing of this call is left.
+   */
   async subscribe(
     type: PubSubType,
     names: string | readonly string[],
-    listener: PubSubListener<boolean>,
+    listener: AnyListener,
     wantsBuffers = false,
+    terms: CallTerms = {},
   ): Promise<void> {
     const wanted = checkedNames(names);
+    refuseAborted(VERBS[type].on, terms);
     if (typeof listener !== 'function') throw invalid('the listener must be a function');
     const channels = wanted.map((name) =>
       this.subscriptions.add(type, name, listener, wantsBuffers),
     );
-    const missing = channels.filter(({ isConfirmed }) => !isConfirmed);
+    const missing = channels.filter(({ state }) => state !== 'confirmed');
     if (missing.length === 0) return;
-    const confirmed = this.#confirmation(VERBS[type].on, missing, () => {
-      void this.unsubscribe(type, wanted, listener, wantsBuffers);
+    const call = this.#calls.open(VERBS[type].on, missing.length, terms, () => {
+      this.#takeBack(type, channels, listener, wantsBuffers);
     });
-    if (this.#lease !== undefined) this.#send(VERBS[type].on, missing);
-    else if (this.#pause === undefined) this.#connect();
-    await confirmed;
+    for (const channel of missing) channel.awaitedBy.push(call);
+    if (!this.#lease.isConnected) {
+      this.#lease.connect();
+    } else {
+      this.#calls.startClock(call, this.#owner.timeoutMs);
+      this.#request(type, true, missing);
+    }
+    await call.promise;
   }
 
   /** Resolves when the server confirmed, or the connection is gone and the channels with it. */
   async unsubscribe(
     type: PubSubType,
     names: string | readonly string[] = this.subscriptions.names(type),
-    listener?: PubSubListener<boolean>,
+    listener?: AnyListener,
     wantsBuffers = false,
+    terms: CallTerms = {},
   ): Promise<void> {
+    refuseAborted(VERBS[type].off, terms);
     const gone = (names.length === 0 ? [] : checkedNames(names))
       .map((name) => this.subscriptions.remove(type, name, listener, wantsBuffers))
       .filter((channel) => channel !== undefined);
-    if (this.#lease === undefined || gone.length === 0) {
-      this.#settleCallers();
+    for (const channel of gone) settleAwaiting(channel);
+    if (!this.#lease.isConnected || gone.length === 0) {
       this.#restIfUnused();
       return;
     }
-    await new Promise<void>((resolve) => this.#send(VERBS[type].off, gone, resolve));
+    const call = this.#calls.open(VERBS[type].off, gone.length, terms);
+    this.#calls.startClock(call, this.#owner.timeoutMs);
+    for (const channel of gone) channel.leftBy = call;
+    this.#request(type, false, gone);
+    await call.promise;
   }
 
   /** Gives up all subscriptions and the connection. */
   close(error: Error): void {
     this.subscriptions.clear();
-    for (const caller of [...this.#callers]) caller.reject(error);
-    for (const { onDone } of this.#sent.splice(0)) onDone?.();
+    clearTimeout(this.#refusedTimer);
+    this.#refusedTimer = undefined;
+    // What was being given up is gone; what was being asked for won't come.
+    this.#forgetOutbox();
+    this.#lease.rest();
+    this.#calls.rejectAll(error);
+  }
+
+  get isNeeded(): boolean {
+    return !this.subscriptions.isEmpty;
+  }
+
+  onConnected(): void {
+    this.#forgetOutbox();
+    for (const channel of this.subscriptions.all()) channel.state = 'unknown';
+    for (const type of PUB_SUB_TYPES) this.#request(type, true, this.subscriptions.channels(type));
+    this.#calls.startClocks(this.#owner.timeoutMs);
+    this.#flush();
     this.#restIfUnused();
   }
 
-  /** Settles with the confirmation of all channels; rejects when it is late, or refused. */
-  #confirmation(verb: string, channels: readonly Channel[], undo: () => void): Promise<void> {
-    const { timeoutMs } = this.#owner;
-    return new Promise((resolve, reject) => {
-      const settle = (act: () => void) => {
-        clearTimeout(timer);
-        this.#callers.delete(caller);
-        act();
-      };
-      const caller: Caller = {
-        channels,
-        resolve: () => settle(resolve),
-        reject: (error) => {
-          settle(() => reject(error));
-          undo();
-        },
-      };
-      const timer =
-        timeoutMs === 0
-          ? undefined
-          : setTimeout(() => caller.reject(late(verb, timeoutMs)), timeoutMs);
-      this.#callers.add(caller);
+  deliver(reply: unknown): boolean {
+    return Array.isArray(reply) && this.subscriptions.deliver(reply);
+  }
+
+  onLost(): void {
+    this.#forgetOutbox();
+    this.#calls.stopClocks();
+    for (const channel of this.subscriptions.all()) channel.state = 'unknown';
+  }
+
+  /** Who waits goes on waiting, unless it would be in vain; what was subscribed stays wanted. */
+  onConnectFailed(error: Error): void {
+    const { code } = error as Partial<PoolError>;
+    const isInPool = code === 'QUEUE_FULL' || (code === 'ACQUIRE_TIMEOUT' && !error.cause);
+    const final = code === 'POOL_CLOSED' || isInPool ? error : finalCause(error);
+    if (final !== undefined) this.#calls.rejectAll(final);
+    if (code === 'POOL_CLOSED') this.close(error);
+  }
+
+  onTrouble(error: Error): void {
+    this.#owner.onTrouble(error);
+  }
+
+  /** Puts channels in the outbox, together with what this turn asks for in the same way. */
+  #request(type: PubSubType, isOn: boolean, channels: readonly Channel[]): void {
+    if (this.#outbox.length === 0) queueMicrotask(() => this.#flush());
+    let last = this.#outbox[this.#outbox.length - 1];
+    if (last?.type !== type || last.isOn !== isOn) {
+      last = { type, isOn, channels: [] };
+      this.#outbox.push(last);
+    }
+    for (const channel of channels) {
+      if (isOn && channel.state !== 'unknown') continue;
+      if (isOn) channel.state = 'asked';
+      last.channels.push(channel);
+    }
+  }
+
+  #flush(): void {
+    const requests = this.#outbox;
+    this.#outbox = [];
+    for (const { type, isOn, channels } of requests) {
+      for (let start = 0; start < channels.length; start += MAX_CHANNELS) {
+        const some = channels.slice(start, start + MAX_CHANNELS);
+        if (isOn) this.#askFor(type, some);
+        else this.#giveUp(type, some);
+      }
+    }
+  }
+
+  #askFor(type: PubSubType, channels: readonly Channel[]): void {
+    this.#send(VERBS[type].on, channels, {
+      onAnswered: () => {
+        for (const channel of channels) this.#onConfirmed(channel);
+      },
+      onRefused: (error) => this.#onRefused(type, channels, error),
+      onGone() {},
     });
   }
 
-  #connect(): void {
-    if (this.#connecting !== undefined) return;
-    const connecting = new AbortController();
-    this.#connecting = connecting;
-    this.#owner.acquireLease({ isLongLived: true, signal: connecting.signal }).then(
-      (lease) => {
-        if (this.#connecting === connecting) this.#onConnected(lease);
-        else lease.release();
-      },
-      (error: Error) => {
-        if (this.#connecting === connecting) this.#onConnectFailed(error);
-      },
-    );
+  #giveUp(type: PubSubType, channels: readonly Channel[]): void {
+    const settle = () => {
+      for (const { leftBy } of channels) leftBy?.countDown();
+    };
+    const onRefused = (error: Error) => {
+      for (const { leftBy } of channels) leftBy?.reject(error);
+    };
+    this.#send(VERBS[type].off, channels, { onAnswered: settle, onRefused, onGone: settle });
   }
 
-  #onConnected(lease: ConnectionLease): void {
-    this.#connecting = undefined;
-    this.#lease = lease;
-    lease.onPush = (push) => this.#onPush(push);
-    lease.onLost = (error) => this.#onLost(error);
-    if (lease.lostError !== undefined) {
-      this.#onLost(lease.lostError);
+  #send(
+    verb: string,
+    channels: readonly Channel[],
+    outcome: { onAnswered(): void; onRefused(error: Error): void; onGone(): void },
+  ): void {
+    const encoder = new CommandEncoder();
+    encoder.push(verb);
+    for (const { name } of channels) encoder.push(name);
+    const question = {
+      verb,
+      awaited: channels.length,
+      onAnswered: () => {
+        outcome.onAnswered();
+        this.#restIfUnused();
+      },
+      onRefused: (error: Error) => {
+        outcome.onRefused(error);
+        this.#restIfUnused();
+      },
+      onGone: outcome.onGone,
+    };
+    this.#lease.ask(question, encoder.payload() as string);
+  }
+
+  #onConfirmed(channel: Channel): void {
+    if (!this.subscriptions.isWanted(channel)) return;
+    channel.state = 'confirmed';
+    this.#refusedPauseMs = REFUSED_PAUSE_MS;
+    settleAwaiting(channel);
+  }
+
+  /** The server refuses a command as a whole, so whom it means shows when each is asked alone. */
+  #onRefused(type: PubSubType, channels: readonly Channel[], refusal: Error): void {
+    const wanted = channels.filter((channel) => this.subscriptions.isWanted(channel));
+    if (channels.length > 1) {
+      for (const channel of wanted) this.#askFor(type, [channel]);
       return;
     }
-    this.#startPulse(lease);
-    // One command for each channel, so that an error says which one is refused.
-    for (const channel of this.subscriptions.all()) this.#send(VERBS[channel.type].on, [channel]);
-    this.#restIfUnused();
-  }
-
-  #onConnectFailed(error: Error): void {
-    this.#connecting = undefined;
-    // Whoever waits is told at once; what had been subscribed before stays wanted.
-    for (const caller of [...this.#callers]) caller.reject(error);
-    if (this.subscriptions.isEmpty) return;
-    if ((error as Partial<PoolError>).code === 'POOL_CLOSED') this.close(error);
-    else this.#reconnectLater(error);
-  }
-
-  #onLost(error: Error): void {
-    const head = this.#sent[0];
-    for (const { onDone } of this.#sent.splice(0)) onDone?.();
-    this.#lease = undefined;
-    clearInterval(this.#pulse);
-    for (const channel of this.subscriptions.all()) channel.isConfirmed = false;
-    const refusal = error.cause instanceof ErrorReply ? error.cause : undefined;
-    if (refusal !== undefined && head !== undefined) this.#onRefused(head.channels, refusal);
-    this.#settleCallers();
-    if (!this.subscriptions.isEmpty) this.#reconnectLater(error);
-  }
-
-  /** The server won't have these channels: asking again would bring the same answer. */
-  #onRefused(channels: readonly Channel[], refusal: Error): void {
-    for (const channel of channels) {
-      if (this.#isWanted(channel)) this.subscriptions.remove(channel.type, channel.name);
+    for (const channel of wanted) {
+      channel.state = 'unknown';
+      for (const call of channel.awaitedBy.splice(0)) call.reject(refusal);
+      if (this.subscriptions.isWanted(channel)) this.#askAgainLater(refusal);
     }
-    const callers = [...this.#callers].filter((caller) =>
-      caller.channels.some((channel) => channels.includes(channel)),
+  }
+
+  /** Others have had the channel before: it stays wanted, as the right may come back. */
+  #askAgainLater(refusal: Error): void {
+    if (this.#refusedTimer !== undefined) return;
+    this.#refusedTimer = setTimeout(() => {
+      this.#refusedTimer = undefined;
+      if (!this.#lease.isConnected) return;
+      for (const type of PUB_SUB_TYPES)
+        this.#request(type, true, this.subscriptions.channels(type));
+    }, this.#refusedPauseMs);
+    // The connection keeps the process alive, or, if nothing shall, nothing does.
+    this.#refusedTimer.unref();
+    this.#refusedPauseMs = Math.min(this.#refusedPauseMs * 2, MAX_REFUSED_PAUSE_MS);
+    this.#owner.onRefused(refusal);
+  }
+
+  /** Undoes a call that failed, where others have not asked for the same. */
+  #takeBack(
+    type: PubSubType,
+    channels: readonly Channel[],
+    listener: AnyListener,
+    wantsBuffers: boolean,
+  ): void {
+    const gone = channels.filter((channel) =>
+      this.subscriptions.takeBack(channel, listener, wantsBuffers),
     );
-    for (const caller of callers) caller.reject(refusal);
-    if (callers.length === 0) this.#owner.onTrouble(refusal);
+    for (const channel of gone) settleAwaiting(channel);
+    const known = gone.filter(({ state }) => state !== 'unknown');
+    if (this.#lease.isConnected && known.length > 0) this.#request(type, false, known);
+    else this.#restIfUnused();
   }
 
-  #reconnectLater(error: Error): void {
-    this.#owner.onTrouble(error);
-    this.#failures++;
-    const waitMs = retryWaitMs(this.#failures, NEVER_GIVES_UP, () => 0);
-    this.#pause = setTimeout(() => {
-      this.#pause = undefined;
-      if (!this.subscriptions.isEmpty) this.#connect();
-    }, waitMs);
-  }
-
-  #send(verb: string, channels: readonly Channel[], onDone?: () => void): void {
-    const encoder = new CommandEncoder();
-    encoder.push(verb, ...channels.map(({ name }) => name));
-    this.#sent.push({ verb, channels, awaited: channels.length, onDone });
-    this.#lease?.sendUnanswered(verb, encoder.payload() as string);
-  }
-
-  #onPush(push: readonly unknown[]): void {
-    if (this.subscriptions.deliver(push)) return;
-    const head = this.#sent[0];
-    if (head === undefined || String(push[0]).toUpperCase() !== head.verb) return;
-    head.awaited--;
-    if (head.awaited > 0) return;
-    this.#sent.shift();
-    this.#failures = 0;
-    for (const channel of head.channels) channel.isConfirmed = head.onDone === undefined;
-    head.onDone?.();
-    this.#settleCallers();
-    this.#restIfUnused();
-  }
-
-  /** Answers those whose channels are all confirmed, or not wanted any more. */
-  #settleCallers(): void {
-    for (const caller of [...this.#callers]) {
-      const isMissing = (channel: Channel) => !channel.isConfirmed && this.#isWanted(channel);
-      if (!caller.channels.some(isMissing)) caller.resolve();
+  /** What was to be sent is asked for anew on the next connection, or not wanted there. */
+  #forgetOutbox(): void {
+    for (const { isOn, channels } of this.#outbox.splice(0)) {
+      if (isOn) continue;
+      for (const { leftBy } of channels) leftBy?.countDown();
     }
-  }
-
-  /** False also where it was given up and asked for anew: that is another subscription. */
-  #isWanted(channel: Channel): boolean {
-    return this.subscriptions.get(channel.type, channel.name) === channel;
-  }
-
-  /** A connection that died without a word would go unnoticed: nothing is ever sent on it. */
-  #startPulse(lease: ConnectionLease): void {
-    // Over RESP2 a message could be taken for the answer; there TCP keepalive has to do.
-    if (lease.serverClientId === undefined) return;
-    this.#pulse = setInterval(() => {
-      this.#owner.ping(lease).catch((error: Error) => lease.destroy(error));
-    }, this.#owner.healthCheckIntervalMs);
-    this.#pulse.unref();
   }
 
   #restIfUnused(): void {
-    if (!this.subscriptions.isEmpty || this.#sent.length > 0) return;
-    clearTimeout(this.#pause);
-    clearInterval(this.#pulse);
-    this.#pause = undefined;
-    this.#failures = 0;
-    this.#connecting?.abort();
-    this.#connecting = undefined;
-    const lease = this.#lease;
-    this.#lease = undefined;
-    if (lease === undefined) return;
-    lease.onPush = undefined;
-    lease.onLost = undefined;
-    if (!lease.isReleased) lease.release();
+    if (this.isNeeded || this.#outbox.length > 0 || !this.#lease.isQuiet) return;
+    clearTimeout(this.#refusedTimer);
+    this.#refusedTimer = undefined;
+    this.#lease.rest();
   }
+}
+
+/** Answers those who wait for a channel that is confirmed, or not wanted any more. */
+function settleAwaiting(channel: Channel): void {
+  const calls: readonly Call[] = channel.awaitedBy;
+  channel.awaitedBy = [];
+  for (const call of calls) call.countDown();
+}
+
+function refuseAborted(verb: string, { signal }: CallTerms): void {
+  if (signal?.aborted) throw abortedError(verb, signal, false);
 }
 
 function checkedNames(names: unknown): string[] {
@@ -290,9 +325,4 @@ function checkedNames(names: unknown): string[] {
 
 function invalid(what: string): PoolError {
   return new PoolError('INVALID_ARGUMENT', `Subscribing: ${what}`, { sent: false });
-}
-
-function late(verb: string, timeoutMs: number): PoolError {
-  const text = `${verb} was not confirmed within ${timeoutMs} ms`;
-  return new PoolError('COMMAND_TIMEOUT', text, { sent: true });
 }

@@ -1,18 +1,34 @@
 // Who listens to which channel: pure bookkeeping, without a connection. A channel is here from the
-// moment somebody wants it until its last listener is gone; `isConfirmed` says whether the server
-// knows of it on the present connection.
+// moment somebody wants it until its last listener is gone; `state` says what the server knows of
+// it on the present connection.
 
+import { callListener } from '../base/uncaught.js';
 import type { PubSubListener, PubSubType, PubSubTypeListeners } from '../wire/protocol.js';
+import type { Call } from './calls.js';
 
 type AnyListener = PubSubListener<boolean>;
+
+/** Listeners with how many calls have asked for each, so that one that fails takes back its own. */
+type Listeners = Map<AnyListener, number>;
+
+/**
+ * - `unknown`: the server was not asked on this connection, or has refused;
+ * - `asked`: a SUBSCRIBE is on its way;
+ * - `confirmed`: messages come.
+ */
+export type ChannelState = 'unknown' | 'asked' | 'confirmed';
 
 export interface Channel {
   readonly type: PubSubType;
   /** Channel name or pattern. */
   readonly name: string;
-  readonly strings: Set<AnyListener>;
-  readonly buffers: Set<AnyListener>;
-  isConfirmed: boolean;
+  readonly strings: Listeners;
+  readonly buffers: Listeners;
+  state: ChannelState;
+  /** Who waits for its confirmation. */
+  awaitedBy: Call[];
+  /** Who waits for the confirmation that it is given up. */
+  leftBy: Call | undefined;
 }
 
 export const PUB_SUB_TYPES = ['CHANNELS', 'PATTERNS', 'SHARDED'] as const;
@@ -35,27 +51,48 @@ export class Subscriptions {
     return PUB_SUB_TYPES.every((type) => this.#byType[type].size === 0);
   }
 
-  get(type: PubSubType, name: string): Channel | undefined {
-    return this.#byType[type].get(name);
-  }
-
   names(type: PubSubType): string[] {
     return [...this.#byType[type].keys()];
   }
 
+  channels(type: PubSubType): Channel[] {
+    return [...this.#byType[type].values()];
+  }
+
   all(): Channel[] {
-    return PUB_SUB_TYPES.flatMap((type) => [...this.#byType[type].values()]);
+    return PUB_SUB_TYPES.flatMap((type) => this.channels(type));
   }
 
   add(type: PubSubType, name: string, listener: AnyListener, wantsBuffers: boolean): Channel {
     const channels = this.#byType[type];
     let channel = channels.get(name);
     if (channel === undefined) {
-      channel = { type, name, strings: new Set(), buffers: new Set(), isConfirmed: false };
+      channel = newChannel(type, name);
       channels.set(name, channel);
     }
-    (wantsBuffers ? channel.buffers : channel.strings).add(listener);
+    const listeners = wantsBuffers ? channel.buffers : channel.strings;
+    listeners.set(listener, (listeners.get(listener) ?? 0) + 1);
     return channel;
+  }
+
+  /**
+   * Takes back one `add()` of this channel; the listener stays while others have asked for it.
+   * @returns true if that was the end of the channel.
+   */
+  takeBack(channel: Channel, listener: AnyListener, wantsBuffers: boolean): boolean {
+    if (!this.isWanted(channel)) return false;
+    const listeners = wantsBuffers ? channel.buffers : channel.strings;
+    const claims = listeners.get(listener) ?? 0;
+    if (claims > 1) {
+      listeners.set(listener, claims - 1);
+      return false;
+    }
+    return this.remove(channel.type, channel.name, listener, wantsBuffers) !== undefined;
+  }
+
+  /** False also where it was given up and asked for anew: that is another channel. */
+  isWanted(channel: Channel): boolean {
+    return this.#byType[channel.type].get(channel.name) === channel;
   }
 
   /** Removes one listener, or all; returns the channel if that was the end of it. */
@@ -91,28 +128,44 @@ export class Subscriptions {
     const listeners = this.#byType[type].get(String(push[nameAt]));
     if (listeners === undefined) return true;
     const [channel, text] = [push[channelAt] as Buffer | string, push[textAt] as Buffer | string];
-    for (const listener of listeners.buffers) call(listener, asBuffer(text), asBuffer(channel));
-    for (const listener of listeners.strings) call(listener, String(text), String(channel));
+    // Copies: a listener may subscribe and unsubscribe, even itself, while it is called.
+    const [buffers, strings] = [[...listeners.buffers.keys()], [...listeners.strings.keys()]];
+    for (const listener of buffers) call(listener, asBuffer(text), asBuffer(channel));
+    for (const listener of strings) call(listener, String(text), String(channel));
     return true;
   }
 
   /** As node-redis' `getPubSubListeners()` gives them. */
   listeners(type: PubSubType): PubSubTypeListeners {
     const entries = [...this.#byType[type]].map(
-      ([name, { strings, buffers }]) => [name, { unsubscribing: false, strings, buffers }] as const,
+      ([name, { strings, buffers }]) =>
+        [
+          name,
+          {
+            unsubscribing: false,
+            strings: new Set(strings.keys()),
+            buffers: new Set(buffers.keys()),
+          },
+        ] as const,
     );
     return new Map(entries) as unknown as PubSubTypeListeners;
   }
 }
 
+function newChannel(type: PubSubType, name: string): Channel {
+  return {
+    type,
+    name,
+    strings: new Map(),
+    buffers: new Map(),
+    state: 'unknown',
+    awaitedBy: [],
+    leftBy: undefined,
+  };
+}
+
 function call<T extends string | Buffer>(listener: AnyListener, text: T, channel: T): void {
-  try {
-    (listener as (text: T, channel: T) => unknown)(text, channel);
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
-  }
+  callListener(() => (listener as (text: T, channel: T) => unknown)(text, channel));
 }
 
 /** Over RESP2 messages come as text already. */

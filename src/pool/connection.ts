@@ -20,8 +20,13 @@ export interface ConnectionListener {
   onErrorReply(command: Command, refusal: Refusal): boolean;
   /** The connection is over, once and for all. */
   onEnd(error: Error, lost: LostCommands): void;
-  /** A message that answers no command: pub/sub, invalidation, MONITOR. */
+  /** A RESP3 push, which answers no command: pub/sub, invalidation. */
   onPush(message: readonly unknown[]): void;
+  /**
+   * A reply, an error too, while no command is in flight. True: the listener had use for it, as a
+   * subscriber or a MONITOR has; else the connection ends, as its replies are out of step.
+   */
+  onUnasked(reply: unknown): boolean;
 }
 
 export interface PooledConnection {
@@ -39,7 +44,7 @@ export interface PooledConnection {
   /** The server's number for this connection, where the handshake told it. */
   readonly serverClientId: number | undefined;
   send(command: Command): void;
-  /** Sends RESP bytes that bring no reply of their own, only pushes. */
+  /** Sends RESP bytes of which the caller matches the answers: `onPush` and `onUnasked` bring them. */
   sendUnanswered(payload: string): void;
   /** Tells callers whose deadline passed; returns how many. Late replies are dropped. */
   expire(now: number): number;

@@ -67,7 +67,8 @@ export class Inspector {
     for (const entry of [...this.#pool.entries]) {
       const { connection } = entry;
       if (connection.inFlight === 0) continue;
-      isBusy = true;
+      // Whoever blocks for good has no deadline that would want a fast tick.
+      if (entry.lease?.isLongLived !== true) isBusy = true;
       this.#statistics.timeouts += connection.expire(now);
       const since = connection.waitingSince;
       // A lease's silence is its borrower's business: BLPOP waits as long as it likes.
@@ -123,6 +124,7 @@ export class Inspector {
   #judgeConnections(now: number): void {
     let open = this.#pool.openConnections;
     for (const entry of [...this.#pool.entries]) {
+      if (isKeptTooLong(entry, now)) this.#pool.retire(entry, 'lifetime');
       if (entry.state !== 'ready' || entry.probes > 0) continue;
       const { createdAt, lifetimeMs, lastUsedAt, isInUse } = entry;
       const { lastTrafficAt } = entry.connection;
@@ -158,6 +160,12 @@ export class Inspector {
     this.#isAlertRaised = isRaised;
     this.#pool.onAlert(isRaised, percent);
   }
+}
+
+/** A lease for good, as pub/sub has it, would keep its connection, and its password, for ever. */
+function isKeptTooLong({ lease, staleReason, createdAt, lifetimeMs }: Entry, now: number): boolean {
+  if (lease?.isLongLived !== true || staleReason !== undefined) return false;
+  return lifetimeMs > 0 && now - createdAt >= lifetimeMs;
 }
 
 /** A command of the pool's own. @param timeoutMs Its deadline, ms; 0: none. */

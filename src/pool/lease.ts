@@ -21,8 +21,12 @@ export class ConnectionLease {
   readonly origin: Error | undefined;
   /** Reported as held too long, once. */
   isReported = false;
-  /** Called with messages that answer no command: pub/sub, MONITOR. */
+  /** Called with RESP3 pushes, which answer no command: pub/sub. */
   onPush: ((message: readonly unknown[]) => void) | undefined = undefined;
+  /** Called with replies to no command, errors too; false: they are nothing to the borrower. */
+  onUnasked: ((reply: unknown) => boolean) | undefined = undefined;
+  /** Called when the connection is to be replaced, as it is too old or leads to the wrong server. */
+  onStale: (() => void) | undefined = undefined;
   /** Called once when the connection ends before the lease is released. */
   onLost: ((error: Error) => void) | undefined = undefined;
   /** What the borrower changed on the server's side; `undefined`: nothing was sent yet. */
@@ -76,7 +80,7 @@ export class ConnectionLease {
     return command.promise;
   }
 
-  /** Sends RESP bytes whose answers are pushes (SUBSCRIBE and its kin). */
+  /** Sends RESP bytes (SUBSCRIBE and its kin) whose answers `onPush` and `onUnasked` get. */
   sendUnanswered(name: string, payload: string): void {
     const refusal = this.#refusal(name);
     if (refusal !== undefined) throw refusal;

@@ -116,7 +116,10 @@ export class Membership {
 
   /** Lets a connection finish what is in flight, or its lease, then ends it. */
   retire(entry: Entry, reason: EvictionReason): void {
-    if (entry.state === 'leased') entry.staleReason = reason;
+    if (entry.state === 'leased') {
+      entry.staleReason = reason;
+      entry.lease?.onStale?.();
+    }
     if (entry.state !== 'ready') return;
     entry.state = 'draining';
     entry.evictionReason = reason;
@@ -190,6 +193,7 @@ export class Membership {
       onErrorReply: (command, refusal) => this.#owner.onErrorReply(entry, command, refusal),
       onEnd: (error, lost) => this.#onEnd(entry, error, lost),
       onPush: (message) => entry.lease?.onPush?.(message),
+      onUnasked: (reply) => entry.lease?.onUnasked?.(reply) ?? false,
     };
     this.fleet.add(entry);
     this.#isCrowded = false;

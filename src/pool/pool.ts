@@ -13,6 +13,7 @@ import { EventEmitter } from 'node:events';
 import type { Clock } from '../base/clock.js';
 import type { Command, Refusal } from '../base/command.js';
 import type { LatencyHistogram } from '../base/latency-histogram.js';
+import { callListener } from '../base/uncaught.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import { classifyServerError } from '../policy/server-error.js';
@@ -304,13 +305,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
 
   /** A listener that throws must not stop the pool in the middle of what it does. */
   #announce<Name extends keyof PoolEvents>(event: Name, ...args: PoolEvents[Name]): void {
-    try {
-      (this as EventEmitter).emit(event, ...args);
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
+    callListener(() => (this as EventEmitter).emit(event, ...args));
   }
 
   #dispatch(command: Command): void {
@@ -377,12 +372,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     this.#statistics.timeouts += this.#waitingRoom.expire(now);
     const isBusy = this.#inspector.sweep(now);
     if (this.#checkDrained !== undefined) this.#checkDrained();
-    return (
-      isBusy ||
-      this.#waitingRoom.length > 0 ||
-      this.#membership.fleet.leasedCount > 0 ||
-      !this.#recovery.isIdle
-    );
+    return isBusy || this.#waitingRoom.length > 0 || !this.#recovery.isIdle;
   }
 
   async #close(timeoutMs: number): Promise<void> {

@@ -26,6 +26,7 @@ export interface ConnectionListener {
   onErrorReply(command: Command, refusal: Refusal): boolean;
   onEnd(error: Error, lost: { sent: Command[]; unsent: Command[] }): void;
   onPush(message: readonly unknown[]): void;
+  onUnasked(reply: unknown): boolean;
 }
 
 export class Connection {
@@ -231,8 +232,7 @@ export class Connection {
   #onReply(reply: unknown): void {
     const command = this.#inFlight.peek();
     if (command === undefined) {
-      // Nothing was asked: MONITOR's lines and RESP2's pub/sub messages come this way.
-      this.listener.onPush(Array.isArray(reply) ? reply : [reply]);
+      this.#onUnasked(reply);
     } else if (command.replyCount === 1) {
       this.#inFlight.shift();
       this.#countLatency(command);
@@ -245,7 +245,7 @@ export class Connection {
   #onErrorReply(error: Error): void {
     const command = this.#inFlight.peek();
     if (command === undefined) {
-      this.#end(unaskedError(error));
+      this.#onUnasked(error);
     } else if (command.replyCount === 1) {
       this.#inFlight.shift();
       this.#countLatency(command);
@@ -253,6 +253,12 @@ export class Connection {
     } else {
       this.#collect(command, error);
     }
+  }
+
+  /** A reply without a command: where nobody has use for it, replies are out of step. */
+  #onUnasked(reply: unknown): void {
+    if (this.listener.onUnasked(reply)) return;
+    this.#end(reply instanceof Error ? refusedError(reply) : outOfStepError());
   }
 
   #collect(command: Command, reply: unknown): void {
@@ -323,8 +329,12 @@ function timedOut(command: Command): PoolError {
 }
 
 /** An error that answers no command: what the server says before it closes, e.g. maxclients. */
-function unaskedError(error: Error): PoolError {
+function refusedError(error: Error): PoolError {
   return new PoolError('CONNECTION_LOST', `The server ended the connection: ${error.message}`, {
     cause: error,
   });
+}
+
+function outOfStepError(): PoolError {
+  return new PoolError('PROTOCOL_ERROR', 'The server sent a reply that nobody had asked for');
 }

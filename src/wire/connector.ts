@@ -30,6 +30,7 @@ const NOBODY_LISTENS: ConnectionListener = {
     for (const command of [...lost.sent, ...lost.unsent]) command.fail(error);
   },
   onPush() {},
+  onUnasked: () => false,
 };
 
 /**

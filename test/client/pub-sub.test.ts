@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Pool } from '../../src/index.js';
+import { outcomeOf } from '../support/outcome.js';
 import { describeEachPrivateServer, describeEachServer } from '../support/servers.js';
 import { until } from '../support/until.js';
 import { newKey, openPool, usePool } from './pools.js';
@@ -101,48 +102,6 @@ for (const RESP of [3, 2] as const) {
   });
 }
 
-describeEachPrivateServer('a refused subscription', (server) => {
-  const pool = usePool(server);
-
-  test('rejects with the refusal, and leaves those that are allowed', async () => {
-    const admin = pool().client;
-    await admin.aclSetUser('limited', ['on', '>secret', '+@all', '~*', 'resetchannels', '&free*']);
-    const limited = openPool(server(), { username: 'limited', password: 'secret' });
-    const redis = limited.client;
-    const heard: string[] = [];
-    await redis.subscribe('free-1', (message) => heard.push(message));
-    const refusals = await Promise.allSettled([
-      redis.subscribe('forbidden', () => undefined),
-      redis.subscribe(['free-2', 'forbidden-2'], () => undefined),
-      redis.pSubscribe('*', () => undefined),
-      redis.subscribe('free-3', (message) => heard.push(message)),
-    ]);
-    const reasons = refusals.map((result) =>
-      result.status === 'rejected' ? String(result.reason.message).slice(0, 6) : 'fine',
-    );
-    expect(reasons).toEqual(['NOPERM', 'NOPERM', 'NOPERM', 'fine']);
-    await until(async () => (await admin.publish('free-1', 'one')) === 1);
-    await until(async () => (await admin.publish('free-3', 'three')) === 1);
-    await until(() => heard.includes('one') && heard.includes('three'));
-    expect(redis.getPubSubListeners('CHANNELS').has('forbidden')).toBe(false);
-    await limited.close();
-  });
-
-  test('is told to its client when the right was taken away meanwhile', async () => {
-    const admin = pool().client;
-    await admin.aclSetUser('fallen', ['on', '>secret', '+@all', '~*', '&*']);
-    const fallen = openPool(server(), { username: 'fallen', password: 'secret' });
-    const redis = fallen.client;
-    const trouble: Error[] = [];
-    redis.on('error', (error) => trouble.push(error));
-    await redis.subscribe('lost-right', () => undefined);
-    await admin.aclSetUser('fallen', ['resetchannels']);
-    await until(() => trouble.some(({ message }) => message.startsWith('NOPERM')));
-    expect(redis.isPubSubActive).toBe(false);
-    await fallen.close();
-  });
-});
-
 describeEachPrivateServer('subscriptions and a server that goes away', (server) => {
   test('are there again after its restart', async () => {
     await using pool = openPool(server());
@@ -154,15 +113,56 @@ describeEachPrivateServer('subscriptions and a server that goes away', (server) 
     await until(() => heard.includes('back'));
   });
 
-  test('reject at once while nothing can be connected, and leave no listener', async () => {
-    const pool = openPool(server(), { acquireTimeoutMs: 300 });
-    await pool.client.ping();
+  test('that are asked for meanwhile are kept, and made once it is back', async () => {
+    await using pool = openPool(server());
+    const redis = pool.client;
+    const trouble: unknown[] = [];
+    redis.on('error', (error) => trouble.push(error));
+    await redis.ping();
     await server().kill();
-    await expect(pool.client.subscribe('channel', () => undefined)).rejects.toMatchObject({
-      code: expect.stringMatching(/BREAKER_OPEN|ACQUIRE_TIMEOUT|CONNECT/),
-    });
-    expect(pool.client.isPubSubActive).toBe(false);
-    await pool.close({ timeoutMs: 0 });
+    const heard: string[] = [];
+    const bounded = redis.withCommandOptions({ timeout: 100 });
+    const abort = new AbortController();
+    const kept = redis.subscribe(['kept', 'kept-2'], (message) => heard.push(message));
+    const late = outcomeOf(bounded.subscribe('late', () => undefined));
+    const aborted = outcomeOf(
+      redis.withAbortSignal(abort.signal).pSubscribe('aborted', () => undefined),
+    );
+    expect((await late).code).toBe('COMMAND_TIMEOUT');
+    abort.abort();
+    expect((await aborted).code).toBe('ABORTED');
+    expect([...redis.getPubSubListeners('CHANNELS').keys()]).toEqual(['kept', 'kept-2']);
+    expect(redis.getPubSubListeners('PATTERNS').size).toBe(0);
+    await sleep(600);
+    await server().restart();
+    await kept;
+    await until(async () => (await redis.publish('kept-2', 'made').catch(() => 0)) === 1);
+    await until(() => heard.includes('made'));
+    expect(await redis.publish('late', 'x')).toBe(0);
+    expect(trouble.length).toBeGreaterThan(0);
+  });
+
+  test('that are asked for at the start, before there is a server, are made', async () => {
+    await server().kill();
+    await using pool = openPool(server());
+    const subscribed = pool.client.subscribe('early', () => undefined);
+    await sleep(300);
+    await server().restart();
+    await subscribed;
+  });
+
+  test('end with the pool while they wait', async () => {
+    await server().kill();
+    const pool = openPool(server());
+    const waiting = [
+      outcomeOf(pool.client.subscribe('never', () => undefined)),
+      outcomeOf(pool.client.duplicate().subscribe('never', () => undefined)),
+      outcomeOf(pool.client.monitor(() => undefined)),
+    ];
+    await sleep(300);
+    await pool.close();
+    const codes = (await Promise.all(waiting)).map(({ code }) => code);
+    expect(codes).toEqual(['POOL_CLOSED', 'POOL_CLOSED', 'POOL_CLOSED']);
     await server().restart();
   });
 

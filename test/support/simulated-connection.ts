@@ -30,6 +30,7 @@ const NOBODY: ConnectionListener = {
   onErrorReply: () => false,
   onEnd() {},
   onPush() {},
+  onUnasked: () => false,
 };
 
 export class SimulatedConnection implements PooledConnection {

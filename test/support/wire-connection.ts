@@ -39,6 +39,7 @@ export function useConnections(): Opener {
         for (const command of [...sent, ...unsent]) command.fail(error);
       },
       onPush() {},
+      onUnasked: () => false,
     };
     opened.push(connection);
     const redis = new CoreClient({

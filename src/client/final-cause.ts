@@ -1,0 +1,26 @@
+// Why a server can't be reached, looked at by those who wait for it without a time-out of their
+// own: a server that is away may come back, a wrong password does not become right by waiting.
+
+import { PoolError, type PoolErrorCode } from '../errors.js';
+
+const FINAL_CODES: ReadonlySet<PoolErrorCode> = new Set([
+  'AUTH_FAILED',
+  'TLS_FAILED',
+  'PROTOCOL_ERROR',
+  'HANDSHAKE_FAILED',
+  'INVALID_OPTIONS',
+  'POOL_CLOSED',
+]);
+
+/** Errors have causes, which have causes; no chain of ours is longer. */
+const MAX_CAUSES = 5;
+
+/** The error itself or the cause of it that waiting does not cure; `undefined`: it may pass. */
+export function finalCause(error: unknown): PoolError | undefined {
+  let current = error;
+  for (let depth = 0; depth < MAX_CAUSES && current instanceof PoolError; depth++) {
+    if (FINAL_CODES.has(current.code)) return current;
+    current = current.cause;
+  }
+  return undefined;
+}
