@@ -6,8 +6,8 @@ import net from 'node:net';
 const ANSWER_TIMEOUT_MS = 1_000;
 
 /**
- * Whether the server at this unix socket serves commands. One that asks for a password does;
- * one that still loads its data does not. Waits until the server has closed the connection, so
+ * Whether the server at this unix socket serves commands. One that asks for a password does, or has
+ * no PING; one that still loads its data does not. Waits until the server has closed the connection, so
  * that the question takes no place among its `maxclients`.
  */
 export function answersPing(socketPath: string): Promise<boolean> {
@@ -16,7 +16,7 @@ export function answersPing(socketPath: string): Promise<boolean> {
     let answer = '';
     const settle = () => {
       socket.destroy();
-      resolve(/^(\+PONG|-NOAUTH)/.test(answer));
+      resolve(/^(\+PONG|-(?!LOADING))/.test(answer));
     };
     socket.setEncoding('utf8');
     socket.setTimeout(ANSWER_TIMEOUT_MS, settle);

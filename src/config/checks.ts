@@ -13,7 +13,7 @@ export type Check = (value: unknown) => string | undefined;
 export type OptionName = keyof PoolOptions | keyof ClientOptionsSubset;
 
 const RETRY_WRITES = ['safe', 'always', 'never'] as const;
-/** CLIENT SETNAME takes the characters from `!` to `~`; the length keeps CLIENT LIST readable. */
+/** CLIENT SETNAME and SETINFO take the characters from `!` to `~`; longer ones fill CLIENT LIST. */
 const CONNECTION_NAME = /^[!-~]{1,128}$/;
 /** Marks of an address or of a URL; a colon is right only inside an IPv6 address. */
 const NOT_IN_A_HOST = /[\s/@:?#[\]]/;
@@ -33,10 +33,9 @@ export const OPTION_CHECKS: Readonly<Record<OptionName, Check>> = {
   password: checkPassword,
   database: numberIn(ranges.database),
   tls: checkTls,
-  name: (value) =>
-    typeof value === 'string' && CONNECTION_NAME.test(value)
-      ? undefined
-      : 'must be 1 to 128 printable ASCII characters without spaces, as CLIENT SETNAME wants it',
+  name: printable('CLIENT SETNAME'),
+  disableClientInfo: trueOrFalse,
+  clientInfoTag: printable('CLIENT SETINFO'),
   environment: oneOf(ENVIRONMENTS),
   workers: numberIn(ranges.workers),
   minConnections: numberIn(ranges.minConnections),
@@ -75,8 +74,7 @@ export const RETRY_CHECKS: Readonly<Record<keyof RetryOptions, Check>> = {
   baseMs: numberIn(ranges['retry.baseMs']),
   factor: numberIn(ranges['retry.factor']),
   capMs: numberIn(ranges['retry.capMs']),
-  jitter: (value) =>
-    typeof value === 'boolean' ? undefined : `must be true or false, not ${kindOf(value)}`,
+  jitter: trueOrFalse,
 };
 
 export const BREAKER_CHECKS: Readonly<Record<keyof BreakerOptions, Check>> = {
@@ -128,6 +126,17 @@ function nonEmptyText(meaning: string): Check {
     typeof value === 'string' && value !== ''
       ? undefined
       : `must be ${meaning}, not ${kindOf(value)}`;
+}
+
+function printable(command: string): Check {
+  return (value) =>
+    typeof value === 'string' && CONNECTION_NAME.test(value)
+      ? undefined
+      : `must be 1 to 128 printable ASCII characters without spaces, as ${command} wants it`;
+}
+
+function trueOrFalse(value: unknown): string | undefined {
+  return typeof value === 'boolean' ? undefined : `must be true or false, not ${kindOf(value)}`;
 }
 
 function anObject(value: unknown): string | undefined {

@@ -10,7 +10,10 @@ type Fixed<T> = Required<{ readonly [K in keyof T]: Exclude<T[K], undefined> }>;
 
 type Defaults = Fixed<
   Omit<ResolvedOptions, 'workers' | 'target' | 'maxConnections' | 'fallback'> &
-    Omit<ConnectionTarget, 'path' | 'username' | 'password' | 'tls' | 'protocol'> & {
+    Omit<
+      ConnectionTarget,
+      'path' | 'username' | 'password' | 'tls' | 'protocol' | 'clientInfoTag'
+    > & {
       RESP: ConnectionTarget['protocol'];
     }
 >;
@@ -21,6 +24,7 @@ export const DEFAULTS: Defaults = Object.freeze({
   port: 6_379,
   database: 0,
   name: 'plimsoll',
+  disableClientInfo: false,
   RESP: 3,
   environment: 'development',
   minConnections: 1,

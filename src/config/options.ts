@@ -57,6 +57,10 @@ export interface PoolOptions {
    * ASCII without spaces. Default `plimsoll`.
    */
   name?: string;
+  /** Leaves out CLIENT SETINFO, which tells name and version of the library. Default false. */
+  disableClientInfo?: boolean;
+  /** Shown by the server behind the library's name: `plimsoll(tag)`. Default: none. */
+  clientInfoTag?: string;
   /** Default: `DEPLOYMENT_ENV`, then `NODE_ENV`, then `development`. */
   environment?: Environment;
   /** Processes that share the budget. Default: `WEB_CONCURRENCY`, `UVICORN_WORKERS`, the preset. */
@@ -130,6 +134,8 @@ export interface ConnectionTarget {
   /** A Secret because `key` and `passphrase` may be in it; `undefined`: plain TCP. */
   readonly tls: Secret<TlsOptions> | undefined;
   readonly name: string;
+  readonly disableClientInfo: boolean;
+  readonly clientInfoTag: string | undefined;
   readonly protocol: 2 | 3;
   readonly connectTimeoutMs: number;
   readonly keepAliveMs: number;

@@ -133,8 +133,10 @@ describe('depths and waits', () => {
 
 describe('the outcome', () => {
   it('is every default where nothing is given', () => {
-    const { host, port, database, name, RESP, connectTimeoutMs, keepAliveMs, ...rest } = DEFAULTS;
-    const target = { host, port, database, name, protocol: RESP, connectTimeoutMs, keepAliveMs };
+    const { host, port, database, name, disableClientInfo, RESP, ...others } = DEFAULTS;
+    const { connectTimeoutMs, keepAliveMs, ...rest } = others;
+    const dialing = { protocol: RESP, connectTimeoutMs, keepAliveMs };
+    const target = { host, port, database, name, disableClientInfo, ...dialing };
     const absent = { path: undefined, username: undefined, password: undefined, tls: undefined };
     expect(resolveOptions({}, {})).toEqual({
       ...rest,

@@ -104,6 +104,8 @@ function resolveTarget(
   return Object.freeze({
     ...resolveAddress(given, reader, problems),
     name: given.name ?? DEFAULTS.name,
+    disableClientInfo: given.disableClientInfo ?? DEFAULTS.disableClientInfo,
+    clientInfoTag: given.clientInfoTag,
     protocol: given.RESP ?? DEFAULTS.RESP,
     connectTimeoutMs: given.connectTimeoutMs ?? DEFAULTS.connectTimeoutMs,
     keepAliveMs: given.keepAliveMs ?? DEFAULTS.keepAliveMs,

@@ -5,7 +5,7 @@ import type { Clock } from '../base/clock.js';
 import type { ConnectionTarget } from '../config/options.js';
 import type { ConnectionSource, PooledConnection } from '../pool/connection.js';
 import { addressOf } from '../wire/connect-error.js';
-import { openConnection } from '../wire/connector.js';
+import { GreetingMemory, openConnection } from '../wire/connector.js';
 
 export class StandaloneSource implements ConnectionSource {
   readonly address: string;
@@ -13,6 +13,7 @@ export class StandaloneSource implements ConnectionSource {
   onMoved: (() => void) | undefined;
   readonly #target: ConnectionTarget;
   readonly #clock: Clock;
+  readonly #memory = new GreetingMemory();
 
   constructor(target: ConnectionTarget, clock: Clock) {
     this.address = addressOf(target);
@@ -21,7 +22,7 @@ export class StandaloneSource implements ConnectionSource {
   }
 
   connect(signal: AbortSignal): Promise<PooledConnection> {
-    return openConnection(this.#target, this.#clock, signal);
+    return openConnection(this.#target, this.#clock, signal, this.#memory);
   }
 
   reportDemotion(): void {

@@ -1,5 +1,8 @@
 // Makes one connection: TCP, TLS or unix socket, then the handshake, all within one time-out.
-// The socket of a failed or cancelled attempt is destroyed; nothing is left behind.
+// The sockets of a failed or cancelled attempt are destroyed; nothing is left behind.
+//
+// Some proxies answer a command that they don't know by hanging up. Such a server is dialed again
+// with ever simpler greetings, and the pool remembers the one that served.
 
 import { connect as connectTcp, type NetConnectOpts, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -10,7 +13,7 @@ import { PoolError } from '../errors.js';
 import { connectError, connectTimeout, handshakeError } from './connect-error.js';
 import { Connection, type ConnectionListener } from './connection.js';
 import { answerAtOnce } from './flush-moment.js';
-import { shakeHands } from './handshake.js';
+import { type Greeting, greetingsFor, revealPassword, shakeHands } from './handshake.js';
 
 /**
  * libuv reads a socket that fills the buffer again, up to 32 times, before others have their turn.
@@ -20,6 +23,9 @@ import { shakeHands } from './handshake.js';
 const READ_BUFFER_BYTES = 64 * 1024;
 /** Shared by all plain sockets: the decoder copies what it hands out before the next read. */
 const readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+
+/** How a connection ends that the server closed: in good order, or with our words unread. */
+const HANG_UP_CODES: ReadonlySet<string> = new Set(['CONNECTION_LOST', 'ECONNRESET', 'EPIPE']);
 
 /** Until the pool takes the connection over, its end is known from the handshake's rejection. */
 const NOBODY_LISTENS: ConnectionListener = {
@@ -33,8 +39,14 @@ const NOBODY_LISTENS: ConnectionListener = {
   onUnasked: () => false,
 };
 
+/** What a pool learnt about its server, for the connects that follow. */
+export class GreetingMemory {
+  /** The only greeting that the server takes; `undefined`: the best, as far as is known. */
+  learned: Greeting | undefined = undefined;
+}
+
 /**
- * Dials, secures, greets.
+ * Dials, secures, greets. A server that hangs up on a greeting is dialed again with a simpler one.
  * @throws PoolError CONNECT_FAILED, CONNECT_TIMEOUT, TLS_FAILED, AUTH_FAILED, MAX_CLIENTS,
  * SERVER_LOADING, PROTOCOL_ERROR, HANDSHAKE_FAILED, or ABORTED by `signal`.
  */
@@ -42,29 +54,28 @@ export async function openConnection(
   target: ConnectionTarget,
   clock: Clock,
   signal: AbortSignal,
+  memory: GreetingMemory = new GreetingMemory(),
 ): Promise<Connection> {
   const aborted = () => new PoolError('ABORTED', 'The connection attempt was cancelled');
   if (signal.aborted) throw aborted();
-  const { socket, connection, connected } = dial(target, clock);
+  const attempt = new Attempt(target, clock);
   let stop: (error: Error) => void = () => undefined;
   const stopped = new Promise<never>((_, reject) => {
     stop = reject;
   });
   const cancelTimeout = afterFairWait(target.connectTimeoutMs, clock, () =>
-    stop(connectTimeout(target, socket)),
+    stop(attempt.timeoutError()),
   );
   const onAbort = () => stop(aborted());
   signal.addEventListener('abort', onAbort, { once: true });
-  const ready = connected.then(() => shakeHands(connection, target));
+  const ready = greetAndLearn(attempt, greetingsFor(target), memory);
   ready.catch(() => undefined);
   try {
-    await Promise.race([ready, stopped]);
-    // Its end may have come in one piece with the last reply; nobody would hear of it later.
-    if (connection.endError !== undefined) throw handshakeError(target, connection.endError);
+    const connection = await Promise.race([ready, stopped]);
+    attempt.finish(new PoolError('ABORTED', 'Another connection is used'), connection);
     return connection;
   } catch (error) {
-    connection.destroy(error as Error);
-    socket.destroy();
+    attempt.finish(error as Error);
     throw error;
   } finally {
     stopped.catch(() => undefined);
@@ -73,7 +84,100 @@ export async function openConnection(
   }
 }
 
-function dial(target: ConnectionTarget, clock: Clock) {
+async function greetAndLearn(
+  attempt: Attempt,
+  [best, ...simpler]: readonly [Greeting, ...Greeting[]],
+  memory: GreetingMemory,
+): Promise<Connection> {
+  const { learned } = memory;
+  try {
+    const connection = await attempt.greet(learned ?? best);
+    if (connection !== undefined) return connection;
+  } catch (error) {
+    // Whatever is at the address next may be another server.
+    memory.learned = undefined;
+    throw error;
+  }
+  memory.learned = undefined;
+  for (const greeting of learned === undefined ? simpler : []) {
+    const connection = await attempt.greet(greeting);
+    if (connection === undefined) continue;
+    // A hiccup of the network is no lack of the server: after one, it takes the best.
+    const better = await attempt.greet(best);
+    if (better !== undefined) return better;
+    if (connection.endError !== undefined) continue;
+    memory.learned = greeting;
+    return connection;
+  }
+  throw attempt.hangUp;
+}
+
+/** One attempt to connect, with several sockets where the server hangs up on a greeting. */
+class Attempt {
+  /** The first hang-up, as an error for the caller. */
+  hangUp: PoolError | undefined = undefined;
+  readonly #target: ConnectionTarget;
+  readonly #clock: Clock;
+  readonly #dialed: Dialed[] = [];
+  #password: Promise<string | undefined> | undefined;
+  #isFinished = false;
+
+  constructor(target: ConnectionTarget, clock: Clock) {
+    this.#target = target;
+    this.#clock = clock;
+  }
+
+  /** `undefined` where the server hung up. @throws PoolError for any other failure. */
+  async greet(greeting: Greeting): Promise<Connection | undefined> {
+    if (this.#isFinished) throw new PoolError('ABORTED', 'The connection attempt is over');
+    const target = this.#target;
+    const dialed = dial(target, this.#clock);
+    this.#dialed.push(dialed);
+    await dialed.connected;
+    // Asked for once, however many sockets it takes.
+    this.#password ??= revealPassword(target);
+    const password = await this.#password;
+    const { connection } = dialed;
+    try {
+      await shakeHands(connection, target, greeting, password);
+      // Its end may have come in one piece with the last reply; nobody would hear of it later.
+      if (connection.endError !== undefined) throw handshakeError(target, connection.endError);
+      return connection;
+    } catch (error) {
+      if (this.#isFinished || !isHangUp(error as Error, connection.endError)) throw error;
+      this.hangUp ??= error as PoolError;
+      return undefined;
+    }
+  }
+
+  timeoutError(): PoolError {
+    return connectTimeout(this.#target, this.#dialed.at(-1)?.socket);
+  }
+
+  /** Closes all sockets but that of the connection that is kept. */
+  finish(error: Error, kept?: Connection): void {
+    this.#isFinished = true;
+    for (const { socket, connection } of this.#dialed) {
+      if (connection === kept) continue;
+      connection.destroy(error);
+      socket.destroy();
+    }
+  }
+}
+
+/** The server's answer to a greeting was to end the connection, with no word of what it wants. */
+function isHangUp(error: Error, endError: (Error & { code?: string }) | undefined): boolean {
+  if ((error as PoolError).code !== 'CONNECT_FAILED' || endError === undefined) return false;
+  return HANG_UP_CODES.has(endError.code ?? '');
+}
+
+interface Dialed {
+  readonly socket: Socket;
+  readonly connection: Connection;
+  readonly connected: Promise<void>;
+}
+
+function dial(target: ConnectionTarget, clock: Clock): Dialed {
   const tls = target.tls?.reveal();
   const secure = tls !== undefined && target.path === undefined;
   // `receive` is called only after `connection` below exists, as reads start on a later tick.

@@ -1,30 +1,80 @@
-// The first words on a new socket: HELLO 3 with AUTH and the connection's name, SELECT, CLIENT
-// SETINFO and a PING, all in one write. A server that doesn't know HELLO or RESP3 gets the same in
-// RESP2. The PING answers LOADING where the server can't serve yet, which HELLO doesn't say.
+// The first words on a new socket, all in one write: HELLO 3 with AUTH and the connection's name,
+// SELECT, CLIENT SETINFO and a PING. A server that refuses HELLO, in whatever words, gets the same
+// in RESP2 on the same connection. One that hangs up instead is dialed again by `connector.ts` with
+// the next of `greetingsFor()`, each of which leaves out what some servers don't take.
+//
+// Alive is who answers: any reply to PING will do, except that the server loads its data or wants
+// a password.
 
 import { Command, type CommandKind } from '../base/command.js';
 import type { ConnectionTarget, PasswordSource } from '../config/options.js';
 import { PoolError } from '../errors.js';
-import { handshakeError } from './connect-error.js';
+import {
+  authenticationError,
+  endsEveryGreeting,
+  handshakeError,
+  wantsPassword,
+  wordsOf,
+} from './connect-error.js';
 import type { Connection } from './connection.js';
 import { CommandEncoder } from './encoder.js';
+import { ErrorReply } from './protocol.js';
 import { LIBRARY_VERSION } from './version.js';
 
 const LIBRARY_NAME = 'plimsoll';
 
+/** The default user of Redis 6 and later; older servers know no users at all. */
+const DEFAULT_USER = 'default';
+/** AUTH is not needed: by Redis 6 and later, and by older servers and proxies. */
+const NEEDS_NO_PASSWORD = /no password is set|without any password configured/i;
+/** AUTH with a user, to a server that is older than users are. */
+const KNOWS_NO_USERS = /wrong number of arguments/i;
+
+/** How a server is greeted. */
+export interface Greeting {
+  readonly protocol: 2 | 3;
+  /** Whether the connection's name and the library's are told (SETNAME, CLIENT SETINFO). */
+  readonly introduces: boolean;
+}
+
+/** From the best greeting to the one that proxies without HELLO and CLIENT take. */
+export function greetingsFor({ protocol }: ConnectionTarget): readonly [Greeting, ...Greeting[]] {
+  const bare: Greeting = { protocol: 2, introduces: false };
+  return protocol === 2
+    ? [{ protocol, introduces: true }, bare]
+    : [{ protocol, introduces: true }, { protocol, introduces: false }, bare];
+}
+
+interface Conversation {
+  readonly connection: Connection;
+  readonly target: ConnectionTarget;
+  readonly greeting: Greeting;
+  readonly password: string | undefined;
+}
+
 /** Resolves when the connection may be used. @throws PoolError with the reason of a refusal. */
-export async function shakeHands(connection: Connection, target: ConnectionTarget): Promise<void> {
-  const password = await revealPassword(target);
+export async function shakeHands(
+  connection: Connection,
+  target: ConnectionTarget,
+  greeting: Greeting,
+  password: string | undefined,
+): Promise<void> {
+  const talk = { connection, target, greeting, password };
+  let refusal: string | undefined;
   try {
-    if (target.protocol === 3 && (await greetInResp3(connection, target, password))) return;
+    if (greeting.protocol === 3) {
+      refusal = await greetInResp3(talk);
+      if (refusal === undefined) return;
+    }
     connection.protocol = 2;
-    await greetInResp2(connection, target, password);
+    await greetInResp2(talk);
   } catch (error) {
-    throw handshakeError(target, error, password);
+    throw handshakeError(target, error, password, refusal);
   }
 }
 
-async function revealPassword(target: ConnectionTarget): Promise<string | undefined> {
+/** @throws PoolError AUTH_FAILED where the function that supplies it fails. */
+export async function revealPassword(target: ConnectionTarget): Promise<string | undefined> {
   const source: PasswordSource | undefined = target.password?.reveal();
   if (typeof source !== 'function') return source;
   let password: unknown;
@@ -37,68 +87,110 @@ async function revealPassword(target: ConnectionTarget): Promise<string | undefi
   throw new PoolError('AUTH_FAILED', 'The password function must give a string', { sent: false });
 }
 
-/** False where the server doesn't speak RESP3. */
-async function greetInResp3(
-  connection: Connection,
-  target: ConnectionTarget,
-  password: string | undefined,
-): Promise<boolean> {
+/** Gives the refusal of a server that doesn't know HELLO or RESP3; `undefined`: all is well. */
+async function greetInResp3(talk: Conversation): Promise<string | undefined> {
+  const { connection, target, greeting, password } = talk;
   const hello = ['HELLO', '3'];
-  if (password !== undefined) hello.push('AUTH', target.username ?? 'default', password);
-  hello.push('SETNAME', target.name);
-  const greeting = ask(connection, hello);
-  const rest = [...selectDatabase(connection, target), ...introduce(connection)];
+  if (password !== undefined) hello.push('AUTH', target.username ?? DEFAULT_USER, password);
+  if (greeting.introduces) hello.push('SETNAME', target.name);
+  const answer = ask(connection, hello);
+  const rest = sayTheRest(talk);
   try {
-    const facts = (await greeting) as Record<string, unknown> | null;
-    connection.serverClientId = typeof facts?.id === 'number' ? facts.id : undefined;
+    noteFacts(connection, await answer);
   } catch (error) {
-    await Promise.allSettled(rest);
-    if (/^(ERR unknown command|NOPROTO)/i.test((error as Error).message)) return false;
-    throw error;
+    if (!(error instanceof ErrorReply)) throw error;
+    const words = wordsOf(error, password);
+    if (endsEveryGreeting(words)) throw error;
+    // A proxy may want AUTH before all else, even before a HELLO that brings the password.
+    if (wantsPassword(words) && password === undefined) throw error;
+    return words;
   }
-  await Promise.all(rest);
+  await rest;
+  return undefined;
+}
+
+/** HELLO's reply is a map in RESP3; a proxy may answer in RESP2 all the same. */
+function noteFacts(connection: Connection, reply: unknown): void {
+  const facts = new Map(
+    Array.isArray(reply)
+      ? reply.flatMap((key, index) => (index % 2 === 0 ? [[key, reply[index + 1]]] : []))
+      : Object.entries(typeof reply === 'object' && reply !== null ? reply : {}),
+  );
+  const isResp3 = typeof reply === 'object' && !Array.isArray(reply) && facts.get('proto') !== 2;
+  connection.protocol = isResp3 ? 3 : 2;
+  const id = facts.get('id');
+  connection.serverClientId = typeof id === 'number' ? id : undefined;
+}
+
+async function greetInResp2(talk: Conversation): Promise<void> {
+  const { username } = talk.target;
+  const user = username === DEFAULT_USER ? undefined : username;
+  const knowsUser = await sayInResp2(talk, user);
+  if (!knowsUser) await sayInResp2(talk, undefined);
+}
+
+/** False where the server is too old for users, and another try without one may do. */
+async function sayInResp2(talk: Conversation, user: string | undefined): Promise<boolean> {
+  const { connection, target, greeting, password } = talk;
+  const login = user === undefined ? ['AUTH'] : ['AUTH', user];
+  const answer = password === undefined ? undefined : ask(connection, [...login, password]);
+  const name = greeting.introduces ? [hint(talk, ['CLIENT', 'SETNAME', target.name])] : [];
+  const rest = sayTheRest(talk, name);
+  try {
+    await answer;
+  } catch (error) {
+    if (!(error instanceof ErrorReply)) throw error;
+    if (user !== undefined && KNOWS_NO_USERS.test(error.message)) return false;
+    if (!NEEDS_NO_PASSWORD.test(error.message)) {
+      throw authenticationError(target, error, password);
+    }
+  }
+  await rest;
   return true;
 }
 
-async function greetInResp2(
-  connection: Connection,
-  target: ConnectionTarget,
-  password: string | undefined,
-): Promise<void> {
-  const steps: Promise<unknown>[] = [];
-  if (password !== undefined) {
-    const user = target.username === undefined ? [] : [target.username];
-    steps.push(ask(connection, ['AUTH', ...user, password]));
-  }
-  // A server too old for a name still serves.
-  steps.push(ask(connection, ['CLIENT', 'SETNAME', target.name]).catch(() => undefined));
-  steps.push(...selectDatabase(connection, target), ...introduce(connection));
-  await Promise.all(steps);
+function sayTheRest(talk: Conversation, begun: Promise<void>[] = []): Promise<unknown> {
+  const steps = [selectDatabase(talk), ...introduceLibrary(talk), hint(talk, ['PING'])];
+  const rest = Promise.all([...begun, ...steps]);
+  // Who logs in looks at another reply first; a failure here is not unhandled meanwhile.
+  rest.catch(() => undefined);
+  return rest;
 }
 
-function selectDatabase(connection: Connection, target: ConnectionTarget): Promise<unknown>[] {
-  return target.database === 0 ? [] : [ask(connection, ['SELECT', String(target.database)])];
+async function selectDatabase({ connection, target }: Conversation): Promise<void> {
+  if (target.database !== 0) await ask(connection, ['SELECT', String(target.database)]);
 }
 
-/** CLIENT SETINFO came with Redis 7.2: its failure means nothing. PING's does. */
-function introduce(connection: Connection): Promise<unknown>[] {
-  const say = (attribute: string, value: string) =>
-    ask(connection, ['CLIENT', 'SETINFO', attribute, value]).catch(() => undefined);
+/** CLIENT SETINFO came with Redis 7.2. */
+function introduceLibrary(talk: Conversation): Promise<void>[] {
+  const { disableClientInfo, clientInfoTag } = talk.target;
+  if (disableClientInfo || !talk.greeting.introduces) return [];
+  const name = clientInfoTag === undefined ? LIBRARY_NAME : `${LIBRARY_NAME}(${clientInfoTag})`;
   return [
-    say('LIB-NAME', LIBRARY_NAME),
-    say('LIB-VER', LIBRARY_VERSION),
-    ask(connection, ['PING']),
+    hint(talk, ['CLIENT', 'SETINFO', 'LIB-NAME', name]),
+    hint(talk, ['CLIENT', 'SETINFO', 'LIB-VER', LIBRARY_VERSION]),
   ];
 }
 
-function ask(connection: Connection, args: readonly string[]): Promise<unknown> {
-  if (connection.endError !== undefined) return Promise.reject(connection.endError);
+/** Says what a server need not take: its answer matters only where it concerns all commands. */
+async function hint(talk: Conversation, args: readonly string[]): Promise<void> {
+  try {
+    await ask(talk.connection, args);
+  } catch (error) {
+    if (!(error instanceof ErrorReply)) throw error;
+    const words = wordsOf(error, talk.password);
+    if (endsEveryGreeting(words) || wantsPassword(words)) throw error;
+  }
+}
+
+async function ask(connection: Connection, args: readonly string[]): Promise<unknown> {
+  if (connection.endError !== undefined) throw connection.endError;
   const encoder = new CommandEncoder();
   encoder.push(...args);
   const kind: CommandKind = { name: encoder.name, retryClass: 'unknown' };
   const command = new Command(kind, { timeoutMs: 0 }, encoder.payload(), encoder.ascii);
   connection.send(command);
-  // The caller may look at another promise first; this one's failure is not unhandled meanwhile.
+  // As with the rest: another reply is looked at first.
   command.promise.catch(() => undefined);
   return command.promise;
 }

@@ -10,6 +10,8 @@ export interface FakeServer {
   readonly url: string;
   /** How many connections it has accepted so far. */
   readonly acceptedConnections: number;
+  /** How many of them are open now. */
+  readonly openConnections: number;
   /** What clients sent so far, over all connections, in order of arrival. */
   readonly received: string;
   stop(): Promise<void>;
@@ -72,6 +74,9 @@ export async function startFakeServer(behaviour: Behaviour): Promise<FakeServer>
     url: `redis://127.0.0.1:${port}`,
     get acceptedConnections() {
       return seen.connections;
+    },
+    get openConnections() {
+      return sockets.size;
     },
     get received() {
       return seen.text;

@@ -4,9 +4,11 @@ import { describe, expect, test } from 'vitest';
 
 import type { PoolError } from '../../src/errors.js';
 import { LIBRARY_VERSION } from '../../src/wire/version.js';
-import { type Behaviour, startFakeServer } from '../support/fake-server.js';
+import { type Behaviour, closesAtOnce, startFakeServer } from '../support/fake-server.js';
 import { outcomeOf } from '../support/outcome.js';
+import { HANGS_UP, startPersonality } from '../support/personality-server.js';
 import { describeEachPrivateServer } from '../support/servers.js';
+import { until } from '../support/until.js';
 import { everythingShownBy, useConnections } from '../support/wire-connection.js';
 
 const SECRET = 'correct-horse-battery-staple';
@@ -183,7 +185,10 @@ describe('the handshake with a server', () => {
       [/^HELLO/, echo('HELLO')],
       [/^AUTH/, echo('AUTH')],
     ]);
-    const oddHello = answersByName([[/^HELLO/, `-ERR no HELLO 3 AUTH default ${SECRET} here\r\n`]]);
+    const oddHello = answersByName([
+      [/^HELLO/, `-ERR no HELLO 3 AUTH default ${SECRET} here\r\n`],
+      [/^AUTH/, `-ERR no AUTH ${SECRET} here\r\n`],
+    ]);
     for (const [behaviour, RESP] of [
       [renamedAuth, 3],
       [renamedAuth, 2],
@@ -197,14 +202,104 @@ describe('the handshake with a server', () => {
     }
   });
 
-  test('that loads its data says SERVER_LOADING', async () => {
+  test.each([
+    ['HELLO', 'LOADING Redis is loading the dataset in memory', 'SERVER_LOADING'],
+    ['PING', 'LOADING Redis is loading the dataset in memory', 'SERVER_LOADING'],
+    ['SELECT', 'LOADING Redis is loading the dataset in memory', 'SERVER_LOADING'],
+    ['HELLO', 'ERR max number of clients reached', 'MAX_CLIENTS'],
+    ['HELLO', 'DENIED Redis is running in protected mode because ...', 'HANDSHAKE_FAILED'],
+    ['HELLO', 'WRONGPASS invalid username-password pair', 'AUTH_FAILED'],
+    ['HELLO', 'ERR invalid password', 'AUTH_FAILED'],
+    ['SELECT', 'ERR DB index is out of range', 'HANDSHAKE_FAILED'],
+    [
+      'SELECT',
+      "NOPERM this user has no permissions to run the 'select' command",
+      'HANDSHAKE_FAILED',
+    ],
+    ['SELECT', 'BUSY Redis is busy running a script.', 'CONNECT_FAILED'],
+    ['(HELLO|AUTH)', 'ERR no entry', 'AUTH_FAILED'],
+    ['(HELLO|AUTH)', 'BUSY Redis is busy running a script.', 'CONNECT_FAILED'],
+  ])('that answers %s with "%s" says %s at the first try', async (command, words, code) => {
+    const pattern = new RegExp(`^${command}`);
+    await using server = await startPersonality({ name: 'refuser', refuses: [[pattern, words]] });
+    const { host, port } = server;
+    const { error } = await outcomeOf(open({ host, port, database: 1, password: SECRET }));
+    expect(error).toMatchObject({ code, sent: false });
+    expect(error?.message).toContain(words);
+    expect(server.acceptedConnections).toBe(1);
+  });
+
+  test('that hangs up once is no server without HELLO', async () => {
+    let connections = 0;
     const behaviour = answersByName([
       [/^HELLO/, '%1\r\n$2\r\nid\r\n:7\r\n'],
-      [/^PING/, '-LOADING Redis is loading the dataset in memory\r\n'],
+      [/^PING/, '+PONG\r\n'],
     ]);
+    await using fake = await startFakeServer((socket) => {
+      if (connections++ === 0) closesAtOnce(socket);
+      else behaviour(socket);
+    });
+    const { host, port } = fake;
+    const { connection } = await open({ host, port });
+    expect(connection.protocol).toBe(3);
+    // Only the one connection stays.
+    await until(() => fake.openConnections === 1);
+  });
+
+  test('that always hangs up is dialed with each greeting and says CONNECT_FAILED', async () => {
+    await using fake = await startFakeServer(closesAtOnce);
+    const { host, port } = fake;
+    const { error } = await outcomeOf(open({ host, port }));
+    expect(error).toMatchObject({ code: 'CONNECT_FAILED', sent: false });
+    expect(fake.acceptedConnections).toBe(3);
+    await outcomeOf(open({ host, port, RESP: 2 }));
+    expect(fake.acceptedConnections).toBe(5);
+  });
+
+  test('that refuses HELLO and hangs up is quoted', async () => {
+    const behaviour: Behaviour = (socket) => {
+      socket.once('data', () => socket.end('-ERR no backend is there\r\n'));
+    };
     await using fake = await startFakeServer(behaviour);
     const { host, port } = fake;
     const { error } = await outcomeOf(open({ host, port }));
-    expect(error).toMatchObject({ code: 'SERVER_LOADING', sent: false });
+    expect(error).toMatchObject({ code: 'CONNECT_FAILED' });
+    expect(error?.message).toContain('no backend is there');
+  });
+
+  test('that hangs up on CLIENT keeps RESP3 and loses the name alone', async () => {
+    const refuses = [[/^CLIENT/, HANGS_UP]] as const;
+    await using server = await startPersonality({ name: 'shy', refuses });
+    const { host, port } = server;
+    const { connection } = await open({ host, port });
+    expect(connection.protocol).toBe(3);
+    expect(server.commands).toContain('HELLO 3');
+  });
+
+  test('tells the library with its tag, or not at all', async () => {
+    await using server = await startPersonality({ name: 'listener' });
+    const { host, port } = server;
+    const infos = () => server.commands.filter((words) => words.startsWith('CLIENT SETINFO'));
+    await open({ host, port, disableClientInfo: true });
+    expect(infos()).toEqual([]);
+    await open({ host, port, clientInfoTag: 'shop_v2' });
+    expect(infos()[0]).toBe('CLIENT SETINFO LIB-NAME plimsoll(shop_v2)');
+  });
+});
+
+describeEachPrivateServer('the handshake with a busy server', (server) => {
+  const open = useConnections();
+
+  test('succeeds, so that SCRIPT KILL gets through', async () => {
+    const { host, port } = server();
+    const { redis } = await open({ host, port });
+    await redis.write('CONFIG', 'SET', 'lua-time-limit', '1');
+    const script = redis.with({ timeout: 0 }).write('EVAL', 'while true do end', '0');
+    script.catch(() => undefined);
+    await until(async () => (await outcomeOf(open({ host, port }))).code === 'ok', 10_000);
+    const { redis: admin } = await open({ host, port });
+    expect((await outcomeOf(admin.read('GET', 'key'))).code).toBe('BUSY');
+    expect(await admin.write('SCRIPT', 'KILL')).toBe('OK');
+    expect((await outcomeOf(script)).error?.message).toMatch(/killed/);
   });
 });
