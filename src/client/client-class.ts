@@ -5,10 +5,10 @@ import { EventEmitter } from 'node:events';
 import { attachConfig, COMMAND_DEFINITIONS, type CommandDefinition } from '../wire/protocol.js';
 import { Client } from './client.js';
 import { MultiCommand } from './multi.js';
-import { SESSION_COMMANDS } from './session-commands.js';
+import { OWN_COMMANDS } from './own-commands.js';
 import type { CommandSets } from './setup.js';
 
-const COMMANDS: Record<string, CommandDefinition> = { ...COMMAND_DEFINITIONS, ...SESSION_COMMANDS };
+const COMMANDS: Record<string, CommandDefinition> = { ...COMMAND_DEFINITIONS, ...OWN_COMMANDS };
 
 /** Methods that node-redis has under a name in capitals too. */
 const ALIASES = {

@@ -74,7 +74,9 @@ export function encodeWords(args: readonly RedisArgument[]): CommandEncoder {
 /** What a definition throws at wrong arguments, as the error that the caller gets. */
 export function argumentError(error: unknown): PoolError {
   if (error instanceof PoolError) return error;
-  const text = error instanceof Error ? error.message : 'not understood';
+  let text = error instanceof Error ? error.message : 'not understood';
+  // Some definitions spread what they get, which overflows the stack at some 100,000.
+  if (error instanceof RangeError) text += '; sendCommand() takes any number of arguments';
   return new PoolError('INVALID_ARGUMENT', `Wrong arguments: ${text}`, {
     cause: error,
     sent: false,

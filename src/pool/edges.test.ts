@@ -155,3 +155,17 @@ test('a command that waits is served when leases end after resize() made the poo
   for (const open of source.open) if (open.inFlight > 0) open.reply();
   expect((await c).code).toBe('ok');
 });
+
+test('hundreds of thousands that are lost at once are tried again, and told when the pool closes', async () => {
+  const { pool, redis, connection } = await openSimulatedPool({
+    maxInFlight: 1_000_000,
+    maxConnections: 1,
+    maxWaiters: 1_000_000,
+  });
+  const outcomes = Array.from({ length: 300_000 }, () => outcomeOf(redis.read('X')));
+  connection().lose();
+  // All of them wait for the same attempt.
+  expect(pool.status().counters.retries).toBe(300_000);
+  await pool.close({ timeoutMs: 0 });
+  expect(new Set((await Promise.all(outcomes)).map(({ code }) => code)).size).toBe(1);
+});

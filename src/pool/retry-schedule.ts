@@ -34,7 +34,7 @@ export class RetrySchedule {
     const commands: Command[] = [];
     for (const batch of this.#batches.values()) {
       clearTimeout(batch.timer);
-      commands.push(...batch.commands);
+      for (const command of batch.commands) commands.push(command);
     }
     this.#batches.clear();
     return commands;
