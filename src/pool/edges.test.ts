@@ -156,16 +156,18 @@ test('a command that waits is served when leases end after resize() made the poo
   expect((await c).code).toBe('ok');
 });
 
-test('hundreds of thousands that are lost at once are tried again, and told when the pool closes', async () => {
+test('150,000 that are lost at once are tried again, and told when the pool closes', async () => {
   const { pool, redis, connection } = await openSimulatedPool({
     maxInFlight: 1_000_000,
     maxConnections: 1,
     maxWaiters: 1_000_000,
   });
-  const outcomes = Array.from({ length: 300_000 }, () => outcomeOf(redis.read('X')));
+  const outcomes = Array.from({ length: 150_000 }, () => outcomeOf(redis.read('X')));
   connection().lose();
   // All of them wait for the same attempt.
-  expect(pool.status().counters.retries).toBe(300_000);
-  await pool.close({ timeoutMs: 0 });
+  expect(pool.status().counters.retries).toBe(150_000);
+  const closed = pool.close({ timeoutMs: 0 });
+  await settle();
+  await closed;
   expect(new Set((await Promise.all(outcomes)).map(({ code }) => code)).size).toBe(1);
 });
