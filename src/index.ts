@@ -11,6 +11,8 @@ export type {
   Fallback,
   FallbackRequest,
   PasswordSource,
+  PoolWarning,
+  PoolWarningCode,
   ResolvedOptions,
   RetryOptions,
   RetryWrites,

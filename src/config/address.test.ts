@@ -12,8 +12,10 @@ import { Problems } from './problems.js';
 function addressOf(options: PoolOptions, env: NodeJS.ProcessEnv = {}) {
   const problems = new Problems();
   const reader = new EnvironmentReader(env, problems);
-  const { password, tls, ...rest } = resolveAddress(options, reader, problems);
+  const address = resolveAddress(options, reader, problems);
   problems.throwIfAny();
+  const { host, port, path, username, database, password, tls } = address;
+  const rest = { host, port, path, username, database };
   const parts = { ...rest, password: password?.reveal(), tls: tls?.reveal() };
   return Object.fromEntries(Object.entries(parts).filter(([, value]) => value !== undefined));
 }
@@ -74,19 +76,46 @@ describe('resolveAddress', () => {
     expect(addressOf(options, env)).toEqual(options);
   });
 
-  it('never sends the password in REDIS_URL to a server that an option names', () => {
-    const env = { REDIS_URL: 'rediss://app:prod@production/9' };
-    expect(addressOf({ url: 'redis://other' }, env)).toEqual({ ...local, host: 'other' });
-    expect(addressOf({ host: 'other' }, env)).toEqual({ ...local, host: 'other' });
-    expect(addressOf({ port: 1 }, env)).toEqual({ ...local, port: 1 });
-    expect(addressOf({ path: '/s' }, env)).toEqual({ ...local, path: '/s' });
+  const theirs = {
+    REDIS_URL: 'rediss://app:prod@production:1/9',
+    REDIS_PORT: '6380',
+    REDIS_USERNAME: 'app',
+    REDIS_PASSWORD: 'prod',
+    REDIS_DB: '9',
+    REDIS_TLS: 'on',
+  };
+
+  it.each([
+    [{ url: 'redis://other' }, { host: 'other' }],
+    [{ url: 'redis://' }, {}],
+    [{ host: 'other' }, { host: 'other' }],
+    [{ path: '/s' }, { path: '/s' }],
+  ])('sends nothing of the environment to the server that %o names', (options, address) => {
+    for (const host of [undefined, 'production']) {
+      const env = host === undefined ? theirs : { ...theirs, REDIS_HOST: host };
+      expect(addressOf(options, env)).toEqual({ ...local, ...address });
+      const own = { password: 'mine', username: 'me', database: 1 };
+      expect(addressOf({ ...options, ...own }, env)).toEqual({ ...local, ...address, ...own });
+    }
+    const file = { ...theirs, REDIS_PASSWORD: '', REDIS_PASSWORD_FILE: '/none' };
+    expect(addressOf(options, file)).toEqual({ ...local, ...address });
   });
 
-  it('fills in a password from the environment that was meant for any server', () => {
-    const env = { REDIS_PASSWORD: 'pw', REDIS_HOST: 'no', REDIS_PORT: '1', REDIS_TLS: 'on' };
-    const filled = { ...local, host: 'cache', password: 'pw' };
-    expect(addressOf({ url: 'redis://cache' }, env)).toEqual(filled);
-    expect(addressOf({ path: '/s' }, env)).toEqual({ ...local, path: '/s', password: 'pw' });
+  it('takes a port alone for another server on the same machine', () => {
+    expect(addressOf({ port: 2 }, theirs)).toEqual({ ...local, port: 2, tls: {} });
+    expect(addressOf({ port: 2 }, { ...theirs, REDIS_HOST: 'cache', REDIS_TLS: '' })).toEqual({
+      ...local,
+      host: 'cache',
+      port: 2,
+    });
+  });
+
+  it('lets an option that names no server change one part of what the environment says', () => {
+    const env = { ...theirs, REDIS_HOST: 'cache', REDIS_TLS: 'no' };
+    const all = { host: 'cache', port: 6380, username: 'app', password: 'prod', database: 9 };
+    expect(addressOf({ database: 1 }, env)).toEqual({ ...all, database: 1 });
+    expect(addressOf({ password: 'new' }, env)).toEqual({ ...all, password: 'new' });
+    expect(addressOf({ username: 'new' }, env)).toEqual({ ...all, username: 'new' });
   });
 
   it('takes TLS from rediss://, from the variable, and from options of node:tls', () => {
@@ -119,7 +148,9 @@ describe('resolveAddress', () => {
     const problem = ['username needs a password (REDIS_PASSWORD)'];
     expect(problemsOf({ username: 'app' })).toEqual(problem);
     expect(problemsOf({}, { REDIS_URL: 'redis://app@h' })).toEqual(problem);
-    expect(problemsOf({ url: 'redis://app@h' }, { REDIS_PASSWORD: 'pw' })).toEqual([]);
+    expect(problemsOf({}, { REDIS_URL: 'redis://app@h', REDIS_PASSWORD: 'pw' })).toEqual([]);
+    const named = problemsOf({ url: 'redis://app@h' }, { REDIS_PASSWORD: 'pw' });
+    expect(named).toEqual(['username needs a password']);
     expect(problemsOf({ url: 'redis://default@h' })).toEqual([]);
   });
 

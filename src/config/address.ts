@@ -2,8 +2,9 @@
 //
 //   option (host, ...)  >  the option url  >  variable (REDIS_HOST, ...)  >  REDIS_URL  >  default
 //
-// An address in the options sets REDIS_URL aside as a whole, so that the password of one server
-// is never sent to another; a url or path also sets aside REDIS_HOST, REDIS_PORT and REDIS_TLS.
+// What the environment says of one server is never sent to another that the options name: a url,
+// host or path there sets all of its variables aside. A port alone names another server on the same
+// machine: of the variables only REDIS_HOST and REDIS_TLS are read then.
 
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -11,7 +12,12 @@ import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { checkHost, withoutBrackets } from './checks.js';
 import { DEFAULTS } from './defaults.js';
 import type { EnvironmentReader } from './environment.js';
-import type { ConnectionTarget, PasswordSource, PoolOptions } from './options.js';
+import type {
+  ClientOptionsSubset,
+  ConnectionTarget,
+  PasswordSource,
+  PoolOptions,
+} from './options.js';
 import type { Problems } from './problems.js';
 import { NUMBER_RANGES } from './ranges.js';
 import { Secret } from './secret.js';
@@ -19,12 +25,13 @@ import { type AddressParts, parseUrl } from './url.js';
 
 export type Address = Pick<
   ConnectionTarget,
-  'host' | 'port' | 'path' | 'username' | 'password' | 'database' | 'tls'
+  | ('host' | 'port' | 'family' | 'path' | 'username' | 'password' | 'database' | 'tls')
+  | ('name' | 'protocol' | 'connectTimeoutMs')
 >;
 
 /** @param options Valid one by one. */
 export function resolveAddress(
-  options: PoolOptions,
+  options: PoolOptions & ClientOptionsSubset,
   reader: EnvironmentReader,
   problems: Problems,
 ): Address {
@@ -33,23 +40,29 @@ export function resolveAddress(
   if (parts.path !== undefined && parts.tls !== undefined && parts.tls !== false) {
     problems.refuse('tls', 'cannot be used on a unix socket');
   }
-  checkCredentials(parts, problems);
+  const isServerNamed = inOptions.host !== undefined || inOptions.path !== undefined;
+  checkCredentials(parts, isServerNamed ? '' : ' (REDIS_PASSWORD)', problems);
   return {
     host: withoutBrackets(parts.host ?? DEFAULTS.host),
     port: parts.port ?? DEFAULTS.port,
+    family: parts.family ?? DEFAULTS.family,
     path: parts.path,
     username: parts.username,
     password: parts.password === undefined ? undefined : new Secret(parts.password),
     database: parts.database ?? DEFAULTS.database,
     tls: tlsSecret(parts.tls),
+    name: parts.name ?? DEFAULTS.name,
+    protocol: parts.RESP ?? DEFAULTS.RESP,
+    connectTimeoutMs: parts.connectTimeoutMs ?? DEFAULTS.connectTimeoutMs,
   };
 }
 
-function optionParts(options: PoolOptions, problems: Problems): AddressParts {
+function optionParts(options: PoolOptions & ClientOptionsSubset, problems: Problems): AddressParts {
   const inUrl = options.url === undefined ? {} : parseUrl(options.url, 'url', problems);
-  const { host, port, path, username, password, database, tls } = options;
-  const parts = { host, port, path, username, password, database, tls };
-  const merged = { ...inUrl, ...withoutUndefined(parts) };
+  const { host, port, family, path, username, password, database, tls } = options;
+  const { name, RESP, connectTimeoutMs } = options;
+  const server = { host, port, family, path, username, password, database, tls };
+  const merged = { ...inUrl, ...withoutUndefined({ ...server, name, RESP, connectTimeoutMs }) };
   if (merged.path !== undefined && (merged.host !== undefined || merged.port !== undefined)) {
     problems.refuse('path', 'names a unix socket, which excludes host and port: give one of them');
   }
@@ -64,11 +77,14 @@ function environmentParts(
   problems: Problems,
 ): AddressParts {
   const { url, host, port, path } = options;
-  const isServerOpen = url === undefined && path === undefined;
-  const isUrlOpen = isServerOpen && host === undefined && port === undefined;
-  const urlText = isUrlOpen ? reader.text('REDIS_URL') : undefined;
+  if (url !== undefined || host !== undefined || path !== undefined) return {};
+  if (port !== undefined) return machineParts(inOptions, reader, problems);
+  const urlText = reader.text('REDIS_URL');
   const inUrl = urlText === undefined ? {} : parseUrl(urlText, 'REDIS_URL', problems);
-  const server: AddressParts = isServerOpen ? serverParts(inOptions, reader, problems) : {};
+  const server: AddressParts = {
+    ...machineParts(inOptions, reader, problems),
+    ...withoutUndefined({ port: reader.wholeNumber('REDIS_PORT', NUMBER_RANGES.port) }),
+  };
   if (inUrl.path !== undefined && (server.host !== undefined || server.port !== undefined)) {
     problems.refuse(
       'REDIS_URL',
@@ -81,17 +97,17 @@ function environmentParts(
   return { ...inUrl, ...server, ...withoutUndefined({ username, password, database }) };
 }
 
-function serverParts(
+/** Which machine it is, and whether it wants TLS. */
+function machineParts(
   inOptions: AddressParts,
   reader: EnvironmentReader,
   problems: Problems,
 ): AddressParts {
-  const host = inOptions.host ?? reader.text('REDIS_HOST');
+  const host = reader.text('REDIS_HOST');
   const hostProblem = host === undefined ? undefined : checkHost(host);
   if (hostProblem !== undefined) problems.refuse('REDIS_HOST', hostProblem);
-  const port = inOptions.port ?? reader.wholeNumber('REDIS_PORT', NUMBER_RANGES.port);
   const tls = inOptions.tls ?? reader.flag('REDIS_TLS');
-  return withoutUndefined({ host, port, tls });
+  return withoutUndefined({ host, tls });
 }
 
 function environmentPassword(
@@ -128,11 +144,11 @@ function withoutLineEnd(text: string): string {
 }
 
 /** A user without a password would silently become the default user. */
-function checkCredentials(parts: AddressParts, problems: Problems): void {
+function checkCredentials(parts: AddressParts, hint: string, problems: Problems): void {
   if (parts.username === undefined || parts.username === 'default') return;
   if (parts.password !== undefined) return;
   if (problems.concern('url', 'REDIS_URL', 'password', 'REDIS_PASSWORD_FILE')) return;
-  problems.refuse('username', 'needs a password (REDIS_PASSWORD)');
+  problems.refuse('username', `needs a password${hint}`);
 }
 
 /** The caller's own object is copied, so that neither side changes the other's. */

@@ -28,6 +28,8 @@ export const OPTION_CHECKS: Readonly<Record<OptionName, Check>> = {
   url: nonEmptyText('an address such as redis://host:6379'),
   host: checkHost,
   port: numberIn(ranges.port),
+  family: (value) =>
+    value === 0 || value === 4 || value === 6 ? undefined : 'must be 4, 6 or 0 (both)',
   path: nonEmptyText('the path of a unix socket'),
   username: nonEmptyText('the name of an ACL user'),
   password: checkPassword,

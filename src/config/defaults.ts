@@ -9,7 +9,7 @@ export const DEFAULT_LANE_DEPTH = 512;
 type Fixed<T> = Required<{ readonly [K in keyof T]: Exclude<T[K], undefined> }>;
 
 type Defaults = Fixed<
-  Omit<ResolvedOptions, 'workers' | 'target' | 'maxConnections' | 'fallback'> &
+  Omit<ResolvedOptions, 'workers' | 'target' | 'maxConnections' | 'fallback' | 'warnings'> &
     Omit<
       ConnectionTarget,
       'path' | 'username' | 'password' | 'tls' | 'protocol' | 'clientInfoTag'
@@ -22,6 +22,7 @@ type Defaults = Fixed<
 export const DEFAULTS: Defaults = Object.freeze({
   host: 'localhost',
   port: 6_379,
+  family: 0,
   database: 0,
   name: 'plimsoll',
   disableClientInfo: false,

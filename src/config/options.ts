@@ -13,6 +13,14 @@ export type { BreakerOptions, Environment, RetryOptions, RetryWrites };
 /** Text, or a function asked at every connect, so that a rotated password is picked up. */
 export type PasswordSource = string | (() => string | Promise<string>);
 
+export type PoolWarningCode = 'URL_PARAMETER_IGNORED';
+
+/** Something in the configuration that has no effect; told by the event `warning`. */
+export interface PoolWarning {
+  readonly code: PoolWarningCode;
+  readonly message: string;
+}
+
 /** A read that found the breaker open, as handed to `fallback`. */
 export interface FallbackRequest {
   /** Command name in capitals, e.g. `GET`. */
@@ -31,14 +39,17 @@ export type Fallback = (request: FallbackRequest) => unknown;
  */
 export interface PoolOptions {
   /**
-   * `redis://`, `rediss://` or `unix://` address (`REDIS_URL`); parts given apart from it win
-   * over it. `url`, `host`, `port` or `path` here sets `REDIS_URL` aside as a whole.
+   * `redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://` address (`REDIS_URL`); parts
+   * given apart from it win over it. Where `url`, `host`, `port` or `path` names the server,
+   * variables that say how to log in to another one are not read: see docs/configuration.md.
    */
   url?: string;
   /** Default `localhost` (`REDIS_HOST`). */
   host?: string;
   /** Default 6379 (`REDIS_PORT`). */
   port?: number;
+  /** Which addresses of a host name are tried: 4 (IPv4), 6 (IPv6) or 0 (both). Default 0. */
+  family?: 0 | 4 | 6;
   /** Unix socket path; excludes `host`, `port` and `tls`. */
   path?: string;
   /** ACL user (`REDIS_USERNAME`); needs a password, unless it is `default`. */
@@ -126,6 +137,7 @@ export interface ClientOptionsSubset {
 export interface ConnectionTarget {
   readonly host: string;
   readonly port: number;
+  readonly family: 0 | 4 | 6;
   /** Unix socket path; when present, host, port and tls don't count. */
   readonly path: string | undefined;
   readonly username: string | undefined;
@@ -161,4 +173,6 @@ export interface ResolvedOptions {
   readonly retryWrites: RetryWrites;
   readonly breaker: BreakerOptions;
   readonly fallback: Fallback | undefined;
+  /** What the event `warning` tells. */
+  readonly warnings: readonly PoolWarning[];
 }

@@ -1,17 +1,28 @@
-// Collects what is wrong with the configuration, so that the user reads all of it at once. A
-// problem's text names the option or variable and says what it must be. It never repeats a text
+// Collects what is wrong with the configuration, so that the user reads all of it at once, and what
+// is merely of no use. A problem's text names the option or variable and says what it must be. It never repeats a text
 // that was given: a password or an address with one may have got into the wrong place.
 
 import { InvalidOptionsError } from '../errors.js';
+import type { PoolWarning, PoolWarningCode } from './options.js';
 
 export class Problems {
   readonly #texts: string[] = [];
   readonly #refused = new Set<string>();
+  readonly #warnings: PoolWarning[] = [];
 
   /** @param name Option or variable, e.g. `retry.capMs`. @param text Goes on from the name. */
   refuse(name: string, text: string): void {
     this.#texts.push(`${name} ${text}`);
     this.#refused.add(name);
+  }
+
+  /** Something is left aside, which is no reason not to start. @param message A sentence. */
+  warn(code: PoolWarningCode, message: string): void {
+    this.#warnings.push(Object.freeze({ code, message }));
+  }
+
+  get warnings(): readonly PoolWarning[] {
+    return Object.freeze([...this.#warnings]);
   }
 
   /** Whether one of them was refused, so that a rule which combines them has nothing to judge. */

@@ -133,16 +133,17 @@ describe('depths and waits', () => {
 
 describe('the outcome', () => {
   it('is every default where nothing is given', () => {
-    const { host, port, database, name, disableClientInfo, RESP, ...others } = DEFAULTS;
+    const { host, port, family, database, name, disableClientInfo, RESP, ...others } = DEFAULTS;
     const { connectTimeoutMs, keepAliveMs, ...rest } = others;
     const dialing = { protocol: RESP, connectTimeoutMs, keepAliveMs };
-    const target = { host, port, database, name, disableClientInfo, ...dialing };
+    const target = { host, port, family, database, name, disableClientInfo, ...dialing };
     const absent = { path: undefined, username: undefined, password: undefined, tls: undefined };
     expect(resolveOptions({}, {})).toEqual({
       ...rest,
       workers: 1,
       maxConnections: 20,
       fallback: undefined,
+      warnings: [],
       target: { ...target, ...absent },
     });
   });

@@ -52,6 +52,7 @@ export function resolveOptions(
     retryWrites: given.retryWrites ?? DEFAULTS.retryWrites,
     breaker: Object.freeze<BreakerOptions>({ ...DEFAULTS.breaker, ...given.breaker }),
     fallback: given.fallback,
+    warnings: problems.warnings,
   });
 }
 
@@ -103,11 +104,8 @@ function resolveTarget(
 ): ConnectionTarget {
   return Object.freeze({
     ...resolveAddress(given, reader, problems),
-    name: given.name ?? DEFAULTS.name,
     disableClientInfo: given.disableClientInfo ?? DEFAULTS.disableClientInfo,
     clientInfoTag: given.clientInfoTag,
-    protocol: given.RESP ?? DEFAULTS.RESP,
-    connectTimeoutMs: given.connectTimeoutMs ?? DEFAULTS.connectTimeoutMs,
     keepAliveMs: given.keepAliveMs ?? DEFAULTS.keepAliveMs,
   });
 }

@@ -10,6 +10,14 @@ function parsed(url: string) {
   return parts;
 }
 
+function warningsOf(url: string): readonly string[] {
+  const problems = new Problems();
+  parseUrl(url, 'url', problems);
+  problems.throwIfAny();
+  for (const { code } of problems.warnings) expect(code).toBe('URL_PARAMETER_IGNORED');
+  return problems.warnings.map(({ message }) => message);
+}
+
 function problemsOf(url: string): readonly string[] {
   try {
     parsed(url);
@@ -29,6 +37,16 @@ describe('parseUrl', () => {
     ['redis://cache/', { host: 'cache', tls: false }],
     ['redis://cache?db=5', { host: 'cache', database: 5, tls: false }],
     ['rediss://cache', { host: 'cache', tls: true }],
+    ['valkey://app:pw@cache:6380/2', parsed('redis://app:pw@cache:6380/2')],
+    ['valkeys://cache', { host: 'cache', tls: true }],
+    ['redis://cache?database=5', { host: 'cache', database: 5, tls: false }],
+    ['redis://cache?family=6', { host: 'cache', family: 6, tls: false }],
+    ['rediss://cache:1?family=0&protocol=2', { ...parsed('rediss://cache:1'), family: 0, RESP: 2 }],
+    ['redis://cache?client_name=app-1', { host: 'cache', name: 'app-1', tls: false }],
+    ['redis://cache?clientName=app-1', { host: 'cache', name: 'app-1', tls: false }],
+    ['redis://cache?name=4', { host: 'cache', name: '4', tls: false }],
+    ['redis://cache?connectTimeout=750', { host: 'cache', connectTimeoutMs: 750, tls: false }],
+    ['unix:///s?protocol=3&db=1', { path: '/s', RESP: 3, database: 1 }],
     ['REDIS://cache_1.internal', { host: 'cache_1.internal', tls: false }],
     ['redis://[::1]:6379', { host: '::1', port: 6379, tls: false }],
     ['unix:///run/redis.sock', { path: '/run/redis.sock' }],
@@ -61,9 +79,16 @@ describe('parseUrl', () => {
     ['redis://u:hunter2@h/-1', /as its database/],
     ['redis://u:hunter2@h/1/2', /as its database/],
     ['redis://u:hunter2@h/1?db=1', /names the database twice/],
-    ['redis://u:hunter2@h?hunter2=1', /has a parameter other than db/],
+    ['redis://u:hunter2@h/1?db=1&database=1', /names the database twice/],
+    ['redis://h?family=hunter2', /has the parameter family, which must be 4, 6 or 0/],
+    ['redis://h?family=5', /has the parameter family, which must be/],
+    ['redis://h?protocol=hunter2', /has the parameter protocol, which must be 2 or 3$/],
+    ['redis://h?connectTimeout=hunter2', /which must be a whole number from 1 to [\d,]+$/],
+    ['redis://h?connectTimeout=0', /which must be a whole number from 1 to [\d,]+$/],
+    ['redis://h?client_name=hunter2%20', /which must be 1 to 128 printable ASCII/],
     ['redis://u:12/hunter2@h', /as its database/],
-    ['redis://u:12?hunter2=@h', /has a parameter other than db/],
+    ['redis://u:12?hunter2=@h', /has a \? before its @/],
+    ['redis://u:12?hunter2@h', /has a \? before its @/],
     ['redis://u:12#hunter2@h', /has a #/],
     ['redis://u:hunter2%@h', /has a % that begins no percent-encoding/],
     ['redis://h%40hunter2', /has a host that is no host name/],
@@ -79,6 +104,22 @@ describe('parseUrl', () => {
   });
 
   it('finds all that is wrong with an address', () => {
-    expect(problemsOf('redis://u:%@h:0/x?y=1#z')).toHaveLength(5);
+    expect(problemsOf('redis://u:%@h:0/x?family=1#z')).toHaveLength(5);
+  });
+
+  it('names parameters that have no meaning here, without their values', () => {
+    const url = 'redis://h?timeout=hunter2&ssl_cert_reqs=none&socket_timeout=5&db=1';
+    expect(warningsOf(url)).toEqual([
+      'url has the parameter timeout, which is not used',
+      'url has the parameter ssl_cert_reqs, which is not used',
+      'url has the parameter socket_timeout, which is not used',
+    ]);
+    expect(warningsOf('redis://h?hunter2!=1&%20=')).toEqual([
+      'url has a parameter, which is not used',
+      'url has a parameter, which is not used',
+    ]);
+    expect(warningsOf('redis://h?__proto__=1')).toEqual(['url has a parameter, which is not used']);
+    expect(warningsOf('redis://h?toString=1&constructor=2')).toHaveLength(2);
+    expect(warningsOf('redis://h?family=4&db=1')).toEqual([]);
   });
 });

@@ -1,11 +1,12 @@
-// Reads redis://, rediss:// and unix:// addresses. Names and passwords are percent-decoded. No
-// problem here repeats a part of the address: a password that isn't encoded can end up in any.
+// Reads redis://, rediss:// and unix:// addresses, and valkey's. Names and passwords are
+// percent-decoded. No problem here repeats a part of the address: a password that isn't encoded can
+// end up in any. A parameter that other clients know and we don't is named in a warning.
 //
-//   redis[s]://user:password@host:port/database
+//   redis[s]://user:password@host:port/database?parameter=value
 //   unix://user:password@/path?db=database
 
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
-import { checkHost, withoutBrackets } from './checks.js';
+import { checkHost, OPTION_CHECKS, withoutBrackets } from './checks.js';
 import { parseWholeNumber } from './environment.js';
 import type { PasswordSource } from './options.js';
 import type { Problems } from './problems.js';
@@ -20,7 +21,29 @@ export interface AddressParts {
   password?: PasswordSource;
   database?: number;
   tls?: boolean | TlsOptions;
+  family?: 0 | 4 | 6;
+  name?: string;
+  RESP?: 2 | 3;
+  connectTimeoutMs?: number;
 }
+
+const TLS_PROTOCOLS = ['rediss:', 'valkeys:'];
+
+/** Parameters of other clients whose meaning and unit are those of an option of ours. */
+const PARAMETERS: Readonly<Record<string, OptionOfParameter>> = {
+  family: 'family',
+  name: 'name',
+  client_name: 'name',
+  clientName: 'name',
+  protocol: 'RESP',
+  connectTimeout: 'connectTimeoutMs',
+};
+type OptionOfParameter = 'family' | 'name' | 'RESP' | 'connectTimeoutMs';
+const ANY_NUMBER = { least: 0, most: Number.MAX_SAFE_INTEGER };
+/** They name the database as the path of the address does. */
+const DATABASE_PARAMETERS = ['db', 'database'];
+/** A name that a warning repeats; anything else may be a part of a password. */
+const PARAMETER_NAME = /^[A-Za-z][A-Za-z0-9_.-]{0,39}$/;
 
 /** The WHATWG parser wants a host wherever there is a user, which a unix socket has not. */
 const UNIX_WITHOUT_HOST = /^\s*unix:\/\/([^/]*@)?\//i;
@@ -29,39 +52,52 @@ const STAND_IN_HOST = 'unix-socket';
 /** @param name `url` or `REDIS_URL`, for problems. @returns Nothing at all where one was found. */
 export function parseUrl(text: string, name: string, problems: Problems): AddressParts {
   const found: string[] = [];
-  const parts = readUrl(text, (problem) => found.push(problem));
+  const { parts, ignored } = readUrl(text, (problem) => found.push(problem));
   for (const problem of found) problems.refuse(name, problem);
-  return found.length === 0 ? parts : {};
+  if (found.length > 0) return {};
+  for (const parameter of ignored) {
+    const what = PARAMETER_NAME.test(parameter) ? `the parameter ${parameter}` : 'a parameter';
+    problems.warn('URL_PARAMETER_IGNORED', `${name} has ${what}, which is not used`);
+  }
+  return parts;
 }
 
 type Refuse = (problem: string) => void;
 
-function readUrl(text: string, refuse: Refuse): AddressParts {
+interface ReadUrl {
+  readonly parts: AddressParts;
+  /** Names of parameters that have no meaning here. */
+  readonly ignored: readonly string[];
+}
+
+function readUrl(text: string, refuse: Refuse): ReadUrl {
   const url = toUrl(text);
   if (url === undefined) {
     refuse(
       'is not an address such as redis://user:password@host:6379/0; ' +
         'percent-encode what is special in a name or password',
     );
-    return {};
+    return { parts: {}, ignored: [] };
   }
   const parts: AddressParts = { ...readCredentials(url, refuse) };
   if (url.hash !== '') refuse('has a #: percent-encode it as %23');
   switch (url.protocol) {
     case 'redis:':
     case 'rediss:':
+    case 'valkey:':
+    case 'valkeys:':
       Object.assign(parts, readServer(url, refuse));
       break;
     case 'unix:':
       Object.assign(parts, readSocketPath(url, refuse));
       break;
     default:
-      refuse('must begin with redis://, rediss:// or unix://');
-      return {};
+      refuse('must begin with redis://, rediss://, valkey://, valkeys:// or unix://');
+      return { parts: {}, ignored: [] };
   }
   const database = readDatabase(url, refuse);
   if (database !== undefined) parts.database = database;
-  return parts;
+  return { parts, ignored: readParameters(url, parts, refuse) };
 }
 
 function toUrl(text: string): URL | undefined {
@@ -83,7 +119,7 @@ function readCredentials(url: URL, refuse: Refuse): AddressParts {
 }
 
 function readServer(url: URL, refuse: Refuse): AddressParts {
-  const parts: AddressParts = { tls: url.protocol === 'rediss:' };
+  const parts: AddressParts = { tls: TLS_PROTOCOLS.includes(url.protocol) };
   if (url.hostname !== '') {
     const host = decode(url.hostname, refuse);
     if (checkHost(host) !== undefined) refuse('has a host that is no host name or IP address');
@@ -105,11 +141,30 @@ function readSocketPath(url: URL, refuse: Refuse): AddressParts {
   return { path: decode(url.pathname, refuse) };
 }
 
+/** Adds to `parts` what our options have too, and gives the names of all others. */
+function readParameters(url: URL, parts: AddressParts, refuse: Refuse): string[] {
+  // What looks like parameters is the end of a password then, and the host is no host.
+  if (url.search.includes('@')) refuse('has a ? before its @: percent-encode it as %3F');
+  const ignored: string[] = [];
+  for (const [name, text] of url.searchParams) {
+    if (DATABASE_PARAMETERS.includes(name)) continue;
+    const option = Object.hasOwn(PARAMETERS, name) ? PARAMETERS[name] : undefined;
+    if (option === undefined) {
+      ignored.push(name);
+      continue;
+    }
+    const value = option === 'name' ? text : (parseWholeNumber(text, ANY_NUMBER) ?? text);
+    const problem = OPTION_CHECKS[option](value);
+    if (problem === undefined) Object.assign(parts, { [option]: value });
+    // Not what it is instead: that may be a part of a password.
+    else refuse(`has the parameter ${name}, which ${problem.replace(/, not .*/s, '')}`);
+  }
+  return ignored;
+}
+
 /** The last part of a server's address, or the parameter `db` of either kind. */
 function readDatabase(url: URL, refuse: Refuse): number | undefined {
-  const names = [...url.searchParams.keys()];
-  if (names.some((name) => name !== 'db')) refuse('has a parameter other than db');
-  const texts = url.searchParams.getAll('db');
+  const texts = DATABASE_PARAMETERS.flatMap((name) => url.searchParams.getAll(name));
   if (url.protocol !== 'unix:' && url.pathname.length > 1) texts.push(url.pathname.slice(1));
   if (texts.length > 1) refuse('names the database twice');
   if (texts[0] === undefined) return undefined;

@@ -1,6 +1,7 @@
 // What a pool tells those who listen. Each event has one object with the facts; none of them holds
 // a key, a value or a password. Nothing is computed for an event that nobody listens to.
 
+import type { PoolWarning } from '../config/options.js';
 import type { PoolError } from '../errors.js';
 import type { EvictionReason } from './entry.js';
 
@@ -29,6 +30,8 @@ export interface PoolEvents {
       readonly stack: string | undefined;
     },
   ];
+  /** Something in the configuration has no effect; once each, in the turn after construction. */
+  warning: [PoolWarning];
   /** A connection could not be made. */
   connectError: [PoolError];
   /** No connection is left and connecting fails: callers are failed at once from now on. */

@@ -86,6 +86,8 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     this.#inspector = this.#createInspector();
     this.#housekeeper = this.#createHousekeeper();
     this.#membership.pump();
+    // Later, so that a listener can be there.
+    for (const warning of options.warnings) setImmediate(() => this.#announce('warning', warning));
   }
 
   /** Runs an ordinary command on a shared lane. The promise rejects; nothing is thrown. */

@@ -182,7 +182,7 @@ function dial(target: ConnectionTarget, clock: Clock): Dialed {
   const secure = tls !== undefined && target.path === undefined;
   // `receive` is called only after `connection` below exists, as reads start on a later tick.
   const socket: Socket = secure
-    ? connectTls({ host: target.host, port: target.port, ...serverName(target), ...tls })
+    ? connectTls({ ...plainAddress(target), ...serverName(target), ...tls })
     : connectTcp({ ...plainAddress(target), onread: { buffer: readBuffer, callback: receive } });
   const connection = new Connection(socket, clock, NOBODY_LISTENS);
   function receive(length: number): boolean {
@@ -209,7 +209,7 @@ function dial(target: ConnectionTarget, clock: Clock): Dialed {
 
 function plainAddress(target: ConnectionTarget): NetConnectOpts {
   return target.path === undefined
-    ? { host: target.host, port: target.port }
+    ? { host: target.host, port: target.port, family: target.family }
     : { path: target.path };
 }
 
