@@ -8,16 +8,33 @@
 /** RESP bytes: text alone, or text and binary arguments in turn. */
 export type Payload = string | readonly (string | Buffer)[];
 
-/** How a repeated execution is judged: `read` is harmless; `unknown` is treated as `write`. */
-export type RetryClass = 'read' | 'write' | 'unknown';
+/**
+ * How a repeated execution is judged: `read` is harmless; `unknown` is treated as `write`; `once` is
+ * never sent again, whatever its caller allows.
+ */
+export type RetryClass = 'read' | 'write' | 'unknown' | 'once';
 
 /** What is known of a failed attempt: it certainly did not run, a part of it did, or it may have. */
 export type AttemptOutcome = 'not-applied' | 'partly-applied' | 'unknown';
 
-/** An error reply on account of which a command did not run, or not as a whole. */
+/** What an error reply means: for its command, and for the connection that brought it. */
+export interface ReplyVerdict {
+  readonly outcome: AttemptOutcome;
+  /** Where another attempt may succeed; `no`: the error is the caller's answer. */
+  readonly again: 'here' | 'elsewhere' | 'no';
+  /** Why the connection is to be replaced once what is in flight on it was answered. */
+  readonly retire?: 'demoted' | 'unauthenticated' | undefined;
+  /**
+   * Why the connection ends at once, as nothing that follows on it can be trusted: MULTI certainly
+   * is still open, so that what was sent behind it never runs; or it may be.
+   */
+  readonly breaks?: 'transaction-open' | 'unknown' | undefined;
+}
+
+/** An error among the replies to one command, and what it means. */
 export interface Refusal {
   readonly error: Error;
-  readonly outcome: AttemptOutcome;
+  readonly verdict: ReplyVerdict;
 }
 
 export type TransformReply = (reply: never, preserve?: unknown, typeMapping?: never) => unknown;
@@ -30,12 +47,14 @@ export interface CommandKind {
   /** Name in capitals, e.g. `GET`: for errors, events and `fallback`. */
   readonly name: string;
   readonly retryClass: RetryClass;
+  /** A script or a module writes its error replies, so that no word of them is the server's. */
+  readonly mayMakeUpErrors?: boolean;
   /** Makes of a reply what the caller gets; `undefined`: the reply as it is. */
   readonly transform?: TransformReply | undefined;
   /** The same where the server speaks RESP2 only. */
   readonly resp2Transform?: TransformReply | undefined;
-  /** Where a command has several replies: whether the server refused it. */
-  readonly refusalIn?: (replies: readonly unknown[]) => Refusal | undefined;
+  /** What errors among its replies mean, where it is not what a single command's error means. */
+  readonly refusalIn?: (replies: readonly unknown[], preserve: unknown) => Refusal | undefined;
 }
 
 /** How one caller wants commands to be treated; many commands share one such object. */
@@ -189,4 +208,19 @@ export class Command {
     this.settings.onError?.(final);
     this.resolve(Promise.reject(final));
   }
+}
+
+/**
+ * Whether a connection could send it: what is no command, or has no bytes, would stay in a queue
+ * whose replies are then given to the wrong callers.
+ */
+export function isSendable(value: unknown): value is Command {
+  if (!(value instanceof Command)) return false;
+  const { payload } = value;
+  if (typeof payload === 'string') return payload.length > 0;
+  return Array.isArray(payload) && payload.length > 0 && payload.every(isPart);
+}
+
+function isPart(part: unknown): boolean {
+  return typeof part === 'string' || part instanceof Uint8Array;
 }

@@ -20,7 +20,7 @@ export function classOfWords(name: string, word: string | undefined): CommandCla
   if (entry === undefined) {
     entry = {
       own: classOfDefinition(name, undefined, false),
-      bySubcommand: subcommandsOf(name) === undefined ? undefined : new Map(),
+      bySubcommand: hasSubcommands(name) ? new Map() : undefined,
     };
     if (byName.size < MAX_REMEMBERED) byName.set(name, entry);
   }
@@ -39,12 +39,26 @@ export function classOfDefinition(
   word: string | undefined,
   declaredReadOnly: boolean,
 ): CommandClass {
-  // The second word belongs to the name only where the server says so: it may as well be a key.
-  const isSubcommand = word !== undefined && word.toLowerCase() in (subcommandsOf(name) ?? {});
-  const subcommand = isSubcommand ? word : undefined;
+  const subcommand = isSubcommand(name, word) ? word : undefined;
   const flags = defaultCommandMetadata.lookup({ command: name, subcommand })?.flags;
   const fullName = subcommand === undefined ? name : `${name} ${subcommand}`;
   return classifyCommand(fullName.toUpperCase(), flags, declaredReadOnly);
+}
+
+/** Whether it is a container command, whose class follows from its subcommand. */
+export function hasSubcommands(name: string): boolean {
+  return subcommandsOf(name) !== undefined;
+}
+
+/**
+ * The second word belongs to the name only where the server says so: it may as well be a key. Where
+ * it does, it may be one that other servers than this table's know, as CLIENT CAPA.
+ */
+function isSubcommand(name: string, word: string | undefined): word is string {
+  const subcommands = subcommandsOf(name);
+  if (subcommands === undefined || word === undefined) return false;
+  if (Object.hasOwn(subcommands, word.toLowerCase())) return true;
+  return classifyCommand(`${name} ${word}`.toUpperCase(), undefined, false).need !== 'any';
 }
 
 function subcommandsOf(name: string): object | undefined {

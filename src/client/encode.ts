@@ -4,7 +4,7 @@
 import { PoolError } from '../errors.js';
 import { CommandEncoder } from '../wire/encoder.js';
 import type { CommandDefinition, RedisArgument, RespVersions } from '../wire/protocol.js';
-import { classOfDefinition } from './catalog.js';
+import { classOfDefinition, hasSubcommands } from './catalog.js';
 import { type ClientCommandKind, kindWith, type Transforms, transformsOf } from './issue.js';
 
 /** A definition with all that need not be found out anew for each call. */
@@ -14,7 +14,9 @@ export class DefinedCommand {
   /** Arguments before those of the definition: FCALL and the function's name. */
   readonly prefix: readonly RedisArgument[];
   #name = '';
+  /** For a container command alone, whose class follows from it. */
   #subcommand: string | undefined = undefined;
+  #isContainer = false;
   #kind: ClientCommandKind | undefined = undefined;
 
   constructor(
@@ -44,14 +46,15 @@ export class DefinedCommand {
     const known = this.#kind;
     const isSame =
       encoder.name === this.#name &&
-      (this.#subcommand === undefined || encoder.subcommand === this.#subcommand);
+      (!this.#isContainer || encoder.subcommand === this.#subcommand);
     return known !== undefined && isSame ? known : this.#lookUp(encoder);
   }
 
   #lookUp({ name, subcommand }: CommandEncoder): ClientCommandKind {
     const found = classOfDefinition(name, subcommand, this.definition.IS_READ_ONLY === true);
     this.#name = name;
-    this.#subcommand = found.name.includes(' ') ? subcommand : undefined;
+    this.#isContainer = hasSubcommands(name);
+    this.#subcommand = this.#isContainer ? subcommand : undefined;
     this.#kind = kindWith(found, this.transforms);
     return this.#kind;
   }
@@ -65,9 +68,6 @@ export function encodeWords(args: readonly RedisArgument[]): CommandEncoder {
   }
   const encoder = new CommandEncoder();
   for (const argument of args) encoder.push(argument);
-  // A name may come as a Buffer, which the encoder doesn't read.
-  if (typeof args[0] !== 'string') encoder.name = String(args[0]);
-  if (args[1] !== undefined && typeof args[1] !== 'string') encoder.subcommand = String(args[1]);
   return encoder;
 }
 

@@ -27,7 +27,9 @@ export function transformsOf(definition: CommandDefinition, asked: RespVersions)
 }
 
 /** All that commands of one definition have in common, made once. */
-export interface ClientCommandKind extends CommandKind, CommandClass {}
+export interface ClientCommandKind extends CommandKind, CommandClass {
+  readonly mayMakeUpErrors: boolean;
+}
 
 export function kindWith(commandClass: CommandClass, transforms: Transforms): ClientCommandKind {
   return Object.freeze({

@@ -1,8 +1,16 @@
 // What came back for MULTI ... EXEC and for pipelines, turned into what node-redis answers:
-// replies in order, each transformed by its own command, or the error that fits.
+// replies in order, each transformed by its own command, or the error that fits. And what errors
+// among the replies say of the whole: whether it ran, and whether MULTI was closed.
 
-import type { CommandKind, Refusal, ReplyTypes, RetryClass } from '../base/command.js';
-import { classifyServerError } from '../policy/server-error.js';
+import type {
+  CommandKind,
+  Refusal,
+  ReplyTypes,
+  ReplyVerdict,
+  RetryClass,
+} from '../base/command.js';
+import { PoolError } from '../errors.js';
+import { breakAfterRefusedExec, judgeMadeUp, judgeServersWord } from '../policy/reply-verdict.js';
 import { ErrorReply, MultiErrorReply, WatchError } from '../wire/protocol.js';
 import type { Transforms } from './issue.js';
 
@@ -12,8 +20,14 @@ export interface QueuedReply {
   readonly preserve?: unknown;
 }
 
+/** What was queued, in order: the batch's command preserves it until the replies are there. */
+export interface Queue {
+  readonly commands: readonly QueuedReply[];
+  /** Indexes of those whose errors a script or a module may have written; `undefined`: none. */
+  readonly errorAuthors: ReadonlySet<number> | undefined;
+}
+
 type Replies = readonly unknown[];
-type Queue = readonly QueuedReply[];
 
 /** How the replies to what was queued become one answer. */
 type Answer = (
@@ -23,9 +37,11 @@ type Answer = (
   types: ReplyTypes | undefined,
 ) => unknown[];
 
-/** MULTI, the queued commands and EXEC: what such a command preserves is its queue. */
+/** MULTI, the queued commands and EXEC. */
 export function transactionKind(retryClass: RetryClass): CommandKind {
-  return batchKind('EXEC', retryClass, transactionReplies, transactionRefusal);
+  const answer: Answer = (replies, queue, protocol, types) =>
+    transactionReplies(replies, queue, protocol, types, retryClass);
+  return batchKind('EXEC', retryClass, answer, transactionRefusal);
 }
 
 /** The same for a plain pipeline. */
@@ -37,12 +53,12 @@ function batchKind(
   name: string,
   retryClass: RetryClass,
   answer: Answer,
-  refusalIn: (replies: Replies) => Refusal | undefined,
+  refusalIn: (replies: Replies, queue: Queue) => Refusal | undefined,
 ): CommandKind {
   return {
     name,
     retryClass,
-    refusalIn,
+    refusalIn: (replies, queue) => refusalIn(replies, queue as Queue),
     transform: (replies: Replies, queue, types) => answer(replies, queue as Queue, 'resp3', types),
     resp2Transform: (replies: Replies, queue, types) =>
       answer(replies, queue as Queue, 'resp2', types),
@@ -51,58 +67,156 @@ function batchKind(
 
 /**
  * @throws ErrorReply of the first command that could not be queued, or of EXEC; WatchError where a
- * watched key had changed; MultiErrorReply where commands failed, as the others were executed.
+ * watched key had changed; MultiErrorReply where commands failed, as the others were executed;
+ * PoolError OUTCOME_UNKNOWN where it was no transaction.
  */
 function transactionReplies(
-  replies: readonly unknown[],
-  queue: readonly QueuedReply[],
+  replies: Replies,
+  queue: Queue,
   protocol: keyof Transforms,
   types: ReplyTypes | undefined,
+  retryClass: RetryClass,
 ): unknown[] {
+  const executed = replies[replies.length - 1];
+  if (hasRunWithoutMulti(replies, queue) && retryClass !== 'read')
+    throw ranWithoutMulti(replies[0]);
   for (const reply of replies) if (reply instanceof ErrorReply) throw reply;
-  const executed = replies[replies.length - 1] as unknown[] | null;
   if (executed === null) throw new WatchError();
+  if (!isAnswerToAll(executed, queue)) throw unintelligible();
   const errorIndexes: number[] = [];
   const answers = executed.map((reply, index) => {
     if (reply instanceof ErrorReply) errorIndexes.push(index);
-    return transformed(reply, queue[index] as QueuedReply, protocol, types);
+    return transformed(reply, queue.commands[index] as QueuedReply, protocol, types);
   });
   if (errorIndexes.length > 0) throw new MultiErrorReply(answers as ErrorReply[], errorIndexes);
   return answers;
 }
 
-/** EXEC answers an error where nothing ran; the first error of all says why. */
-function transactionRefusal(replies: Replies): Refusal | undefined {
-  if (!(replies[replies.length - 1] instanceof ErrorReply)) return undefined;
-  const error = replies.find((reply) => reply instanceof ErrorReply) as ErrorReply;
-  return { error, outcome: 'not-applied' };
+function transactionRefusal(replies: Replies, queue: Queue): Refusal | undefined {
+  const multi = replies[0];
+  const executed = replies[replies.length - 1];
+  if (multi instanceof ErrorReply) return refusalOfMulti(multi, replies, queue);
+  if (executed instanceof ErrorReply) return refusalOfExec(executed, replies);
+  if (executed === null) return undefined;
+  if (!isAnswerToAll(executed, queue)) {
+    return {
+      error: unintelligible(),
+      verdict: { outcome: 'unknown', again: 'no', breaks: 'unknown' },
+    };
+  }
+  return refusalAmongExecuted(executed);
+}
+
+/** Nothing was queued: either nothing ran, as all was refused, or commands ran one by one. */
+function refusalOfMulti(multi: ErrorReply, replies: Replies, queue: Queue): Refusal {
+  const verdict = judgeServersWord(multi.message);
+  // A transaction that somebody else left open: EXEC may have closed it, or not.
+  const breaks = /nested/.test(multi.message) ? 'unknown' : undefined;
+  if (!hasRunWithoutMulti(replies, queue)) return { error: multi, verdict: { ...verdict, breaks } };
+  const { retire } = verdict;
+  return { error: multi, verdict: { outcome: 'partly-applied', again: 'no', retire, breaks } };
+}
+
+/** EXEC answers an error where nothing ran; what could not be queued says why. */
+function refusalOfExec(exec: ErrorReply, replies: Replies): Refusal {
+  const errors = replies.filter((reply) => reply instanceof ErrorReply);
+  // Queuing runs nothing, so that the server alone can have written these.
+  const verdicts = errors.map(({ message }) => judgeServersWord(message));
+  // EXECABORT for what could not be queued has no reason of its own.
+  if (errors.length > 1 && verdicts.at(-1)?.again === 'no') verdicts.pop();
+  return {
+    error: errors[0] as ErrorReply,
+    verdict: {
+      outcome: 'not-applied',
+      again: placeOfNextAttempt(verdicts),
+      retire: verdicts.find(({ retire }) => retire !== undefined)?.retire,
+      breaks: breakAfterRefusedExec(exec.message),
+    },
+  };
+}
+
+/** All of it ran; but a script may have found that it runs on a replica. */
+function refusalAmongExecuted(executed: Replies): Refusal | undefined {
+  for (const reply of executed) {
+    if (!(reply instanceof ErrorReply)) continue;
+    const { retire } = judgeMadeUp(reply.message);
+    if (retire === undefined) continue;
+    return { error: reply, verdict: { outcome: 'partly-applied', again: 'no', retire } };
+  }
+  return undefined;
+}
+
+/** MULTI was refused, and not all that followed was too. */
+function hasRunWithoutMulti(replies: Replies, queue: Queue): boolean {
+  if (!(replies[0] instanceof ErrorReply)) return false;
+  const certainlyRefused = replies
+    .slice(1, -1)
+    .filter((reply, index) => judgeIn(queue, index, reply)?.outcome === 'not-applied');
+  return certainlyRefused.length < queue.commands.length;
+}
+
+function isAnswerToAll(executed: unknown, queue: Queue): executed is unknown[] {
+  return Array.isArray(executed) && executed.length === queue.commands.length;
 }
 
 /** @throws ErrorReply, the first that came, as node-redis does: the others were executed. */
 function pipelineReplies(
   replies: unknown,
-  queue: readonly QueuedReply[],
+  { commands }: Queue,
   protocol: keyof Transforms,
   types: ReplyTypes | undefined,
 ): unknown[] {
   // A pipeline of one command is an ordinary command, whose reply comes bare.
-  const all = queue.length === 1 ? [replies] : (replies as readonly unknown[]);
+  const all = commands.length === 1 ? [replies] : (replies as readonly unknown[]);
   for (const reply of all) if (reply instanceof ErrorReply) throw reply;
   return all.map((reply, index) =>
-    transformed(reply, queue[index] as QueuedReply, protocol, types),
+    transformed(reply, commands[index] as QueuedReply, protocol, types),
   );
 }
 
 /** The state of a server may change on the way, so that some commands ran and others didn't. */
-function pipelineRefusal(replies: Replies): Refusal | undefined {
-  const error = replies.find(isOfServer);
+function pipelineRefusal(replies: Replies, queue: Queue): Refusal | undefined {
+  const error = replies.find((reply) => reply instanceof ErrorReply);
   if (error === undefined) return undefined;
-  return { error, outcome: replies.every(isOfServer) ? 'not-applied' : 'partly-applied' };
+  const verdicts = replies
+    .map((reply, index) => judgeIn(queue, index, reply))
+    .filter((verdict) => verdict !== undefined);
+  const refusals = verdicts.filter(({ outcome }) => outcome === 'not-applied');
+  const isWhole = refusals.length === replies.length;
+  return {
+    error,
+    verdict: {
+      outcome: isWhole ? 'not-applied' : 'partly-applied',
+      again: placeOfNextAttempt(refusals),
+      retire: verdicts.find(({ retire }) => retire !== undefined)?.retire,
+    },
+  };
 }
 
-/** An error that tells of the server's state, not of the command. */
-function isOfServer(reply: unknown): reply is ErrorReply {
-  return reply instanceof ErrorReply && classifyServerError(reply.message) !== 'command';
+/** One that would fail again is enough to fail the whole again. */
+function placeOfNextAttempt(verdicts: readonly ReplyVerdict[]): ReplyVerdict['again'] {
+  const places = verdicts.map(({ again }) => again);
+  if (places.length === 0 || places.includes('no')) return 'no';
+  return places.includes('elsewhere') ? 'elsewhere' : 'here';
+}
+
+/** What the reply to one of the commands means that were executed; `undefined`: it is no error. */
+function judgeIn(queue: Queue, index: number, reply: unknown): ReplyVerdict | undefined {
+  if (!(reply instanceof ErrorReply)) return undefined;
+  const isMadeUp = queue.errorAuthors?.has(index) === true;
+  return isMadeUp ? judgeMadeUp(reply.message) : judgeServersWord(reply.message);
+}
+
+function ranWithoutMulti(cause: unknown): PoolError {
+  const text =
+    'EXEC: the server refused MULTI, so that the commands were sent outside of a transaction; ' +
+    'some of them may have been executed';
+  return new PoolError('OUTCOME_UNKNOWN', text, { cause, sent: true });
+}
+
+function unintelligible(): PoolError {
+  const text = 'EXEC: the reply is none to this transaction; it may have been executed';
+  return new PoolError('OUTCOME_UNKNOWN', text, { sent: true });
 }
 
 function transformed(

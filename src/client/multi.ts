@@ -2,9 +2,9 @@
 // Command with one contiguous payload, which is why it needs no lease: on a lane nobody else's
 // command can come between.
 
-import { Command, type CommandKind, type Payload } from '../base/command.js';
+import { Command, type CommandKind, type Payload, type RetryClass } from '../base/command.js';
 import { textPayload } from '../base/payload.js';
-import type { PoolError } from '../errors.js';
+import { PoolError } from '../errors.js';
 import { blockTimeMs, type CommandClass } from '../policy/command-class.js';
 import { newSession, trackSession } from '../policy/session.js';
 import type { CommandEncoder } from '../wire/encoder.js';
@@ -32,21 +32,25 @@ import {
   type Transforms,
   transformsOf,
 } from './issue.js';
-import { pipelineKind, type QueuedReply, transactionKind } from './multi-replies.js';
+import { pipelineKind, type Queue, type QueuedReply, transactionKind } from './multi-replies.js';
 import { ScriptCall } from './script.js';
 
 const MULTI = textPayload(['MULTI']);
 const EXEC = textPayload(['EXEC']);
-const READING_TRANSACTION = transactionKind('read');
-const WRITING_TRANSACTION = transactionKind('write');
-const READING_PIPELINE = pipelineKind('read');
-const WRITING_PIPELINE = pipelineKind('write');
+const TRANSACTION = kindsBy(transactionKind);
+const PIPELINE = kindsBy(pipelineKind);
+
+/** They open, close or leave the transaction, or a refusal of them may go without a reply. */
+const NOT_IN_A_BATCH = new Set(['AUTH', 'DISCARD', 'EXEC', 'HELLO', 'MULTI', 'QUIT', 'RESET']);
 
 /** A queued command that is not ordinary: it may block, or has no place on a lane. */
 interface SpecialCommand {
   readonly commandClass: CommandClass;
   readonly blockMs: number | undefined;
 }
+
+/** As a whole it is no better than the worst of what is in it. */
+type BatchClass = Exclude<RetryClass, 'unknown'>;
 
 type ReplyTransform = (reply: never, preserve?: unknown, typeMapping?: never) => unknown;
 
@@ -58,7 +62,9 @@ export class MultiCommand {
   #text = '';
   #parts: (string | Buffer)[] | undefined;
   #ascii = true;
-  #isReadOnly = true;
+  /** What repeating all of it comes to. */
+  #retryClass: BatchClass = 'read';
+  #errorAuthors: Set<number> | undefined;
   #scriptsSent: Set<string> | undefined;
 
   constructor(context: CommandContext) {
@@ -153,7 +159,7 @@ export class MultiCommand {
     const refusal = this.#refusal(true);
     if (refusal !== undefined) return Promise.reject(refusal);
     const blockMs = totalBlockMs(this.#special);
-    const kind = this.#isReadOnly ? READING_PIPELINE : WRITING_PIPELINE;
+    const kind = PIPELINE[this.#retryClass];
     const command = this.#newCommand(kind, this.#payload('', ''), blockMs);
     command.isBlocking = blockMs !== undefined;
     command.replyCount = this.#queue.length;
@@ -168,7 +174,7 @@ export class MultiCommand {
   #execTransaction(): Promise<unknown[]> {
     const refusal = this.#refusal(false);
     if (refusal !== undefined) return Promise.reject(refusal);
-    const kind = this.#isReadOnly ? READING_TRANSACTION : WRITING_TRANSACTION;
+    const kind = TRANSACTION[this.#retryClass];
     const command = this.#newCommand(kind, this.#payload(MULTI, EXEC), undefined);
     // MULTI and EXEC are answered too.
     command.replyCount = this.#queue.length + 2;
@@ -188,7 +194,11 @@ export class MultiCommand {
     const { preserve } = encoder;
     this.#append(encoder.payload());
     if (!encoder.ascii) this.#ascii = false;
-    if (commandClass.retryClass !== 'read') this.#isReadOnly = false;
+    this.#retryClass = worseClass(this.#retryClass, commandClass.retryClass);
+    if (commandClass.mayMakeUpErrors) {
+      this.#errorAuthors ??= new Set();
+      this.#errorAuthors.add(this.#queue.length);
+    }
     // Nearly all commands preserve nothing, so that what their definition has is all there is.
     this.#queue.push(preserve === undefined ? holder : { transforms: holder.transforms, preserve });
     if (!commandClass.isOrdinary) {
@@ -215,11 +225,13 @@ export class MultiCommand {
   }
 
   #refusal(isPipeline: boolean): PoolError | undefined {
+    const { lease } = this.#context;
+    if (!isPipeline && lease?.session?.inTransaction === true) return alreadyInTransaction();
     for (const { commandClass, blockMs } of this.#special) {
-      const refusal = refusalOf(commandClass, this.#context);
+      const refusal = refusalOf(commandClass, this.#context) ?? refusalInBatch(commandClass);
       if (refusal !== undefined) return refusal;
       // Inside MULTI nothing blocks; in a pipeline it would hold up everybody on the lane.
-      const blocksLane = isPipeline && blockMs !== undefined && this.#context.lease === undefined;
+      const blocksLane = isPipeline && blockMs !== undefined && lease === undefined;
       if (blocksLane) return leaseRequired(`${commandClass.name} in a pipeline`);
     }
     return undefined;
@@ -229,7 +241,8 @@ export class MultiCommand {
     const { replyTypes, retryWrites } = this.#context;
     const timeoutMs = deadlineWith(blockMs, this.#context.timeoutMs);
     const settings = { timeoutMs, replyTypes, retryWrites };
-    return new Command(kind, settings, payload, this.#ascii, this.#queue.slice());
+    const queue: Queue = { commands: this.#queue.slice(), errorAuthors: this.#errorAuthors };
+    return new Command(kind, settings, payload, this.#ascii, queue);
   }
 
   #send(command: Command): Promise<unknown[]> {
@@ -242,6 +255,26 @@ export class MultiCommand {
     }
     return reply;
   }
+}
+
+function refusalInBatch({ name }: CommandClass): PoolError | undefined {
+  if (!NOT_IN_A_BATCH.has(name)) return undefined;
+  const text = `${name} can't be one of several commands that are sent together: send it alone`;
+  return new PoolError('INVALID_ARGUMENT', text, { sent: false });
+}
+
+function alreadyInTransaction(): PoolError {
+  const text = 'MULTI: a transaction was opened by hand on this lease, so end that one first';
+  return new PoolError('INVALID_ARGUMENT', text, { sent: false });
+}
+
+function kindsBy(make: (retryClass: BatchClass) => CommandKind) {
+  return { read: make('read'), write: make('write'), once: make('once') };
+}
+
+function worseClass(known: BatchClass, added: RetryClass): BatchClass {
+  if (known === 'once' || added === 'once') return 'once';
+  return added === 'read' ? known : 'write';
 }
 
 function totalBlockMs(commands: readonly SpecialCommand[]): number | undefined {

@@ -1,5 +1,6 @@
 // Lua scripts: the server is asked to run what it may know by its digest, and gets the text only
-// when it doesn't. NOSCRIPT says that nothing was executed, so sending again is always safe.
+// when it doesn't. The server's NOSCRIPT says that nothing was executed, so that sending again is
+// always safe; one that a script made up would be in words of its own.
 
 import type { Clock } from '../base/clock.js';
 import { systemClock } from '../base/clock.js';
@@ -9,6 +10,8 @@ import { classOfDefinition } from './catalog.js';
 import type { CommandContext } from './context.js';
 import { argumentError } from './encode.js';
 import { type ClientCommandKind, issue, kindWith, type Transforms } from './issue.js';
+
+const UNKNOWN_DIGEST = 'NOSCRIPT No matching script';
 
 export class ScriptCall {
   readonly script: RedisScript;
@@ -31,7 +34,7 @@ export class ScriptCall {
   run(context: CommandContext, args: readonly unknown[]): Promise<unknown> {
     const startedAt = this.#clock.now();
     return this.#send(context, false, args).catch((error: unknown) => {
-      if (!(error instanceof ErrorReply && error.message.startsWith('NOSCRIPT'))) throw error;
+      if (!(error instanceof ErrorReply && error.message.startsWith(UNKNOWN_DIGEST))) throw error;
       return this.#send(this.#withTimeLeft(context, startedAt), true, args);
     });
   }

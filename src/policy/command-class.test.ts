@@ -21,6 +21,28 @@ describe('the class of a command', () => {
     expect(classifyCommand('NEW.COMMAND', undefined, false).retryClass).toBe('unknown');
   });
 
+  test('is not read where a call moves a cursor on, whatever table and definition say', () => {
+    expect(classifyCommand('FT.CURSOR READ', ['readonly', 'module'], true).retryClass).toBe(
+      'write',
+    );
+  });
+
+  test('is once where a second one would hit another server, script or connection', () => {
+    for (const name of ['SHUTDOWN', 'DEBUG', 'FAILOVER', 'REPLICAOF', 'CLIENT KILL']) {
+      expect(classifyCommand(name, ['admin'], false).retryClass).toBe('once');
+    }
+  });
+
+  test('says that scripts, modules and unknown commands may make up errors, and only those', () => {
+    const mayMakeUpErrors = (flags: readonly string[] | undefined) =>
+      classifyCommand('NAME', flags, false).mayMakeUpErrors;
+    expect(mayMakeUpErrors(['noscript', 'script_runner'])).toBe(true);
+    expect(mayMakeUpErrors(['write', 'module'])).toBe(true);
+    expect(mayMakeUpErrors(undefined)).toBe(true);
+    expect(mayMakeUpErrors(['write', 'denyoom'])).toBe(false);
+    expect(mayMakeUpErrors([])).toBe(false);
+  });
+
   test('asks for a lease where the command speaks of its session', () => {
     for (const name of ['WATCH', 'SELECT', 'MULTI', 'EXEC', 'AUTH', 'WAIT', 'HIMPORT PREPARE']) {
       expect(classifyCommand(name, [], false)).toMatchObject({ need: 'lease', isOrdinary: false });
@@ -30,6 +52,7 @@ describe('the class of a command', () => {
   test('refuses what leaves no reply to match', () => {
     expect(classifyCommand('SUBSCRIBE', ['pubsub'], true).need).toBe('never');
     expect(classifyCommand('CLIENT REPLY', [], false).need).toBe('never');
+    expect(classifyCommand('REPLCONF', ['admin'], false).need).toBe('never');
   });
 
   test('is ordinary where nothing is special', () => {

@@ -1,6 +1,7 @@
 // What the pool must know of a command before it may carry it: whether a second execution does
-// harm, whether it makes its connection wait, and whether it has a place on a shared connection.
-// The flags come from Redis' own command table, never from a list made by hand.
+// harm, who writes its error replies, whether it makes its connection wait, and whether it has a
+// place on a shared connection. The flags come from Redis' own command table; made by hand are only
+// the lists of what no flag says. `command-table.test.ts` holds what comes of them.
 
 import type { RetryClass } from '../base/command.js';
 import { needsOwnSession } from './session.js';
@@ -16,6 +17,8 @@ export interface CommandClass {
   /** In capitals; container commands with their subcommand, e.g. `CLIENT KILL`. */
   readonly name: string;
   readonly retryClass: RetryClass;
+  /** A script or a module writes its error replies, or it is unknown who does. */
+  readonly mayMakeUpErrors: boolean;
   /** Its reply may be held back on purpose; {@link blockTimeMs} says for how long. */
   readonly mayBlock: boolean;
   readonly need: ConnectionNeed;
@@ -26,19 +29,54 @@ export interface CommandClass {
 /** What a definition's own word that it reads is overruled by: PUBLISH "reads" too. */
 const NOT_HARMLESS = ['write', 'pubsub', 'admin', 'noscript', 'script_runner', 'blocking'];
 
+/** The table calls them reads, but each call moves a cursor on or changes how something is kept. */
+const NO_READS = new Set([
+  'CF.COMPACT',
+  'FT.CURSOR',
+  'FT.CURSOR DEL',
+  'FT.CURSOR GC',
+  'FT.CURSOR READ',
+  'TIMESERIES.REFRESHCLUSTER',
+]);
+
+/**
+ * They end the server, turn it, or hit whatever connection or script is there when they arrive: a
+ * second one would hit the restarted server, the new primary or the next script.
+ */
+const ONCE = new Set([
+  'CLIENT KILL',
+  'CLIENT UNBLOCK',
+  'CLUSTER FAILOVER',
+  'CLUSTER REPLICATE',
+  'CLUSTER RESET',
+  'DEBUG',
+  'FAILOVER',
+  'FUNCTION KILL',
+  'MODULE LOAD',
+  'MODULE LOADEX',
+  'MODULE UNLOAD',
+  'REPLICAOF',
+  'SCRIPT KILL',
+  'SHUTDOWN',
+  'SLAVEOF',
+]);
+
 /** They wait for replicas to have what *this connection* wrote: on a lane, that is anybody's. */
 const ABOUT_OWN_WRITES = new Set(['WAIT', 'WAITAOF']);
 
 /** Field sets live in the session of one connection. */
 const HASH_IMPORT = /^HIMPORT /;
 
-/** Their answers are pushes, an endless stream, or none. */
+/** Their answers are pushes, an endless stream, a dialogue, or none. */
 const UNMATCHABLE = new Set([
   'CLIENT REPLY',
+  'CLUSTER SYNCSLOTS',
   'MONITOR',
   'PSUBSCRIBE',
   'PSYNC',
   'PUNSUBSCRIBE',
+  'REPLCONF',
+  'SCRIPT DEBUG',
   'SSUBSCRIBE',
   'SUBSCRIBE',
   'SUNSUBSCRIBE',
@@ -60,18 +98,30 @@ export function classifyCommand(
   const need = connectionNeed(name);
   return Object.freeze({
     name,
-    retryClass: retryClassOf(flags ?? [], declaredReadOnly),
+    retryClass: retryClassOf(name, flags ?? [], declaredReadOnly),
+    mayMakeUpErrors: mayMakeUpErrors(flags),
     mayBlock,
     need,
     isOrdinary: !mayBlock && need === 'any',
   });
 }
 
-function retryClassOf(flags: readonly string[], declaredReadOnly: boolean): RetryClass {
+function retryClassOf(
+  name: string,
+  flags: readonly string[],
+  declaredReadOnly: boolean,
+): RetryClass {
+  if (ONCE.has(name)) return 'once';
+  if (NO_READS.has(name)) return 'write';
   if (flags.includes('readonly')) return 'read';
   if (flags.includes('write')) return 'write';
   const isHarmless = declaredReadOnly && !NOT_HARMLESS.some((flag) => flags.includes(flag));
   return isHarmless ? 'read' : 'unknown';
+}
+
+function mayMakeUpErrors(flags: readonly string[] | undefined): boolean {
+  if (flags === undefined) return true;
+  return flags.includes('script_runner') || flags.includes('module');
 }
 
 function connectionNeed(name: string): ConnectionNeed {

@@ -33,7 +33,7 @@ describe('retryWaitMs', () => {
 
 describe('mayRetry', () => {
   it('answers every case as this table says', () => {
-    const table = (['read', 'write', 'unknown'] as const).map((retryClass) =>
+    const table = (['read', 'write', 'unknown', 'once'] as const).map((retryClass) =>
       (['not-applied', 'unknown', 'partly-applied'] as const).map((outcome) =>
         (['safe', 'always', 'never'] as const).map((writes) =>
           mayRetry(retryClass, outcome, writes),
@@ -53,6 +53,11 @@ describe('mayRetry', () => {
       ],
       write,
       write,
+      [
+        [false, false, false],
+        [false, false, false],
+        [false, false, false],
+      ],
     ]);
   });
 });

@@ -4,7 +4,8 @@
 import type { AttemptOutcome, RetryClass } from '../base/command.js';
 
 /** `'safe'`: resend a write only if it certainly did not run. `'always'`: also when its outcome is
- * unknown. `'never'`: fail at the first error. Reads are resent under all three. */
+ * unknown. `'never'`: fail at the first error. Reads are resent under all three, and what ends or
+ * turns the server, as SHUTDOWN, under none. */
 export type RetryWrites = 'safe' | 'always' | 'never';
 
 export interface RetryOptions {
@@ -37,7 +38,8 @@ export function retryWaitMs(
 
 /**
  * Whether a second execution is allowed. The class `unknown` is not known to be safe: a write. What
- * is known to have run in part never is sent whole again.
+ * is known to have run in part never is sent whole again, and what ends a server would end the next
+ * one too.
  */
 export function mayRetry(
   retryClass: RetryClass,
@@ -45,6 +47,7 @@ export function mayRetry(
   retryWrites: RetryWrites,
 ): boolean {
   if (retryClass === 'read') return true;
+  if (retryClass === 'once') return false;
   switch (outcome) {
     case 'not-applied':
       return retryWrites !== 'never';

@@ -3,7 +3,7 @@
 // on what the connection went through before.
 
 import { onceAborted } from '../base/abort-signal.js';
-import type { Command } from '../base/command.js';
+import { type Command, isSendable } from '../base/command.js';
 import { PoolError } from '../errors.js';
 import { newSession, type Session, trackSession } from '../policy/session.js';
 import type { Entry } from './entry.js';
@@ -68,6 +68,7 @@ export class ConnectionLease {
 
   /** Sends on the leased connection. The promise rejects; nothing is thrown. */
   execute(command: Command, signal?: AbortSignal): Promise<unknown> {
+    if (!isSendable(command)) return Promise.reject(notSendable());
     const refusal = this.#refusal(command.name);
     if (refusal !== undefined) command.fail(refusal);
     else if (!cancelOnAbort(command, signal)) {
@@ -144,6 +145,10 @@ export function cancelOnAbort(command: Command, signal: AbortSignal | undefined)
 export function abortedError(what: string, signal: AbortSignal, sent?: false): PoolError {
   const details = { cause: signal.reason, ...(sent === false ? { sent } : {}) };
   return new PoolError('ABORTED', `${what} was cancelled by its AbortSignal`, details);
+}
+
+export function notSendable(): PoolError {
+  return new PoolError('INVALID_ARGUMENT', 'execute(): not a command', { sent: false });
 }
 
 function releasedError(what: string): PoolError {

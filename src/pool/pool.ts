@@ -11,19 +11,18 @@
 
 import { EventEmitter } from 'node:events';
 import type { Clock } from '../base/clock.js';
-import type { Command, Refusal } from '../base/command.js';
+import { type Command, isSendable, type Refusal } from '../base/command.js';
 import type { LatencyHistogram } from '../base/latency-histogram.js';
 import { callListener } from '../base/uncaught.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
-import { classifyServerError } from '../policy/server-error.js';
 import type { ConnectionSource, LostCommands } from './connection.js';
 import type { Entry, EvictionReason } from './entry.js';
 import type { PoolEvents } from './events.js';
 import type { AcquireOptions, PoolExecutor } from './executor.js';
 import { Housekeeper } from './housekeeper.js';
 import { type HealthReport, Inspector } from './inspector.js';
-import { ConnectionLease, cancelOnAbort } from './lease.js';
+import { ConnectionLease, cancelOnAbort, notSendable } from './lease.js';
 import { Lending } from './lending.js';
 import { Membership } from './membership.js';
 import { Recovery } from './recovery.js';
@@ -92,6 +91,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
 
   /** Runs an ordinary command on a shared lane. The promise rejects; nothing is thrown. */
   execute(command: Command, signal?: AbortSignal): Promise<unknown> {
+    if (!isSendable(command)) return Promise.reject(notSendable());
     if (signal === undefined || !cancelOnAbort(command, signal)) this.#dispatch(command);
     return command.promise;
   }
@@ -103,6 +103,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
 
   /** Runs a command that blocks its connection: leases one for its duration. */
   async executeExclusive(command: Command, signal?: AbortSignal): Promise<unknown> {
+    if (!isSendable(command)) throw notSendable();
     // The deadline counts from here, as it covers the wait for a connection too.
     command.startedAt = this.#clock.now();
     const { acquireTimeoutMs } = this.options;
@@ -337,13 +338,13 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   }
 
   /** Keeps commands that the server can't execute just now, for another attempt. */
-  #onErrorReply(entry: Entry, command: Command, { error, outcome }: Refusal): boolean {
-    const kind = classifyServerError(error.message);
-    if (kind === 'command') return false;
-    const isKept = this.#recovery.tryAgain(command, outcome);
-    if (kind === 'demoted') this.#source.reportDemotion();
-    if (kind !== 'busy') {
-      this.#membership.retire(entry, kind === 'demoted' ? 'failover' : 'unhealthy');
+  #onErrorReply(entry: Entry, command: Command, { verdict }: Refusal): boolean {
+    const { outcome, again, retire, breaks } = verdict;
+    const isKept = again !== 'no' && this.#recovery.tryAgain(command, outcome);
+    if (retire === 'demoted') this.#source.reportDemotion();
+    if (breaks !== undefined) entry.evictionReason = 'unclean';
+    else if (retire !== undefined) {
+      this.#membership.retire(entry, retire === 'demoted' ? 'failover' : 'unhealthy');
     }
     return isKept;
   }

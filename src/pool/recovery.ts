@@ -41,7 +41,7 @@ export class Recovery {
 
   /** Schedules another attempt; false when there is none, and the command is still unsettled. */
   tryAgain(command: Command, outcome: AttemptOutcome): boolean {
-    if (this.#isStopped) return false;
+    if (this.#isStopped || command.settled) return false;
     const policy = command.settings.retryWrites ?? this.#options.retryWrites;
     if (!mayRetry(command.retryClass, outcome, policy)) return false;
     const attempt = command.failedAttempts + 1;

@@ -12,6 +12,7 @@ import type { Clock } from '../base/clock.js';
 import type { Batch, Command, Refusal, ReplyTypes } from '../base/command.js';
 import { RingQueue } from '../base/ring-queue.js';
 import { PoolError } from '../errors.js';
+import { judgeErrorReply } from '../policy/reply-verdict.js';
 import { Decoder, PUSH_TYPES } from './decoder.js';
 import { answerAtOnce, atFlushMoment } from './flush-moment.js';
 
@@ -52,6 +53,8 @@ export class Connection {
   #earliestDeadlineAt = Number.POSITIVE_INFINITY;
   #isFull = false;
   #isDraining = false;
+  /** It ends with MULTI open on the server, which forgets then what it has queued. */
+  #transactionIsOpen = false;
   #endError: Error | undefined;
   #socketError: Error | undefined;
   // Replies of one chunk whose commands were issued at the same moment share one latency record.
@@ -109,23 +112,24 @@ export class Connection {
     return Math.max(this.#busySince, this.lastReadAt);
   }
 
+  /** It joins the queue last: whatever throws before leaves nothing that a reply could be given to. */
   send(command: Command): void {
+    const payload = command.payload;
     if (!this.#flushIsScheduled) this.#scheduleFlush();
     else if (this.#gathersTurn) this.#issuedAt = this.#clock.now();
     if (command.startedAt === 0) command.startedAt = this.#issuedAt;
     const deadlineAt = command.deadlineAt;
+    if (typeof payload === 'string') {
+      command.joinBatch(this.#batch, payload);
+      this.#batchedCommands++;
+      if (!command.ascii) this.#batchIsAscii = false;
+      if (this.#batch.text.length > BATCH_CHARACTERS) this.#write();
+    } else {
+      this.#sendParts(payload);
+    }
     if (deadlineAt < this.#earliestDeadlineAt) this.#earliestDeadlineAt = deadlineAt;
     if (this.#inFlight.length === 0) this.#busySince = this.#issuedAt;
     this.#inFlight.push(command);
-    this.#batchedCommands++;
-    const payload = command.payload;
-    if (typeof payload !== 'string') {
-      this.#sendParts(payload);
-      return;
-    }
-    command.joinBatch(this.#batch, payload);
-    if (!command.ascii) this.#batchIsAscii = false;
-    if (this.#batch.text.length > BATCH_CHARACTERS) this.#write();
   }
 
   /** Tells callers whose deadline passed; their late replies will be dropped. */
@@ -205,6 +209,7 @@ export class Connection {
   #sendParts(parts: readonly (string | Buffer)[]): void {
     // Corked, so that the parts and the text before them leave as one system call.
     this.#socket.cork();
+    process.nextTick(uncork, this.#socket);
     for (const part of parts) {
       if (typeof part === 'string') {
         this.#batch.text += part;
@@ -214,7 +219,6 @@ export class Connection {
         this.#socket.write(part);
       }
     }
-    process.nextTick(uncork, this.#socket);
     this.#afterWrite();
   }
 
@@ -249,7 +253,7 @@ export class Connection {
     } else if (command.replyCount === 1) {
       this.#inFlight.shift();
       this.#countLatency(command);
-      if (!this.#isKept(command, { error, outcome: 'not-applied' })) command.fail(error);
+      this.#onRefused(command, error);
     } else {
       this.#collect(command, error);
     }
@@ -257,8 +261,9 @@ export class Connection {
 
   /** A reply without a command: where nobody has use for it, replies are out of step. */
   #onUnasked(reply: unknown): void {
-    if (this.listener.onUnasked(reply)) return;
-    this.#end(reply instanceof Error ? refusedError(reply) : outOfStepError());
+    if (this.#endError !== undefined || this.listener.onUnasked(reply)) return;
+    const isError = reply instanceof Error;
+    this.#end(isError ? refusedError(reply) : outOfStep('a reply that no command asked for'));
   }
 
   #collect(command: Command, reply: unknown): void {
@@ -268,15 +273,29 @@ export class Connection {
     if (replies.length < command.replyCount) return;
     this.#inFlight.shift();
     this.#countLatency(command);
-    const refusal = command.kind.refusalIn?.(replies);
-    if (refusal === undefined || !this.#isKept(command, refusal)) {
+    const refusal = command.kind.refusalIn?.(replies, command.preserve);
+    if (refusal === undefined || !this.listener.onErrorReply(command, refusal)) {
       command.succeed(replies, this.protocol);
     }
+    if (refusal !== undefined) this.#endIfBroken(refusal);
   }
 
-  /** Whether the listener took a command on which its caller still waits. */
-  #isKept(command: Command, refusal: Refusal): boolean {
-    return !command.settled && this.listener.onErrorReply(command, refusal);
+  /** The listener may keep the command, e.g. to try again. */
+  #onRefused(command: Command, error: Error): void {
+    const { kind } = command;
+    const refusal = kind.refusalIn?.([error], command.preserve) ?? {
+      error,
+      verdict: judgeErrorReply(error.message, kind),
+    };
+    if (!this.listener.onErrorReply(command, refusal)) command.fail(error);
+    this.#endIfBroken(refusal);
+  }
+
+  /** Before the next reply is handed out, as it may be anything. */
+  #endIfBroken({ error, verdict }: Refusal): void {
+    if (verdict.breaks === undefined) return;
+    this.#transactionIsOpen = verdict.breaks === 'transaction-open';
+    this.#end(outOfStep('a transaction that could not be closed', error));
   }
 
   #countLatency(command: Command): void {
@@ -301,11 +320,21 @@ export class Connection {
     this.#recordRun();
     const commands = this.#inFlight.drain();
     const firstUnsent = commands.length - this.#batchedCommands;
+    const firstSent = this.#transactionIsOpen ? queuedBehind(commands, firstUnsent) : 0;
     this.listener.onEnd(error, {
-      sent: commands.slice(0, firstUnsent),
-      unsent: commands.slice(firstUnsent),
+      sent: commands.slice(firstSent, firstUnsent),
+      unsent: [...commands.slice(0, firstSent), ...commands.slice(firstUnsent)],
     });
   }
+}
+
+/**
+ * How many of the first commands the server queued behind an open MULTI, to forget them when the
+ * connection closes: all up to one that may have an EXEC of its own.
+ */
+function queuedBehind(commands: readonly Command[], sent: number): number {
+  const next = commands.findIndex(({ replyCount }) => replyCount > 1);
+  return next === -1 ? sent : Math.min(next, sent);
 }
 
 function flush(connection: Connection): void {
@@ -318,6 +347,11 @@ function uncork(socket: Socket): void {
 
 function closedByServer(): PoolError {
   return new PoolError('CONNECTION_LOST', 'The server closed the connection');
+}
+
+function outOfStep(why: string, cause?: Error): PoolError {
+  const text = `Connection closed, as its replies may be out of step: ${why}`;
+  return new PoolError('PROTOCOL_ERROR', text, { cause });
 }
 
 function timedOut(command: Command): PoolError {
@@ -333,8 +367,4 @@ function refusedError(error: Error): PoolError {
   return new PoolError('CONNECTION_LOST', `The server ended the connection: ${error.message}`, {
     cause: error,
   });
-}
-
-function outOfStepError(): PoolError {
-  return new PoolError('PROTOCOL_ERROR', 'The server sent a reply that nobody had asked for');
 }

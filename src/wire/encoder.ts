@@ -10,6 +10,8 @@ import { PoolError } from '../errors.js';
 import type { CommandParser, RedisArgument } from './protocol.js';
 
 const CRLF = '\r\n';
+/** Characters. What is longer is a key or a value, and is not made text of. */
+const LONGEST_SUBCOMMAND = 64;
 /** Up to this length a loop over the characters is faster than a call of Buffer.byteLength. */
 const SHORT_TEXT = 48;
 /** Argument headers (CRLF, `$`, length, CRLF) that are kept ready, by length. */
@@ -34,15 +36,14 @@ export class CommandEncoder implements CommandParser {
   preserve: unknown = undefined;
   /** Whether all text so far is ASCII and no Buffer is in it. */
   ascii = true;
-  /** The command's name as it was given. */
+  /** The command's name as it was given; what came as bytes, as text. */
   name = '';
-  /** The argument after the name, where it is text: the subcommand of a container command. */
-  subcommand: string | undefined = undefined;
   #keyPrefix: RedisArgument | undefined;
   #count = 0;
   #text = '';
   #parts: (string | Buffer)[] | undefined;
   #firstKey: RedisArgument | undefined;
+  #second: RedisArgument | undefined;
 
   constructor(keyPrefix?: RedisArgument) {
     this.#keyPrefix = keyPrefix;
@@ -53,12 +54,19 @@ export class CommandEncoder implements CommandParser {
     this.preserve = undefined;
     this.ascii = true;
     this.name = '';
-    this.subcommand = undefined;
+    this.#second = undefined;
     this.#keyPrefix = keyPrefix;
     this.#count = 0;
     this.#text = '';
     this.#parts = undefined;
     this.#firstKey = undefined;
+  }
+
+  /** The argument after the name, if short: a container command's subcommand, else a key, say. */
+  get subcommand(): string | undefined {
+    const second = this.#second;
+    if (second === undefined || second.length > LONGEST_SUBCOMMAND) return undefined;
+    return textOf(second);
   }
 
   get argumentCount(): number {
@@ -134,6 +142,7 @@ export class CommandEncoder implements CommandParser {
       this.#text += header(length) + argument;
     } else if (argument instanceof Uint8Array) {
       this.ascii = false;
+      if (this.#count < 2) this.#identify(argument);
       this.#parts ??= [];
       this.#parts.push(this.#text + header(argument.length), asBuffer(argument));
       this.#text = '';
@@ -143,10 +152,14 @@ export class CommandEncoder implements CommandParser {
     this.#count++;
   }
 
-  #identify(argument: string): void {
-    if (this.#count === 0) this.name = argument;
-    else this.subcommand = argument;
+  #identify(argument: RedisArgument): void {
+    if (this.#count === 0) this.name = textOf(argument);
+    else this.#second = argument;
   }
+}
+
+function textOf(argument: RedisArgument): string {
+  return typeof argument === 'string' ? argument : asBuffer(argument).toString();
 }
 
 /** A copy of the bytes: the caller may change its Buffer before the socket has taken it. */

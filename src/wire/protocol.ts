@@ -20,7 +20,7 @@ export const { attachConfig, functionArgumentsPrefix, getTransformReply, scriptA
 /** All of node-redis' commands, each under two names: `HGETALL` and `hGetAll`. */
 export const COMMAND_DEFINITIONS = commands.default;
 /** Redis' own command table: flags by name. */
-export const { defaultCommandMetadata } = commandMetadata;
+export const { COMMAND_METADATA, defaultCommandMetadata } = commandMetadata;
 
 export type ErrorReply = InstanceType<typeof ErrorReply>;
 export type { RedisClientType } from '@redis/client';

@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 
 import { createPool, type PlimsollOptions, type Pool } from '../../src/index.js';
-import { type FakeServer, startFakeServer } from '../support/fake-server.js';
 import { countCodes, outcomeOf, outcomesOf } from '../support/outcome.js';
+import { startScriptedServer } from '../support/scripted-server.js';
 import { describeEachPrivateServer } from '../support/servers.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
 import { until } from '../support/until.js';
@@ -19,23 +19,6 @@ function open(options: PlimsollOptions): Pool {
   const pool = createPool(options as object, {}) as Pool;
   pools.push(pool);
   return pool;
-}
-
-/** Speaks just enough RESP2 to be taken for a server; `answer` decides about each command. */
-function startScriptedServer(answer: (words: string[]) => string): Promise<FakeServer> {
-  return startFakeServer((socket) => {
-    let rest = '';
-    socket.on('data', (bytes: Buffer) => {
-      rest += bytes.toString('latin1');
-      for (;;) {
-        const command = /^\*(\d+)\r\n((?:\$\d+\r\n[^\r]*\r\n)*)/.exec(rest);
-        const words = command?.[2]?.split('\r\n').filter((_, index) => index % 2 === 1) ?? [];
-        if (command === null || words.length < Number(command[1])) return;
-        rest = rest.slice(command[0].length);
-        socket.write(answer(words));
-      }
-    });
-  });
 }
 
 describe('a server that loads its data', () => {

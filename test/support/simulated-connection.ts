@@ -11,6 +11,7 @@ import type { Command } from '../../src/base/command.js';
 import type { PoolOptions } from '../../src/config/options.js';
 import { resolveOptions } from '../../src/config/resolve.js';
 import { PoolError } from '../../src/errors.js';
+import { judgeErrorReply } from '../../src/policy/reply-verdict.js';
 import type {
   ConnectionListener,
   ConnectionSource,
@@ -120,8 +121,8 @@ export class SimulatedConnection implements PooledConnection {
   }
 
   #isKept(command: Command, error: Error): boolean {
-    if (command.settled) return false;
-    return this.listener.onErrorReply(command, { error, outcome: 'not-applied' });
+    const verdict = judgeErrorReply(error.message, command.kind);
+    return this.listener.onErrorReply(command, { error, verdict });
   }
 
   #answerByItself(): void {
