@@ -1,14 +1,14 @@
 // A connection as the pool keeps it: what it is used for just now, and since when.
 //
 //            +---------> leased ----+      ready: a lane, shared by pipelined commands
-//   dialed --> ready <--------------+      leased: one borrower's alone
-//                |          |              draining: takes no more, closes when empty
-//                +--> draining --> closed
+//   dialed --> ready <-- restoring -+      leased: one borrower's alone
+//                |          |              restoring: still in another database than the pool's
+//                +--> draining --> closed  draining: takes no more, closes when empty
 
 import type { PooledConnection } from './connection.js';
 import type { ConnectionLease } from './lease.js';
 
-export type EntryState = 'ready' | 'leased' | 'draining' | 'closed';
+export type EntryState = 'ready' | 'leased' | 'restoring' | 'draining' | 'closed';
 
 /** Why a connection left the pool. */
 export type EvictionReason =

@@ -32,7 +32,7 @@ export class Fleet {
 
   /** Connections that are not on their way out. */
   get keptCount(): number {
-    return this.#count((entry) => entry.state === 'ready' || entry.state === 'leased');
+    return this.#count(({ state }) => state !== 'draining' && state !== 'closed');
   }
 
   add(entry: Entry): void {

@@ -173,6 +173,58 @@ describe('a connection that comes back from a lease', () => {
     expect(await waiting).toBe('value');
   });
 
+  test('serves nobody until it is back in the database of the pool', async () => {
+    const { pool, redis, connection } = await openSimulatedPool({ maxConnections: 1 });
+    const lease = await pool.acquireLease();
+    void new CoreClient(lease).write('SELECT', '3');
+    const waiting = redis.write('SET', 'key', 'value');
+    lease.release();
+    await settle();
+    expect(pool.status().connections.leased).toBe(0);
+    expect(connection().sentNames).toEqual(['SELECT', 'SELECT']);
+    connection().reply('OK');
+    connection().reply('OK');
+    await settle();
+    expect(connection().sentNames).toEqual(['SELECT', 'SELECT', 'SET']);
+    connection().reply('OK');
+    expect(await waiting).toBe('OK');
+    await pool.close();
+  });
+
+  test('that is not taken back to the database of the pool is closed, and served nobody', async () => {
+    const { pool, redis, source } = await openSimulatedPool({ maxConnections: 1 });
+    const lease = await pool.acquireLease();
+    void new CoreClient(lease).write('SELECT', '3');
+    const [first] = source.connections;
+    first?.reply('OK');
+    lease.release();
+    const waiting = redis.write('SET', 'key', 'value');
+    first?.reply(new ErrorReply('BUSY Redis is busy running a script.'));
+    await settle(12);
+    expect(first?.sentNames).toEqual(['SELECT', 'SELECT']);
+    expect(pool.status().counters.evictions.unclean).toBe(1);
+    source.open[0]?.reply('OK');
+    expect(await waiting).toBe('OK');
+  });
+
+  test('is closed once it is restored where it has to leave, or the pool is smaller now', async () => {
+    for (const act of ['resize', 'moved'] as const) {
+      const { pool, source } = await openSimulatedPool({ maxConnections: 2 });
+      const lease = await pool.acquireLease();
+      const other = await pool.acquireLease();
+      void new CoreClient(lease).write('SELECT', '3');
+      source.connections[0]?.reply('OK');
+      lease.release();
+      if (act === 'resize') pool.resize(1);
+      else source.onMoved?.();
+      source.connections[0]?.reply('OK');
+      await settle();
+      expect(source.connections[0]?.endError).toBeDefined();
+      other.release();
+      await pool.close();
+    }
+  });
+
   test('is closed when it can not be restored', async () => {
     const { pool, source } = await openSimulatedPool();
     source.answer = (name) => (name === 'UNWATCH' ? new ErrorReply('ERR no') : 'OK');

@@ -25,6 +25,7 @@ export class Lending {
   readonly #membership: Membership;
   readonly #statistics: Statistics;
   readonly #createLease: LeaseFactory;
+  readonly #onReturned: (entry: Entry) => void;
   #stacksLeft = STACKS_PER_TICK;
 
   constructor(
@@ -32,11 +33,13 @@ export class Lending {
     membership: Membership,
     statistics: Statistics,
     createLease: LeaseFactory,
+    onReturned: (entry: Entry) => void,
   ) {
     this.#options = options;
     this.#membership = membership;
     this.#statistics = statistics;
     this.#createLease = createLease;
+    this.#onReturned = onReturned;
   }
 
   lend(
@@ -67,22 +70,18 @@ export class Lending {
     this.#stacksLeft = STACKS_PER_TICK;
   }
 
-  /** Returns the entry when it may serve others at once; else it is being closed. */
-  takeBack(lease: ConnectionLease, now: number): Entry | undefined {
-    const { entry } = lease;
-    if (entry.lease !== lease) return undefined;
+  /** It serves others at once, unless it is in another database until the server says otherwise. */
+  takeBack(lease: ConnectionLease, now: number): void {
+    const { entry, session } = lease;
+    if (entry.lease !== lease) return;
     entry.lease = undefined;
     const isBlocked = lease.hasRunBlocking && entry.connection.inFlight > 0;
-    if (isBlocked || lease.session?.tainted || entry.staleReason !== undefined) {
+    if (isBlocked || session?.tainted || entry.staleReason !== undefined) {
       this.#membership.evict(entry, entry.staleReason ?? 'unclean');
-      return undefined;
+      return;
     }
-    if (lease.session !== undefined) this.#restoreSession(entry, lease.session);
-    entry.state = 'ready';
-    entry.lastUsedAt = now;
-    if (this.#membership.fleet.size <= this.#membership.maxConnections) return entry;
-    this.#membership.retire(entry, 'shrink');
-    return undefined;
+    if (session !== undefined) this.#restoreSession(entry, session);
+    if (entry.state !== 'restoring') this.#returnToService(entry, now);
   }
 
   /** A leased connection ended: nothing on it is retried, as it may depend on what came before. */
@@ -93,12 +92,34 @@ export class Lending {
     lease.noteLoss(error);
   }
 
-  /** What follows on the connection is executed after these commands, so nobody need wait. */
+  /**
+   * What follows on the connection is executed after these commands, so nobody need wait: where the
+   * server refuses DISCARD or UNWATCH, `wire` ends the connection before it hands out what follows.
+   * SELECT is waited for, as a write that follows a refused one would be done in another database.
+   */
   #restoreSession(entry: Entry, session: Session): void {
+    const timeoutMs = this.#options.commandTimeoutMs || this.#options.target.connectTimeoutMs;
     for (const args of restoringCommands(session, this.#options.target.database)) {
-      const command = ownCommand(args, this.#options.commandTimeoutMs);
+      const command = ownCommand(args, timeoutMs);
       entry.connection.send(command);
-      command.promise.catch((error) => this.#membership.evict(entry, 'unclean', error));
+      const isSelect = args[0] === 'SELECT';
+      if (isSelect) entry.state = 'restoring';
+      command.promise.then(
+        () => isSelect && this.#returnToService(entry, entry.connection.lastReadAt),
+        (error) => this.#membership.evict(entry, 'unclean', error),
+      );
     }
+  }
+
+  #returnToService(entry: Entry, now: number): void {
+    if (entry.state === 'closed') return;
+    if (entry.staleReason !== undefined) {
+      this.#membership.evict(entry, entry.staleReason);
+      return;
+    }
+    entry.state = 'ready';
+    entry.lastUsedAt = now;
+    if (this.#membership.fleet.size <= this.#membership.maxConnections) this.#onReturned(entry);
+    else this.#membership.retire(entry, 'shrink');
   }
 }

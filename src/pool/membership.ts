@@ -116,7 +116,7 @@ export class Membership {
 
   /** Lets a connection finish what is in flight, or its lease, then ends it. */
   retire(entry: Entry, reason: EvictionReason): void {
-    if (entry.state === 'leased') {
+    if (entry.state === 'leased' || entry.state === 'restoring') {
       entry.staleReason = reason;
       entry.lease?.onStale?.();
     }

@@ -75,8 +75,12 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     this.#source = source;
     this.#clock = clock;
     this.#membership = this.#createMembership(dependencies);
-    this.#lending = new Lending(options, this.#membership, statistics, (entry, now, origin) =>
-      this.createLease(entry, now, origin),
+    this.#lending = new Lending(
+      options,
+      this.#membership,
+      statistics,
+      (entry, now, origin) => this.createLease(entry, now, origin),
+      (entry) => this.#onProgress(entry),
     );
     this.#waitingRoom = this.#createWaitingRoom();
     this.#recovery = new Recovery(options, clock, random, statistics, (command) =>
@@ -218,8 +222,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
 
   /** For leases alone. @internal */
   takeBack(lease: ConnectionLease): void {
-    const entry = this.#lending.takeBack(lease, this.#housekeeper.coarseNow);
-    if (entry !== undefined && this.#waitingRoom.length > 0) this.#waitingRoom.serve(entry);
+    this.#lending.takeBack(lease, this.#housekeeper.coarseNow);
     if (this.#checkDrained !== undefined) this.#checkDrained();
   }
 
