@@ -64,6 +64,8 @@ export interface CommandSettings {
   readonly replyTypes?: ReplyTypes | undefined;
   /** Overrides the pool's `retryWrites`. */
   readonly retryWrites?: 'safe' | 'always' | 'never' | undefined;
+  /** Whose they are, where that may end before the pool does: a duplicate's. */
+  readonly holder?: object | undefined;
   /** Told of each error that a caller gets: for counting, so it must not throw. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }

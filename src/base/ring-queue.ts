@@ -40,6 +40,11 @@ export class RingQueue<T> {
     return index < this.#length ? this.#slots[(this.#head + index) & this.#mask] : undefined;
   }
 
+  /** Calls back with each item, oldest first; the queue must not be changed meanwhile. */
+  forEach(visit: (item: T) => void): void {
+    for (let index = 0; index < this.#length; index++) visit(this.at(index) as T);
+  }
+
   clear(): void {
     this.#slots = new Array(INITIAL_SLOTS);
     this.#mask = INITIAL_SLOTS - 1;

@@ -38,6 +38,8 @@ export class CommandContext {
   readonly replyTypes: ReplyTypes | undefined;
   readonly retryWrites: RetryWrites | undefined;
   readonly onError: ((error: unknown) => void) | undefined;
+  /** The duplicate whose they are, as it may end before the pool. */
+  readonly holder: object | undefined;
   /** The options that were given, complete, for `options` and `duplicate()`. */
   readonly options: CommandOptions;
   private readonly defaultTimeoutMs: number;
@@ -58,6 +60,7 @@ export class CommandContext {
     this.replyTypes = options.typeMapping as ReplyTypes | undefined;
     this.retryWrites = options.retryWrites;
     this.onError = this.executor.onError;
+    this.holder = this.executor.holder;
     this.options = options;
     this.defaultTimeoutMs = defaultTimeoutMs;
   }

@@ -63,9 +63,9 @@ function issueSpecial(
     return Promise.reject(refusal);
   }
   const blockMs = kind.mayBlock ? blockTimeMs(kind.name, encoder.redisArgs) : undefined;
-  const { replyTypes, retryWrites, onError } = context;
+  const { replyTypes, retryWrites, onError, holder } = context;
   const timeoutMs = deadlineWith(blockMs, context.timeoutMs);
-  const settings = { timeoutMs, replyTypes, retryWrites, onError };
+  const settings = { timeoutMs, replyTypes, retryWrites, onError, holder };
   const command = new Command(kind, settings, encoder.payload(), encoder.ascii, encoder.preserve);
   command.isBlocking = blockMs !== undefined;
   if (command.isBlocking && context.pool !== undefined) {

@@ -238,9 +238,9 @@ export class MultiCommand {
   }
 
   #newCommand(kind: CommandKind, payload: Payload, blockMs: number | undefined): Command {
-    const { replyTypes, retryWrites } = this.#context;
+    const { replyTypes, retryWrites, holder } = this.#context;
     const timeoutMs = deadlineWith(blockMs, this.#context.timeoutMs);
-    const settings = { timeoutMs, replyTypes, retryWrites };
+    const settings = { timeoutMs, replyTypes, retryWrites, holder };
     const queue: Queue = { commands: this.#queue.slice(), errorAuthors: this.#errorAuthors };
     return new Command(kind, settings, payload, this.#ascii, queue);
   }

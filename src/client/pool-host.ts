@@ -23,6 +23,8 @@ export interface ClientPool extends PoolExecutor {
   readonly options: ResolvedOptions;
   readonly feed: PoolFeed;
   close(options?: { timeoutMs?: number }): Promise<void>;
+  abandon(holder: object, errorFor: (what: string) => Error): void;
+  finish(holder: object, errorFor: (what: string) => Error): Promise<void>;
 }
 
 /** `pool.client`. */
@@ -133,13 +135,21 @@ class PoolClientHost implements ClientHost {
   }
 
   async close(): Promise<void> {
-    if (this.#gate === undefined) await this.#pool.close();
-    else this.#closeGate(this.#gate);
+    if (this.#gate === undefined) {
+      await this.#pool.close();
+      return;
+    }
+    this.#closeGate(this.#gate);
+    await this.#pool.finish(this.#gate, closedError);
   }
 
   destroy(): void {
-    if (this.#gate === undefined) void this.#pool.close({ timeoutMs: 0 });
-    else this.#closeGate(this.#gate);
+    if (this.#gate === undefined) {
+      void this.#pool.close({ timeoutMs: 0 });
+      return;
+    }
+    this.#closeGate(this.#gate);
+    this.#pool.abandon(this.#gate, closedError);
   }
 
   get #leaseSource(): LeaseSource {
@@ -172,9 +182,10 @@ class PoolClientHost implements ClientHost {
   }
 }
 
-/** The pool as a duplicate sees it: closed, once the duplicate is. */
+/** The pool as a duplicate sees it: closed, once the duplicate is. Commands name it as holder. */
 class Gate implements PoolExecutor {
   isClosed = false;
+  readonly holder = this;
   readonly onError: ((error: unknown) => void) | undefined;
   readonly #pool: PoolExecutor;
 
@@ -197,7 +208,7 @@ class Gate implements PoolExecutor {
 
   acquireLease(options?: AcquireOptions): Promise<ConnectionLease> {
     if (this.isClosed) return Promise.reject(closedError('acquire()'));
-    return this.#pool.acquireLease(options);
+    return this.#pool.acquireLease({ ...options, holder: this });
   }
 }
 

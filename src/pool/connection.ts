@@ -46,6 +46,8 @@ export interface PooledConnection {
   send(command: Command): void;
   /** Sends RESP bytes of which the caller matches the answers: `onPush` and `onUnasked` bring them. */
   sendUnanswered(payload: string): void;
+  /** Calls back with each command whose reply has not come, oldest first. */
+  forEachInFlight(visit: (command: Command) => void): void;
   /** Tells callers whose deadline passed; returns how many. Late replies are dropped. */
   expire(now: number): number;
   /** Ends when the last reply has come. */

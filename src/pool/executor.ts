@@ -10,11 +10,15 @@ export interface AcquireOptions {
   readonly timeoutMs?: number | undefined;
   /** Held for good on purpose, as pub/sub does: never reported as a leak. */
   readonly isLongLived?: boolean | undefined;
+  /** Whose the lease is, where that may end before the pool does. @internal */
+  readonly holder?: object | undefined;
 }
 
 export interface CommandExecutor {
   /** Counts an error that a caller gets; commands carry it in their settings. */
   readonly onError?: ((error: unknown) => void) | undefined;
+  /** Whose the commands are, where that may end before the pool; they carry it likewise. */
+  readonly holder?: object | undefined;
   /** Runs an ordinary command. The promise rejects; nothing is thrown. */
   execute(command: Command, signal?: AbortSignal): Promise<unknown>;
 }

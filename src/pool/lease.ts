@@ -35,6 +35,10 @@ export class ConnectionLease {
   hasRunBlocking = false;
   /** Held for good on purpose, as pub/sub does: no leak, and no reason to delay `close()`. */
   isLongLived = false;
+  /** Whose it is, where that may end before the pool does. */
+  holder: object | undefined = undefined;
+  /** What blocks on it is being ended, and its caller told this; nobody else may get it then. */
+  blockEnd: Error | undefined = undefined;
   readonly entry: Entry;
   // Not #private: on Node 20 each such field makes construction dearer, and leases are many.
   private readonly owner: LeaseOwner;

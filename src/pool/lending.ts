@@ -46,13 +46,14 @@ export class Lending {
     entry: Entry,
     now: number,
     origin: Error | undefined,
-    isLongLived: boolean,
+    { isLongLived, holder }: { isLongLived: boolean; holder: object | undefined },
   ): ConnectionLease {
     entry.state = 'leased';
     this.#membership.fleet.unreserve(entry);
     this.#statistics.leases++;
     const lease = this.#createLease(entry, now, origin);
     lease.isLongLived = isLongLived;
+    lease.holder = holder;
     entry.lease = lease;
     return lease;
   }
@@ -76,7 +77,10 @@ export class Lending {
     if (entry.lease !== lease) return;
     entry.lease = undefined;
     const isBlocked = lease.hasRunBlocking && entry.connection.inFlight > 0;
-    if (isBlocked || session?.tainted || entry.staleReason !== undefined) {
+    // Our word to end what blocks may still be on its way, and would hit whoever blocks next.
+    const isBeingEnded = lease.blockEnd !== undefined;
+    const isUnclean = isBlocked || isBeingEnded || session?.tainted === true;
+    if (isUnclean || entry.staleReason !== undefined) {
       this.#membership.evict(entry, entry.staleReason ?? 'unclean');
       return;
     }

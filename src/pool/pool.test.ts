@@ -144,25 +144,30 @@ describe('suspend()', () => {
 });
 
 describe('close()', () => {
-  test('waits for what is in flight, for leases and for those that wait', async () => {
-    const { pool, redis, source, connection } = await openSimulatedPool({ maxConnections: 1 });
+  test('waits for what is in flight, for leases and for commands that wait, not for who wants a lease', async () => {
+    const { pool, redis, source, connection } = await openSimulatedPool({
+      maxConnections: 2,
+      maxInFlight: 1,
+    });
     let closed = false;
+    const granted = await pool.acquireLease();
     const inFlight = redis.read('A');
-    const lease = pool.acquireLease();
+    await settle();
+    const refused = outcomeOf(pool.acquireLease());
     const waiting = redis.read('B');
     const closing = pool.close().then(() => {
       closed = true;
     });
     expect(pool.status().state).toBe('closing');
-    connection().reply('a');
+    expect((await refused).code).toBe('POOL_CLOSED');
+    connection(1).reply('a');
     expect(await inFlight).toBe('a');
-    const granted = await lease;
     await settle(100);
     expect(closed).toBe(false);
     granted.release();
     await settle(100);
     expect(closed).toBe(false);
-    connection().reply('b');
+    connection(1).reply('b');
     expect(await waiting).toBe('b');
     await closing;
     expect(source.open).toEqual([]);
@@ -188,7 +193,7 @@ describe('close()', () => {
   });
 
   test('ends at its deadline, and tells everybody what became of his command', async () => {
-    const { pool, redis, source } = await openSimulatedPool({ maxConnections: 1 });
+    const { pool, redis, source } = await openSimulatedPool({ maxConnections: 1, maxInFlight: 2 });
     const read = outcomeOf(redis.read('GET'));
     const write = outcomeOf(redis.write('SET'));
     const waiting = outcomeOf(pool.acquireLease());

@@ -17,6 +17,7 @@ import { callListener } from '../base/uncaught.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import type { ConnectionSource, LostCommands } from './connection.js';
+import { closedError, Drain, Ending, isUnblocked } from './ending.js';
 import type { Entry, EvictionReason } from './entry.js';
 import type { PoolEvents } from './events.js';
 import type { AcquireOptions, PoolExecutor } from './executor.js';
@@ -61,10 +62,11 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   readonly #waitingRoom: WaitingRoom;
   readonly #recovery: Recovery;
   readonly #inspector: Inspector;
+  readonly #ending: Ending;
   readonly #housekeeper: Housekeeper;
   #closing: Promise<void> | undefined;
-  /** Set while `close()` waits: called when there may be nothing left to wait for. */
-  #checkDrained: (() => void) | undefined;
+  /** Set while `close()` waits: asked when there may be nothing left to wait for. */
+  #drain: Drain | undefined;
   #isClosed = false;
 
   constructor(options: ResolvedOptions, dependencies: PoolDependencies) {
@@ -87,6 +89,12 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       this.#dispatch(command),
     );
     this.#inspector = this.#createInspector();
+    this.#ending = new Ending(
+      this.#membership,
+      this.#waitingRoom,
+      this.#recovery,
+      this.#inspector.probeTimeoutMs,
+    );
     this.#housekeeper = this.#createHousekeeper();
     this.#membership.pump();
     // Later, so that a listener can be there.
@@ -113,8 +121,10 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     const { acquireTimeoutMs } = this.options;
     const timeoutMs = Math.min(command.timeoutMs || acquireTimeoutMs, acquireTimeoutMs);
     const isLongLived = command.timeoutMs === 0;
-    const lease = await this.acquireLease({ signal, timeoutMs, isLongLived });
+    const { holder } = command.settings;
+    const lease = await this.acquireLease({ signal, timeoutMs, isLongLived, holder });
     try {
+      if (lease.blockEnd !== undefined) throw lease.blockEnd;
       return await lease.execute(command, signal);
     } finally {
       if (!lease.isReleased) lease.release();
@@ -131,7 +141,10 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
         if (!this.#housekeeper.isFast) this.#housekeeper.hurry();
         const now = this.#housekeeper.coarseNow;
         return Promise.resolve(
-          this.#lending.lend(entry, now, this.#lending.captureOrigin(isLongLived), isLongLived),
+          this.#lending.lend(entry, now, this.#lending.captureOrigin(isLongLived), {
+            isLongLived,
+            holder: options?.holder,
+          }),
         );
       }
     }
@@ -205,10 +218,32 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     this.#membership.pump();
   }
 
-  /** Takes no more commands, waits for those it has and for leases, then closes all connections. */
-  close(options: CloseOptions = {}): Promise<void> {
-    this.#closing ??= this.#close(options.timeoutMs ?? DEFAULT_CLOSE_TIMEOUT_MS);
+  /**
+   * Takes no more commands, waits for those it has and for leases, then closes all connections.
+   * Who waits for a connection of his own, or blocks, is told POOL_CLOSED at once. A further call
+   * may shorten the wait: `close({ timeoutMs: 0 })` ends it.
+   */
+  close({ timeoutMs }: CloseOptions = {}): Promise<void> {
+    if (this.#closing === undefined) {
+      this.#closing = this.#close(timeoutMs ?? DEFAULT_CLOSE_TIMEOUT_MS);
+    } else if (timeoutMs !== undefined) {
+      this.#drain?.limit(timeoutMs);
+    }
     return this.#closing;
+  }
+
+  /** Ends all that a duplicate has under way, at once. @internal */
+  abandon(holder: object, errorFor: (what: string) => Error): void {
+    this.#ending.abandon(holder, errorFor);
+  }
+
+  /** Lets a duplicate finish what it has under way; what blocks or waits to is ended. @internal */
+  async finish(holder: object, errorFor: (what: string) => Error): Promise<void> {
+    this.#waitingRoom.refuseLeases(holder, errorFor('acquire()'));
+    await Promise.all([
+      this.#ending.endBlocked(holder, errorFor, () => this.#isClosed),
+      this.#ending.finish(holder),
+    ]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -223,7 +258,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   /** For leases alone. @internal */
   takeBack(lease: ConnectionLease): void {
     this.#lending.takeBack(lease, this.#housekeeper.coarseNow);
-    if (this.#checkDrained !== undefined) this.#checkDrained();
+    this.#drain?.check();
   }
 
   /** For leases alone. @internal */
@@ -337,11 +372,15 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
 
   #onProgress(entry: Entry): void {
     if (this.#waitingRoom.length > 0 && entry.state === 'ready') this.#waitingRoom.serve(entry);
-    if (this.#checkDrained !== undefined) this.#checkDrained();
+    this.#drain?.check();
   }
 
   /** Keeps commands that the server can't execute just now, for another attempt. */
-  #onErrorReply(entry: Entry, command: Command, { verdict }: Refusal): boolean {
+  #onErrorReply(entry: Entry, command: Command, { error, verdict }: Refusal): boolean {
+    if (isUnblocked(entry, command, error)) {
+      command.fail(entry.lease?.blockEnd);
+      return true;
+    }
     const { outcome, again, retire, breaks } = verdict;
     const isKept = again !== 'no' && this.#recovery.tryAgain(command, outcome);
     if (retire === 'demoted') this.#source.reportDemotion();
@@ -360,7 +399,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       for (const command of lost.unsent) this.#recovery.recover(command, error, 'not-applied');
     }
     this.#announce('evict', { connectionId: entry.id, reason, error });
-    if (this.#checkDrained !== undefined) this.#checkDrained();
+    this.#drain?.check();
   }
 
   /** Nothing can serve: whoever waits is told at once, with the reason. */
@@ -377,17 +416,24 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     this.#lending.allowStacks();
     this.#statistics.timeouts += this.#waitingRoom.expire(now);
     const isBusy = this.#inspector.sweep(now);
-    if (this.#checkDrained !== undefined) this.#checkDrained();
+    this.#drain?.check();
     return isBusy || this.#waitingRoom.length > 0 || !this.#recovery.isIdle;
   }
 
   async #close(timeoutMs: number): Promise<void> {
-    for (const { lease } of [...this.#membership.fleet.entries]) {
-      if (lease?.isLongLived) lease.destroy(closedError('the lease'));
+    const { entries } = this.#membership.fleet;
+    for (const { lease } of [...entries]) {
+      // What blocks is ended without loss, if the server helps.
+      if (lease?.isLongLived && !lease.hasRunBlocking) lease.destroy(closedError('The lease'));
     }
-    await this.#drained(timeoutMs);
+    this.#waitingRoom.refuseLeases(undefined, closedError('acquire()'));
+    this.#waitingRoom.resume();
+    const drain = new Drain(timeoutMs, () => this.#hasNothingUnderWay);
+    this.#drain = drain;
+    void this.#ending.endBlocked(undefined, closedError, () => drain.isOver);
+    await drain.promise;
     this.#isClosed = true;
-    this.#checkDrained = undefined;
+    this.#drain = undefined;
     this.#housekeeper.stop();
     const error = closedError('The command');
     this.#recovery.stop(error);
@@ -396,22 +442,10 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     this.#announce('close');
   }
 
-  /** Resolves when nothing is in flight, lent or waiting, or when the time is up. */
-  #drained(timeoutMs: number): Promise<void> {
-    this.#waitingRoom.resume();
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, timeoutMs);
-      this.#checkDrained = () => {
-        const isBusy = this.#membership.fleet.entries.some(
-          (entry) => entry.connection.inFlight > 0,
-        );
-        if (isBusy || this.#membership.fleet.leasedCount > 0) return;
-        if (this.#waitingRoom.length > 0 || !this.#recovery.isIdle) return;
-        clearTimeout(timer);
-        resolve();
-      };
-      this.#checkDrained();
-    });
+  get #hasNothingUnderWay(): boolean {
+    const { entries, leasedCount } = this.#membership.fleet;
+    if (leasedCount > 0 || entries.some(({ connection }) => connection.inFlight > 0)) return false;
+    return this.#waitingRoom.length === 0 && this.#recovery.isIdle;
   }
 
   #state(): PoolState {
@@ -423,8 +457,4 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       ? 'degraded'
       : 'ready';
   }
-}
-
-function closedError(what: string): PoolError {
-  return new PoolError('POOL_CLOSED', `${what}: the pool is closed`, { sent: false });
 }

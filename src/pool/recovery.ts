@@ -39,6 +39,11 @@ export class Recovery {
     return this.#schedule.isEmpty;
   }
 
+  /** Calls back with each command that waits for another attempt. */
+  forEachCommand(visit: (command: Command) => void): void {
+    this.#schedule.forEach(visit);
+  }
+
   /** Schedules another attempt; false when there is none, and the command is still unsettled. */
   tryAgain(command: Command, outcome: AttemptOutcome): boolean {
     if (this.#isStopped || command.settled) return false;

@@ -29,6 +29,11 @@ export class RetrySchedule {
     this.#batches.set(grain, { timer, commands: [command] });
   }
 
+  forEach(visit: (command: Command) => void): void {
+    for (const { commands } of this.#batches.values())
+      for (const command of commands) visit(command);
+  }
+
   /** Cancels all attempts to come and returns their commands. */
   drain(): Command[] {
     const commands: Command[] = [];

@@ -12,6 +12,7 @@ export class LeaseRequest {
   readonly isLongLived: boolean;
   /** Captured where the lease was asked for, as the stack is gone when it is granted. */
   readonly origin: Error | undefined;
+  readonly holder: object | undefined;
   settled = false;
   /** Told why it was refused, for counting. */
   onError: ((error: unknown) => void) | undefined = undefined;
@@ -25,11 +26,13 @@ export class LeaseRequest {
     timeoutMs: number,
     isLongLived: boolean,
     origin: Error | undefined,
+    holder: object | undefined = undefined,
   ) {
     this.queuedAt = queuedAt;
     this.deadlineAt = timeoutMs === 0 ? Number.POSITIVE_INFINITY : queuedAt + timeoutMs;
     this.isLongLived = isLongLived;
     this.origin = origin;
+    this.holder = holder;
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -132,6 +135,19 @@ export class Waiters {
   compact(): void {
     this.#commands.removeWhere((command) => command.settled);
     this.#leases.removeWhere((request) => request.settled);
+  }
+
+  forEachCommand(visit: (command: Command) => void): void {
+    this.#commands.forEach(visit);
+  }
+
+  /** Those who still wait for a lease, oldest first. */
+  leaseRequests(): LeaseRequest[] {
+    const requests: LeaseRequest[] = [];
+    this.#leases.forEach((request) => {
+      if (!request.settled) requests.push(request);
+    });
+    return requests;
   }
 
   /** Empties both queues. */

@@ -111,7 +111,8 @@ export class WaitingRoom {
     }
     const timeoutMs = options.timeoutMs ?? this.#options.acquireTimeoutMs;
     const origin = lending.captureOrigin(isLongLived);
-    const request = new LeaseRequest(clock.now(), timeoutMs, isLongLived, origin);
+    const { holder } = options;
+    const request = new LeaseRequest(clock.now(), timeoutMs, isLongLived, origin, holder);
     request.onError = statistics.countError;
     if (signal !== undefined) {
       request.unlisten = onceAborted(signal, () => {
@@ -211,7 +212,7 @@ export class WaitingRoom {
     const request = this.#waiters.takeLease() as LeaseRequest;
     const now = clock.now();
     statistics.waitLatency.record(now - request.queuedAt);
-    request.grant(lending.lend(entry, now, request.origin, request.isLongLived));
+    request.grant(lending.lend(entry, now, request.origin, request));
     this.#reopenLanes();
   }
 
@@ -259,6 +260,18 @@ export class WaitingRoom {
     }
     for (const request of leases) request.fail(breakerError('acquire()', lastError));
     this.#onNobodyWaits();
+  }
+
+  forEachCommand(visit: (command: Command) => void): void {
+    this.#waiters.forEachCommand(visit);
+  }
+
+  /** Fails the requests for a lease, those of one holder or all. */
+  refuseLeases(holder: object | undefined, error: Error): void {
+    for (const request of this.#waiters.leaseRequests()) {
+      if (holder === undefined || request.holder === holder) request.fail(error);
+    }
+    this.#reopenLanes();
   }
 
   /** Fails whoever waits. */

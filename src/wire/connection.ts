@@ -132,6 +132,10 @@ export class Connection {
     this.#inFlight.push(command);
   }
 
+  forEachInFlight(visit: (command: Command) => void): void {
+    this.#inFlight.forEach(visit);
+  }
+
   /** Tells callers whose deadline passed; their late replies will be dropped. */
   expire(now: number): number {
     if (now < this.#earliestDeadlineAt) return 0;

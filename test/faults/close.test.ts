@@ -7,6 +7,7 @@ import { expect, test } from 'vitest';
 import { CoreClient, openPool } from '../support/core-client.js';
 import { countCodes, type Outcome, outcomeOf, outcomesOf, slowest } from '../support/outcome.js';
 import { describeEachPrivateServer } from '../support/servers.js';
+import { until } from '../support/until.js';
 
 const TOLERANCE_MS = 300;
 const range = (count: number) => Array.from({ length: count }, (_, index) => index);
@@ -39,16 +40,105 @@ describeEachPrivateServer('a pool that is closed', (server) => {
   test('waits for leases and drains what their borrowers do', async () => {
     const pool = openPool({ url: server().url, maxConnections: 2 });
     const lease = await pool.acquireLease();
-    const waiting = outcomesOf([pool.acquireLease(), pool.acquireLease()]);
+    // One of them gets the other connection.
+    const waiting = outcomesOf(range(3).map(() => pool.acquireLease()));
+    await sleep(20);
     const closing = outcomeOf(pool.close());
     await sleep(50);
     expect(await new CoreClient(lease).write('SET', 'closing', '1')).toBe('OK');
+    const outcomes = await waiting;
+    expect(countCodes(outcomes)).toEqual({ ok: 1, POOL_CLOSED: 2 });
+    for (const { value } of outcomes) value?.release();
     lease.release();
-    for (const { value, code } of await waiting) {
-      expect(code).toBe('ok');
-      value?.release();
-    }
     expect((await closing).code).toBe('ok');
+  });
+
+  test('lets nobody who blocks hold it up, and tells them all at once', async () => {
+    const pool = openPool({ url: server().url, maxConnections: 3 });
+    const redis = new CoreClient(pool);
+    // It keeps a lane open, over which the server is told to end what blocks.
+    const lane = await pool.acquireLease();
+    const pop = (timeoutS: string) => {
+      const command = redis.with({ timeout: 0 }).command('write', ['BLPOP', 'nothing', timeoutS]);
+      command.isBlocking = true;
+      return command;
+    };
+    // Some block; those that wait for a connection would block too, had they one.
+    const popped = outcomesOf(range(6).map(() => pool.executeExclusive(pop('0'))));
+    await until(() => pool.status().connections.leased >= 2);
+    await sleep(20);
+    pool.suspend();
+    lane.release();
+    const ordinary = redis.read('ECHO', 'served');
+    const closed = await outcomeOf(pool.close());
+    expect(closed.tookMs).toBeLessThan(TOLERANCE_MS);
+    expect(await ordinary).toBe('served');
+    for (const { code, error } of await popped) {
+      expect([code, error?.sent]).toEqual(['POOL_CLOSED', false]);
+    }
+  });
+
+  test('ends what blocks without loss: an element that was taken is handed out', async () => {
+    const producer = openPool({ url: server().url });
+    const pushes = new CoreClient(producer);
+    for (let round = 0; round < 40; round++) {
+      const pool = openPool({ url: server().url, maxConnections: 3 });
+      const command = new CoreClient(pool).command('write', ['BLPOP', `race:${round}`, '10']);
+      command.isBlocking = true;
+      const popped = outcomeOf(pool.executeExclusive(command));
+      await until(() => pool.status().connections.leased === 1);
+      // Sometimes the element is there first, sometimes the end.
+      const pushed = sleep(round % 4).then(() => pushes.write('RPUSH', `race:${round}`, 'job'));
+      await sleep(round % 3);
+      await pool.close();
+      await pushed;
+      const left = Number(await pushes.read('LLEN', `race:${round}`));
+      const { code, value } = await popped;
+      expect([code, left]).toEqual(left === 0 ? ['ok', 0] : ['POOL_CLOSED', 1]);
+      if (left === 0) expect(value).toEqual([`race:${round}`, 'job']);
+    }
+    await producer.close();
+  });
+
+  test('ends what blocks on a lease of somebody, who then gives it back', async () => {
+    const pool = openPool({ url: server().url, maxConnections: 2 });
+    const lease = await pool.acquireLease();
+    const command = new CoreClient(pool).command('write', ['BLPOP', 'nothing', '0']);
+    command.isBlocking = true;
+    const popped = outcomeOf(lease.execute(command)).finally(() => lease.release());
+    await sleep(20);
+    const closed = await outcomeOf(pool.close());
+    expect(closed.tookMs).toBeLessThan(TOLERANCE_MS);
+    expect((await popped).code).toBe('POOL_CLOSED');
+  });
+
+  test('closes what blocks where the server gives no word for it', async () => {
+    const admin = openPool({ url: server().url });
+    const user = ['on', '>secret', '+@all', '-client|unblock', '~*', '&*'];
+    await new CoreClient(admin).write('ACL', 'SETUSER', 'narrow', ...user);
+    const pool = openPool({ url: server().url, username: 'narrow', password: 'secret' });
+    const command = new CoreClient(pool).command('write', ['BLPOP', 'nothing', '0']);
+    command.isBlocking = true;
+    const popped = outcomeOf(pool.executeExclusive(command));
+    await until(() => pool.status().connections.leased === 1);
+    const closed = await outcomeOf(pool.close());
+    expect(closed.tookMs).toBeLessThan(TOLERANCE_MS);
+    expect((await popped).error).toMatchObject({ sent: true, cause: { code: 'POOL_CLOSED' } });
+    await admin.close();
+  });
+
+  test('again with less time ends the closing that is under way', async () => {
+    for (const timeoutMs of [0, 50]) {
+      const pool = openPool({ url: server().url });
+      await pool.acquireLease();
+      const closing = outcomeOf(pool.close());
+      await sleep(20);
+      // Without a time of its own, a further call only waits with the first.
+      void pool.close();
+      const ended = await outcomeOf(pool.close({ timeoutMs }));
+      expect(ended.tookMs).toBeLessThan(timeoutMs + TOLERANCE_MS);
+      expect((await closing).code).toBe('ok');
+    }
   });
 
   test('with timeoutMs 0 ends at once and tells everybody', async () => {

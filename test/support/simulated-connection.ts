@@ -79,6 +79,10 @@ export class SimulatedConnection implements PooledConnection {
     this.sentNames.push(payload);
   }
 
+  forEachInFlight(visit: (command: Command) => void): void {
+    this.commands.forEach(visit);
+  }
+
   expire(now: number): number {
     const late = this.commands.filter((command) => !command.settled && command.deadlineAt <= now);
     for (const command of late) {

@@ -1,0 +1,174 @@
+// How work ends before its time: that of a pool which closes, and that of one holder, a duplicate,
+// which ends before the pool does. What was accepted is finished or told that it is not; what
+// blocks is ended without loss where the server lets us.
+
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from '../base/command.js';
+import { PoolError } from '../errors.js';
+import type { Entry } from './entry.js';
+import { ownCommand } from './inspector.js';
+import type { Membership } from './membership.js';
+import { lossOf, type Recovery } from './recovery.js';
+import type { WaitingRoom } from './waiting-room.js';
+
+/** What blocks may reach the server after our word for it, so that is said again after this, ms. */
+const UNBLOCK_PAUSE_MS = 20;
+/** Node's longest timer, ms. */
+const MAX_TIMER_MS = 2_147_483_647;
+
+/** Waits until there is nothing left to wait for, or until the time is up. */
+export class Drain {
+  readonly promise: Promise<void>;
+  readonly #isDone: () => boolean;
+  #isOver = false;
+  #timer: NodeJS.Timeout | undefined;
+  #resolve!: () => void;
+
+  constructor(timeoutMs: number, isDone: () => boolean) {
+    this.#isDone = isDone;
+    this.promise = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    this.limit(timeoutMs);
+    this.check();
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** To be called whenever there may be nothing left. */
+  check(): void {
+    if (!this.#isOver && this.#isDone()) this.#end();
+  }
+
+  /** From now on it takes no longer than this. */
+  limit(timeoutMs: number): void {
+    if (this.#isOver) return;
+    clearTimeout(this.#timer);
+    if (timeoutMs <= 0) this.#end();
+    else this.#timer = setTimeout(() => this.#end(), Math.min(timeoutMs, MAX_TIMER_MS));
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#resolve();
+  }
+}
+
+export class Ending {
+  readonly #membership: Membership;
+  readonly #waitingRoom: WaitingRoom;
+  readonly #recovery: Recovery;
+  readonly #probeTimeoutMs: number;
+
+  /** @param probeTimeoutMs How long the server may take to end what blocks, ms. */
+  constructor(
+    membership: Membership,
+    waitingRoom: WaitingRoom,
+    recovery: Recovery,
+    probeTimeoutMs: number,
+  ) {
+    this.#membership = membership;
+    this.#waitingRoom = waitingRoom;
+    this.#recovery = recovery;
+    this.#probeTimeoutMs = probeTimeoutMs;
+  }
+
+  /**
+   * Ends what blocks on leases, of one holder or of all, until nothing does or `isOver` says so.
+   * CLIENT UNBLOCK lets the server say that it has taken nothing; where that can't be had, the
+   * connection is closed. Settles, never rejects.
+   */
+  async endBlocked(
+    holder: object | undefined,
+    errorFor: (what: string) => Error,
+    isOver: () => boolean = () => false,
+  ): Promise<void> {
+    // A lease that was granted in this turn has not been used yet.
+    await nextTurn();
+    while (!isOver()) {
+      const blocked = this.#membership.fleet.entries.filter((entry) => isBlocked(entry, holder));
+      if (blocked.length === 0) return;
+      await Promise.all(blocked.map((entry) => this.#unblock(entry, errorFor('The command'))));
+      await sleep(UNBLOCK_PAUSE_MS);
+    }
+  }
+
+  /** Ends all that a holder has under way, at once. */
+  abandon(holder: object, errorFor: (what: string) => Error): void {
+    this.#waitingRoom.refuseLeases(holder, errorFor('acquire()'));
+    for (const { lease } of [...this.#membership.fleet.entries]) {
+      if (lease?.holder !== holder) continue;
+      lease.blockEnd = errorFor('The lease');
+      lease.destroy(lease.blockEnd);
+    }
+    for (const command of this.#unsent(holder)) command.fail(errorFor(command.name));
+    for (const command of this.#inFlight(holder)) {
+      command.fail(lossOf(command, errorFor(command.name), 'unknown'));
+    }
+  }
+
+  /** Resolves when all commands that a holder has under way are answered; never rejects. */
+  async finish(holder: object): Promise<void> {
+    const commands = [...this.#unsent(holder), ...this.#inFlight(holder)];
+    await Promise.allSettled(commands.map(({ promise }) => promise));
+  }
+
+  #unsent(holder: object): Command[] {
+    const found: Command[] = [];
+    const visit = (command: Command) => {
+      if (isOf(command, holder)) found.push(command);
+    };
+    this.#waitingRoom.forEachCommand(visit);
+    this.#recovery.forEachCommand(visit);
+    return found;
+  }
+
+  #inFlight(holder: object): Command[] {
+    const found: Command[] = [];
+    for (const { connection } of this.#membership.fleet.entries) {
+      connection.forEachInFlight((command) => {
+        if (isOf(command, holder)) found.push(command);
+      });
+    }
+    return found;
+  }
+
+  async #unblock(entry: Entry, error: Error): Promise<void> {
+    const lease = entry.lease;
+    if (lease === undefined) return;
+    lease.blockEnd = error;
+    const id = entry.connection.serverClientId;
+    const { fleet, isFull } = this.#membership;
+    if (id === undefined || (isFull && fleet.readyCount === 0)) {
+      lease.destroy(error);
+      return;
+    }
+    const command = ownCommand(['CLIENT', 'UNBLOCK', `${id}`, 'ERROR'], this.#probeTimeoutMs);
+    const lane = fleet.pickLane();
+    if (lane !== undefined) lane.connection.send(command);
+    else this.#waitingRoom.admitCommand(command);
+    await command.promise.catch(() => lease.destroy(error));
+  }
+}
+
+/** Whether an error reply says that a command was ended by us. */
+export function isUnblocked(entry: Entry, command: Command, error: Error): boolean {
+  if (entry.lease?.blockEnd === undefined || !command.isBlocking) return false;
+  return error.message.startsWith('UNBLOCKED');
+}
+
+export function closedError(what: string): PoolError {
+  return new PoolError('POOL_CLOSED', `${what}: the pool is closed`, { sent: false });
+}
+
+function isBlocked({ lease, connection }: Entry, holder: object | undefined): boolean {
+  if (lease === undefined || !lease.hasRunBlocking || connection.inFlight === 0) return false;
+  return holder === undefined || lease.holder === holder;
+}
+
+function isOf(command: Command, holder: object): boolean {
+  return !command.settled && command.settings.holder === holder;
+}
