@@ -30,6 +30,8 @@ const NEVER_GIVES_UP = {
 const STALE_PAUSE_MS = 30_000;
 
 const PING = textPayload(['PING']);
+/** Its answer is the last thing that is read from a connection that another one has replaced. */
+const FAREWELL = 'plimsoll:farewell';
 
 /** What the keeper of a lease needs of the pool. */
 export interface LeaseSource {
@@ -78,7 +80,9 @@ export class KeptLease {
   #connecting: AbortController | undefined;
   #pause: NodeJS.Timeout | undefined;
   #pulse: NodeJS.Timeout | undefined;
+  /** Ends the wait for a sign of life. */
   #stopWaiting: (() => void) | undefined;
+  #stopFarewell: (() => void) | undefined;
   #failures = 0;
 
   constructor(source: LeaseSource, user: LeaseUser) {
@@ -147,6 +151,7 @@ export class KeptLease {
     this.#forgetQuestions();
     this.#lease = lease;
     this.#retiring = previous;
+    if (previous !== undefined) previous.onStale = undefined;
     lease.onPush = (push) => this.#onReply(lease, push);
     lease.onUnasked = (reply) => {
       this.#onReply(lease, reply);
@@ -157,7 +162,7 @@ export class KeptLease {
     this.#startPulse();
     this.#user.onConnected();
     // Its answer says that all that was asked before it is in force.
-    if (previous !== undefined) this.#ping(() => this.#dropRetiring());
+    if (previous !== undefined) this.#ping(() => this.#sayFarewell());
   }
 
   #onDialFailed(error: Error): void {
@@ -210,6 +215,7 @@ export class KeptLease {
   #onReply(lease: ConnectionLease, reply: unknown): void {
     const isError = reply instanceof Error;
     if (!isError && this.#user.deliver(reply)) return;
+    if (lease === this.#retiring && (isError || isFarewell(reply))) this.#dropRetiring();
     if (lease !== this.#lease) return;
     const question = this.#asked.peek();
     if (question !== undefined && isError) {
@@ -267,7 +273,17 @@ export class KeptLease {
     this.#forgetQuestions();
   }
 
+  /** What was published before the new connection was ready may still be unread on the old one. */
+  #sayFarewell(): void {
+    const { clock, probeTimeoutMs } = this.#source;
+    this.#retiring?.sendUnanswered('PING', textPayload(['PING', FAREWELL]));
+    this.#stopFarewell?.();
+    this.#stopFarewell = afterFairWait(probeTimeoutMs, clock, () => this.#dropRetiring());
+  }
+
   #dropRetiring(): void {
+    this.#stopFarewell?.();
+    this.#stopFarewell = undefined;
     const lease = this.#retiring;
     this.#retiring = undefined;
     if (lease !== undefined) letGo(lease);
@@ -290,6 +306,10 @@ function letGo(lease: ConnectionLease): void {
 /** Over RESP2, `PONG` comes as an array once something is subscribed. */
 function isAnswer(question: Question, reply: unknown): boolean {
   return !Array.isArray(reply) || String(reply[0]).toUpperCase() === question.verb;
+}
+
+function isFarewell(reply: unknown): boolean {
+  return String(Array.isArray(reply) ? reply[1] : reply) === FAREWELL;
 }
 
 /** A push of a kind that means nothing here; who moves a shard's channels away, says SUNSUBSCRIBE. */
