@@ -24,12 +24,16 @@ export interface ReplyVerdict {
   readonly again: 'here' | 'elsewhere' | 'no';
   /** Why the connection is to be replaced once what is in flight on it was answered. */
   readonly retire?: 'demoted' | 'unauthenticated' | undefined;
-  /**
-   * Why the connection ends at once, as nothing that follows on it can be trusted: MULTI certainly
-   * is still open, so that what was sent behind it never runs; or it may be.
-   */
-  readonly breaks?: 'transaction-open' | 'unknown' | undefined;
+  /** Why the connection ends at once, as nothing that follows on it can be trusted. */
+  readonly breaks?: Break | undefined;
 }
+
+/**
+ * What is known of a transaction that could not be closed. `unknown`: it may be open still, so that
+ * what was sent behind it may have been queued. `open`: it certainly is, and the next EXEC may run
+ * all that was queued. `open for good`: the server knows no EXEC that could.
+ */
+export type Break = 'unknown' | 'open' | 'open for good';
 
 /** An error among the replies to one command, and what it means. */
 export interface Refusal {

@@ -85,9 +85,9 @@ describe('a transaction', () => {
     expect(verdict('OK', 'QUEUED', 'QUEUED', UNKNOWN_EXEC)).toMatchObject({
       outcome: 'not-applied',
       again: 'no',
-      breaks: 'transaction-open',
+      breaks: 'open for good',
     });
-    expect(verdict('OK', 'QUEUED', 'QUEUED', NOPERM)?.breaks).toBe('transaction-open');
+    expect(verdict('OK', 'QUEUED', 'QUEUED', NOPERM)?.breaks).toBe('open');
     expect(verdict('OK', 'QUEUED', 'QUEUED', LOADING)).toMatchObject({
       again: 'here',
       breaks: 'unknown',

@@ -135,10 +135,10 @@ describe('of a command that may have made it up', () => {
 });
 
 describe('of what closes MULTI or forgets WATCH', () => {
-  const NOBODY_LOOKED = [
-    "ERR unknown command 'EXEC', with args beginning with: ",
-    'ERR unknown command `EXEC`, with args beginning with: ',
-    "NOPERM this user has no permissions to run the 'exec' command",
+  const NOBODY_LOOKED: [string, string][] = [
+    ["ERR unknown command 'EXEC', with args beginning with: ", 'open for good'],
+    ['ERR unknown command `EXEC`, with args beginning with: ', 'open for good'],
+    ["NOPERM this user has no permissions to run the 'exec' command", 'open'],
   ];
   const CLOSED = [
     'EXECABORT Transaction discarded because of previous errors.',
@@ -147,8 +147,8 @@ describe('of what closes MULTI or forgets WATCH', () => {
     'ERR DISCARD without MULTI',
   ];
 
-  test.each(NOBODY_LOOKED)('%s: the transaction is open', (text) => {
-    expect(breakAfterRefusedExec(text)).toBe('transaction-open');
+  test.each(NOBODY_LOOKED)('%s: the transaction is %s', (text, breaks) => {
+    expect(breakAfterRefusedExec(text)).toBe(breaks);
     // Sent by hand, or on the way back from a lease: perhaps there was no MULTI.
     expect(judgeErrorReply(text, { name: 'DISCARD' }).breaks).toBe('unknown');
     expect(judgeErrorReply(text, { name: 'UNWATCH' }).breaks).toBe('unknown');

@@ -5,7 +5,7 @@
 // have made up is never taken for the server's word. What it did before it failed, it did; so such
 // an error is the caller's answer, and its command is never sent again on account of it.
 
-import type { ReplyVerdict } from '../base/command.js';
+import type { Break, ReplyVerdict } from '../base/command.js';
 
 /** What must be known of the command. */
 export interface ErrorAuthor {
@@ -56,7 +56,8 @@ const CLOSING = new Set(['EXEC', 'DISCARD', 'UNWATCH']);
 /** MULTI is closed: EXECABORT discards, and what had not been opened needs no closing. */
 const CLOSED = /^EXECABORT\b|without MULTI/;
 /** The server never got as far as to look at what it was to close. */
-const NOT_LOOKED_AT = /^(NOPERM|ERR unknown command)\b/i;
+const NOT_PERMITTED = /^NOPERM\b/;
+const NOT_KNOWN = /^ERR unknown command\b/i;
 /** What EXEC says when the server's state, not a queued command, was the reason. */
 const ABORTED_BECAUSE_OF = /^EXECABORT [^:]*because of: -?/;
 
@@ -85,7 +86,8 @@ export function judgeServersWord(text: string): ReplyVerdict {
 }
 
 /** What becomes of the connection when the EXEC to an accepted MULTI is refused. */
-export function breakAfterRefusedExec(text: string): ReplyVerdict['breaks'] {
+export function breakAfterRefusedExec(text: string): Break | undefined {
   if (CLOSED.test(text)) return undefined;
-  return NOT_LOOKED_AT.test(text) ? 'transaction-open' : 'unknown';
+  if (NOT_KNOWN.test(text)) return 'open for good';
+  return NOT_PERMITTED.test(text) ? 'open' : 'unknown';
 }

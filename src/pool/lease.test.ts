@@ -232,6 +232,12 @@ describe('a connection that comes back from a lease', () => {
     await settle();
     expect(pool.status().counters.evictions.unclean).toBe(1);
     expect(source.connections[0]?.endError?.message).toBe('ERR no');
+    // From then on nobody is asked to wait for what will be refused.
+    await borrow(pool, ['WATCH key']);
+    expect(pool.status().counters.evictions.unclean).toBe(2);
+    expect(source.connections[1]?.sentNames).toEqual(['WATCH']);
+    await borrow(pool, ['GET key']);
+    expect(pool.status().counters.evictions.unclean).toBe(2);
   });
 
   test.each([

@@ -2,6 +2,7 @@
 // a connection that can't be cleaned, or still blocks, is closed instead.
 
 import type { ResolvedOptions } from '../config/options.js';
+import { PoolError } from '../errors.js';
 import { restoringCommands, type Session } from '../policy/session.js';
 import type { LostCommands } from './connection.js';
 import type { Entry } from './entry.js';
@@ -27,6 +28,8 @@ export class Lending {
   readonly #createLease: LeaseFactory;
   readonly #onReturned: (entry: Entry) => void;
   #stacksLeft = STACKS_PER_TICK;
+  /** The server refused to restore one: such connections are closed from now on, harming nobody. */
+  #isRestoringRefused = false;
 
   constructor(
     options: ResolvedOptions,
@@ -79,7 +82,7 @@ export class Lending {
     const isBlocked = lease.hasRunBlocking && entry.connection.inFlight > 0;
     // Our word to end what blocks may still be on its way, and would hit whoever blocks next.
     const isBeingEnded = lease.blockEnd !== undefined;
-    const isUnclean = isBlocked || isBeingEnded || session?.tainted === true;
+    const isUnclean = isBlocked || isBeingEnded || this.#isBeyondRestoring(session);
     if (isUnclean || entry.staleReason !== undefined) {
       this.#membership.evict(entry, entry.staleReason ?? 'unclean');
       return;
@@ -96,6 +99,12 @@ export class Lending {
     lease.noteLoss(error);
   }
 
+  #isBeyondRestoring(session: Session | undefined): boolean {
+    if (session === undefined) return false;
+    const isTouched = session.watching || session.inTransaction || session.databaseChanged;
+    return session.tainted || (isTouched && this.#isRestoringRefused);
+  }
+
   /**
    * What follows on the connection is executed after these commands, so nobody need wait: where the
    * server refuses DISCARD or UNWATCH, `wire` ends the connection before it hands out what follows.
@@ -110,7 +119,10 @@ export class Lending {
       if (isSelect) entry.state = 'restoring';
       command.promise.then(
         () => isSelect && this.#returnToService(entry, entry.connection.lastReadAt),
-        (error) => this.#membership.evict(entry, 'unclean', error),
+        (error) => {
+          if (!(error instanceof PoolError)) this.#isRestoringRefused = true;
+          this.#membership.evict(entry, 'unclean', error);
+        },
       );
     }
   }

@@ -9,10 +9,11 @@
 
 import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.js';
-import type { Batch, Command, Refusal, ReplyTypes } from '../base/command.js';
+import type { Batch, Break, Command, Refusal, ReplyTypes } from '../base/command.js';
 import { RingQueue } from '../base/ring-queue.js';
 import { PoolError } from '../errors.js';
 import { judgeErrorReply } from '../policy/reply-verdict.js';
+import { afterBreak, lostInBreak } from './broken-transaction.js';
 import { Decoder, PUSH_TYPES } from './decoder.js';
 import { answerAtOnce, atFlushMoment } from './flush-moment.js';
 
@@ -53,8 +54,8 @@ export class Connection {
   #earliestDeadlineAt = Number.POSITIVE_INFINITY;
   #isFull = false;
   #isDraining = false;
-  /** It ends with MULTI open on the server, which forgets then what it has queued. */
-  #transactionIsOpen = false;
+  /** Why nothing that follows can be trusted. */
+  #break: Break | undefined;
   #endError: Error | undefined;
   #socketError: Error | undefined;
   // Replies of one chunk whose commands were issued at the same moment share one latency record.
@@ -257,7 +258,12 @@ export class Connection {
     } else if (command.replyCount === 1) {
       this.#inFlight.shift();
       this.#countLatency(command);
-      this.#onRefused(command, error);
+      const { kind, preserve } = command;
+      const refusal = kind.refusalIn?.([error], preserve) ?? {
+        error,
+        verdict: judgeErrorReply(error.message, kind),
+      };
+      this.#onRefused(command, refusal, undefined);
     } else {
       this.#collect(command, error);
     }
@@ -278,28 +284,30 @@ export class Connection {
     this.#inFlight.shift();
     this.#countLatency(command);
     const refusal = command.kind.refusalIn?.(replies, command.preserve);
-    if (refusal === undefined || !this.listener.onErrorReply(command, refusal)) {
-      command.succeed(replies, this.protocol);
+    if (refusal === undefined) command.succeed(replies, this.protocol);
+    else this.#onRefused(command, refusal, replies);
+  }
+
+  /** The listener may keep the command, e.g. to try again; else its caller gets what came. */
+  #onRefused(command: Command, refusal: Refusal, replies: readonly unknown[] | undefined): void {
+    const { breaks } = refusal.verdict;
+    const known = breaks === undefined ? refusal : this.#onBreak(command, refusal, breaks);
+    const isKept = this.listener.onErrorReply(command, known);
+    if (!isKept) {
+      if (replies === undefined || known !== refusal) command.fail(known.error);
+      else command.succeed(replies, this.protocol);
     }
-    if (refusal !== undefined) this.#endIfBroken(refusal);
+    // Before the next reply is handed out, as it may be anything.
+    if (breaks !== undefined) {
+      this.#end(outOfStep('a transaction that could not be closed', refusal.error));
+    }
   }
 
-  /** The listener may keep the command, e.g. to try again. */
-  #onRefused(command: Command, error: Error): void {
-    const { kind } = command;
-    const refusal = kind.refusalIn?.([error], command.preserve) ?? {
-      error,
-      verdict: judgeErrorReply(error.message, kind),
-    };
-    if (!this.listener.onErrorReply(command, refusal)) command.fail(error);
-    this.#endIfBroken(refusal);
-  }
-
-  /** Before the next reply is handed out, as it may be anything. */
-  #endIfBroken({ error, verdict }: Refusal): void {
-    if (verdict.breaks === undefined) return;
-    this.#transactionIsOpen = verdict.breaks === 'transaction-open';
-    this.#end(outOfStep('a transaction that could not be closed', error));
+  #onBreak(command: Command, refusal: Refusal, breaks: Break): Refusal {
+    this.#break = breaks;
+    const sent = this.#inFlight.length - this.#batchedCommands;
+    const behind = Array.from({ length: sent }, (_, index) => this.#inFlight.at(index) as Command);
+    return afterBreak(command, refusal, breaks, behind);
   }
 
   #countLatency(command: Command): void {
@@ -324,21 +332,11 @@ export class Connection {
     this.#recordRun();
     const commands = this.#inFlight.drain();
     const firstUnsent = commands.length - this.#batchedCommands;
-    const firstSent = this.#transactionIsOpen ? queuedBehind(commands, firstUnsent) : 0;
-    this.listener.onEnd(error, {
-      sent: commands.slice(firstSent, firstUnsent),
-      unsent: [...commands.slice(0, firstSent), ...commands.slice(firstUnsent)],
-    });
+    const sent = commands.slice(0, firstUnsent);
+    const unsent = commands.slice(firstUnsent);
+    const lost = { sent, unsent };
+    this.listener.onEnd(error, this.#break === undefined ? lost : lostInBreak(lost, this.#break));
   }
-}
-
-/**
- * How many of the first commands the server queued behind an open MULTI, to forget them when the
- * connection closes: all up to one that may have an EXEC of its own.
- */
-function queuedBehind(commands: readonly Command[], sent: number): number {
-  const next = commands.findIndex(({ replyCount }) => replyCount > 1);
-  return next === -1 ? sent : Math.min(next, sent);
 }
 
 function flush(connection: Connection): void {

@@ -77,7 +77,7 @@ describeEachPrivateServer(
       expect(pool.status().counters.retries).toBe(3);
     });
 
-    test('what stood behind a second transaction is not sent again, as that may have run it', async () => {
+    test('so does what stood behind a second transaction, which is told the same', async () => {
       const pool = open({ url: server().url, maxConnections: 1 });
       const redis = pool.client;
       await redis.ping();
@@ -87,13 +87,7 @@ describeEachPrivateServer(
         redis.incr('second'),
         redis.get('second'),
       ]);
-      expect(outcomes.map(({ code }) => code)).toEqual([
-        'ERR',
-        'OUTCOME_UNKNOWN',
-        'OUTCOME_UNKNOWN',
-        'ok',
-      ]);
-      expect(outcomes[3]?.value).toBeNull();
+      expect(outcomes.map(({ code, value }) => value ?? code)).toEqual(['ERR', 'ERR', 1, '1']);
     });
 
     test('a lease that closes its transaction by hand is ended too', async () => {
