@@ -26,6 +26,17 @@ function joinParts(parts: readonly (string | Buffer)[]): Buffer {
   return Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
 }
 
+/** What a payload takes in memory, in bytes: text that is no ASCII has two for each character. */
+export function payloadBytes(payload: Payload, isAscii: boolean): number {
+  const perCharacter = isAscii ? 1 : 2;
+  if (typeof payload === 'string') return payload.length * perCharacter;
+  let bytes = 0;
+  for (const part of payload) {
+    bytes += part.length * (typeof part === 'string' ? perCharacter : 1);
+  }
+  return bytes;
+}
+
 /** RESP bytes of a command whose arguments are ASCII text: the pool's own PING, UNWATCH, ... */
 export function textPayload(args: readonly string[]): string {
   return `*${args.length}${CRLF}${args.map((arg) => `$${arg.length}${CRLF}${arg}${CRLF}`).join('')}`;

@@ -45,6 +45,7 @@ export const OPTION_CHECKS: Readonly<Record<OptionName, Check>> = {
   maxInFlight: numberIn(ranges.maxInFlight),
   laneDepth: numberIn(ranges.laneDepth),
   maxWaiters: numberIn(ranges.maxWaiters),
+  maxQueuedBytes: numberIn(ranges.maxQueuedBytes),
   acquireTimeoutMs: numberIn(ranges.acquireTimeoutMs),
   connectTimeoutMs: numberIn(ranges.connectTimeoutMs),
   commandTimeoutMs: numberIn(ranges.commandTimeoutMs),
@@ -82,6 +83,7 @@ export const RETRY_CHECKS: Readonly<Record<keyof RetryOptions, Check>> = {
 export const BREAKER_CHECKS: Readonly<Record<keyof BreakerOptions, Check>> = {
   failures: numberIn(ranges['breaker.failures']),
   maxPauseMs: numberIn(ranges['breaker.maxPauseMs']),
+  patienceMs: numberIn(ranges['breaker.patienceMs']),
 };
 
 export function checkHost(value: unknown): string | undefined {

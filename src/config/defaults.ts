@@ -32,6 +32,7 @@ export const DEFAULTS: Defaults = Object.freeze({
   maxInFlight: 4_096,
   laneDepth: DEFAULT_LANE_DEPTH,
   maxWaiters: 50_000,
+  maxQueuedBytes: 268_435_456,
   acquireTimeoutMs: 5_000,
   connectTimeoutMs: 2_000,
   commandTimeoutMs: 5_000,
@@ -42,5 +43,5 @@ export const DEFAULTS: Defaults = Object.freeze({
   keepAliveMs: 10_000,
   retry: Object.freeze({ retries: 3, baseMs: 8, factor: 4, capMs: 512, jitter: false }),
   retryWrites: 'safe',
-  breaker: Object.freeze({ failures: 4, maxPauseMs: 512 }),
+  breaker: Object.freeze({ failures: 4, maxPauseMs: 512, patienceMs: 2_000 }),
 });

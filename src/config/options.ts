@@ -92,7 +92,15 @@ export interface PoolOptions {
   laneDepth?: number;
   /** Callers that may wait for a connection. Default 50,000. */
   maxWaiters?: number;
-  /** Longest wait for a connection, ms. Default 5,000. */
+  /**
+   * Bytes of commands that may wait for a connection, 1 or more; one command alone may be larger.
+   * Default 268,435,456 (256 MiB).
+   */
+  maxQueuedBytes?: number;
+  /**
+   * Longest wait for a connection of one's own (a lease, a blocking command), ms. Default 5,000.
+   * Ordinary commands wait as long as their own deadline allows.
+   */
   acquireTimeoutMs?: number;
   /** Longest time for dial, TLS and handshake together, ms. Default 2,000. */
   connectTimeoutMs?: number;
@@ -163,6 +171,7 @@ export interface ResolvedOptions {
   readonly maxInFlight: number;
   readonly laneDepth: number;
   readonly maxWaiters: number;
+  readonly maxQueuedBytes: number;
   readonly acquireTimeoutMs: number;
   readonly commandTimeoutMs: number;
   readonly healthCheckIntervalMs: number;

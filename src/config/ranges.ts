@@ -26,6 +26,7 @@ export const NUMBER_RANGES = {
   maxInFlight: { least: 1, most: 1_000_000 },
   laneDepth: { least: 1, most: 1_000_000 },
   maxWaiters: { least: 0, most: 10_000_000 },
+  maxQueuedBytes: { least: 1, most: Number.MAX_SAFE_INTEGER },
   acquireTimeoutMs: { least: 1, most: LONGEST_TIMER_MS },
   connectTimeoutMs: { least: 1, most: LONGEST_TIMER_MS },
   commandTimeoutMs: { least: 0, most: LONGEST_TIMER_MS },
@@ -40,6 +41,7 @@ export const NUMBER_RANGES = {
   'retry.capMs': { least: 0, most: LONGEST_TIMER_MS },
   'breaker.failures': { least: 1, most: 1_000 },
   'breaker.maxPauseMs': { least: 1, most: LONGEST_TIMER_MS },
+  'breaker.patienceMs': { least: 0, most: LONGEST_TIMER_MS },
 } as const satisfies Record<string, NumberRange>;
 
 /** `a whole number from 1 to 65,535`. */

@@ -127,7 +127,7 @@ describe('depths and waits', () => {
   it('keep the other defaults of retry and breaker where one is given', () => {
     const { retry, breaker } = resolveOptions({ retry: { retries: 0 }, breaker: {} }, {});
     expect(retry).toEqual({ retries: 0, baseMs: 8, factor: 4, capMs: 512, jitter: false });
-    expect(breaker).toEqual({ failures: 4, maxPauseMs: 512 });
+    expect(breaker).toEqual({ failures: 4, maxPauseMs: 512, patienceMs: 2_000 });
   });
 });
 

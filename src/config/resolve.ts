@@ -42,6 +42,7 @@ export function resolveOptions(
     ...depths,
     target,
     maxWaiters: given.maxWaiters ?? DEFAULTS.maxWaiters,
+    maxQueuedBytes: given.maxQueuedBytes ?? DEFAULTS.maxQueuedBytes,
     acquireTimeoutMs: given.acquireTimeoutMs ?? DEFAULTS.acquireTimeoutMs,
     commandTimeoutMs: given.commandTimeoutMs ?? DEFAULTS.commandTimeoutMs,
     healthCheckIntervalMs: given.healthCheckIntervalMs ?? DEFAULTS.healthCheckIntervalMs,

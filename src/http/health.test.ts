@@ -17,6 +17,7 @@ const FACTS: SnapshotFacts = {
   alert: false,
   statistics: STATISTICS,
   lastConnectError: undefined,
+  nextConnectInMs: undefined,
 };
 const HEALTHY = {
   healthy: true,

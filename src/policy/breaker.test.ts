@@ -1,14 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import { Breaker } from './breaker.js';
+import type { PoolErrorCode } from '../errors.js';
+import { Breaker, type ConnectFailure } from './breaker.js';
 
-const options = { failures: 4, maxPauseMs: 512 };
-const refused = { error: new Error('ECONNREFUSED'), fatal: false, connectionsLeft: 0 };
+const impatient = { failures: 4, maxPauseMs: 512, patienceMs: 0 };
+const patient = { ...impatient, patienceMs: 2_000 };
+
+function failure(code: PoolErrorCode = 'CONNECT_FAILED', connectionsLeft = 0): ConnectFailure {
+  return { error: new Error(code), code, connectionsLeft };
+}
 
 /** Chance at its top, so that pauses come out in full. */
 const atMost = () => 1;
 
-function failing(times: number, breaker = new Breaker(options, atMost)): Breaker {
-  for (let i = 0; i < times; i += 1) breaker.recordFailure(refused);
+function failing(times: number, breaker = new Breaker(impatient, atMost)): Breaker {
+  for (let i = 0; i < times; i += 1) breaker.recordFailure(failure(), 0);
   return breaker;
 }
 
@@ -16,27 +21,66 @@ describe('Breaker', () => {
   it('stays closed below the limit and opens at it', () => {
     const breaker = failing(3);
     expect(breaker.isOpen).toBe(false);
-    expect(breaker.recordFailure(refused)).toBe(true);
+    const last = failure();
+    expect(breaker.recordFailure(last, 0)).toBe(true);
     expect(breaker.isOpen).toBe(true);
-    expect(breaker.lastError).toBe(refused.error);
+    expect(breaker.lastError).toBe(last.error);
   });
 
   it('says only once that it opened', () => {
-    expect(failing(4).recordFailure(refused)).toBe(false);
+    expect(failing(4).recordFailure(failure(), 0)).toBe(false);
   });
 
-  it('opens at once for a failure that would only repeat itself', () => {
-    const breaker = new Breaker(options, atMost);
-    expect(breaker.recordFailure({ ...refused, fatal: true })).toBe(true);
+  it.each(['AUTH_FAILED', 'TLS_FAILED', 'PROTOCOL_ERROR', 'HANDSHAKE_FAILED'] as const)(
+    'opens at once for %s, however patient: it would only repeat itself',
+    (code) => {
+      expect(new Breaker(patient, atMost).recordFailure(failure(code), 0)).toBe(true);
+    },
+  );
+
+  it.each(['CONNECT_TIMEOUT', 'MAX_CLIENTS', 'SERVER_LOADING', 'CONNECT_FAILED'] as const)(
+    'does not open for the first %s, which the next try may cure',
+    (code) => {
+      expect(new Breaker(impatient, atMost).recordFailure(failure(code), 0)).toBe(false);
+    },
+  );
+
+  it('opens for the second time-out, as each takes long', () => {
+    const breaker = new Breaker(impatient, atMost);
+    expect(breaker.recordFailure(failure('CONNECT_TIMEOUT'), 0)).toBe(false);
+    expect(breaker.recordFailure(failure('CONNECT_TIMEOUT'), 0)).toBe(true);
   });
 
   it('stays closed while a connection still serves, whatever fails', () => {
-    const breaker = new Breaker(options, atMost);
-    for (let i = 0; i < 10; i += 1) {
-      breaker.recordFailure({ ...refused, fatal: true, connectionsLeft: 1 });
-    }
+    const breaker = new Breaker(impatient, atMost);
+    for (let i = 0; i < 10; i += 1) breaker.recordFailure(failure('AUTH_FAILED', 1), 0);
     expect(breaker.isOpen).toBe(false);
-    expect(breaker.recordFailure(refused)).toBe(true);
+    expect(breaker.recordFailure(failure(), 0)).toBe(true);
+  });
+
+  it('waits out an outage that is shorter than its patience, however often a connect fails', () => {
+    const breaker = new Breaker(patient, atMost);
+    breaker.noteOutage(1_000);
+    breaker.noteOutage(1_500);
+    for (let now = 1_000; now < 3_000; now += 100) {
+      expect(breaker.recordFailure(failure(), now)).toBe(false);
+    }
+    expect(breaker.recordFailure(failure(), 3_000)).toBe(true);
+  });
+
+  it('counts an outage from the first failure where no connection was ever there', () => {
+    const breaker = new Breaker(patient, atMost);
+    for (let now = 500; now < 2_500; now += 500) breaker.recordFailure(failure(), now);
+    expect(breaker.isOpen).toBe(false);
+    expect(breaker.recordFailure(failure(), 2_500)).toBe(true);
+  });
+
+  it('has new patience after a connect succeeded', () => {
+    const breaker = new Breaker(patient, atMost);
+    breaker.recordFailure(failure(), 0);
+    breaker.recordSuccess();
+    for (let i = 0; i < 5; i += 1) breaker.recordFailure(failure(), 10_000);
+    expect(breaker.isOpen).toBe(false);
   });
 
   it('closes at the first success and counts from the start again', () => {
@@ -50,16 +94,36 @@ describe('Breaker', () => {
   });
 
   it('pauses 8, 32, 128 and then 512 ms', () => {
-    const breaker = new Breaker(options, atMost);
+    const breaker = new Breaker(impatient, atMost);
     expect(breaker.pauseMs()).toBe(0);
     const pauses = [1, 2, 3, 4, 5, 6].map(() => failing(1, breaker).pauseMs());
     expect(pauses).toEqual([8, 32, 128, 512, 512, 512]);
     expect(failing(2_000, breaker).pauseMs()).toBe(512);
   });
 
+  it('offers a refused password ever more rarely, up to once a minute', () => {
+    const breaker = new Breaker(impatient, atMost);
+    const pauses = Array.from({ length: 9 }, () => {
+      breaker.recordFailure(failure('AUTH_FAILED'), 0);
+      return breaker.pauseMs();
+    });
+    expect(pauses).toEqual([8, 32, 128, 512, 2_048, 8_192, 32_768, 60_000, 60_000]);
+  });
+
+  it('does not pause beyond the end of its patience, when callers are to be told', () => {
+    const breaker = new Breaker({ ...patient, maxPauseMs: 10_000 }, atMost);
+    const pauses = [0, 8, 40, 168, 680].map((now) => {
+      breaker.recordFailure(failure(), now);
+      return breaker.pauseMs();
+    });
+    expect(pauses).toEqual([8, 32, 128, 512, 2_000 - 680]);
+    breaker.recordFailure(failure(), 2_000);
+    expect(breaker.pauseMs()).toBe(8_192);
+  });
+
   it('takes at least half of a pause, and keeps to it until the next failure', () => {
     const draws = [0, 0.5];
-    const breaker = new Breaker(options, () => draws.shift() ?? 1);
+    const breaker = new Breaker(impatient, () => draws.shift() ?? 1);
     failing(1, breaker);
     expect([breaker.pauseMs(), breaker.pauseMs()]).toEqual([4, 4]);
     expect(failing(1, breaker).pauseMs()).toBe(24);

@@ -1,27 +1,47 @@
-// Counts failed connects in a row. Open, it fails callers at once with the last connect error in
-// place of a queue that grows; it also says how long to wait before the next dial. It never dials
-// and never waits itself.
+// Counts failed connects in a row and knows since when no connection is there. A short outage is
+// waited out; after that the breaker opens, and callers are told at once in place of a queue that
+// grows. It also says how long to wait before the next dial. It never dials and never waits itself.
 //
-//             failures in a row, or one fatal, and no connection left
-//   closed ------------------------------------------------------------> open
-//      ^                                                                   |
-//      +------------------------ a connect succeeds -----------------------+
+//             failures in a row and patience is over, or a refusal; no connection left
+//   closed ------------------------------------------------------------------------------> open
+//      ^                                                                                     |
+//      +---------------------------------- a connect succeeds -------------------------------+
+
+import type { PoolErrorCode } from '../errors.js';
 
 /** Wait after the first failed connect, ms; each further one is `PAUSE_FACTOR` times as long. */
 export const FIRST_PAUSE_MS = 8;
 export const PAUSE_FACTOR = 4;
+/** A password that is refused is offered ever more rarely, up to this pause, ms: servers lock out. */
+export const MAX_REFUSED_PAUSE_MS = 60_000;
+/** A time-out counts as this many failures: each takes long, and the first may be a slow DNS. */
+const WEIGHT_OF_TIMEOUT = 2;
+
+/** Failures that trying again a moment later does not cure. */
+const REFUSALS: ReadonlySet<PoolErrorCode> = new Set([
+  'AUTH_FAILED',
+  'TLS_FAILED',
+  'PROTOCOL_ERROR',
+  'HANDSHAKE_FAILED',
+]);
+/** Refusals that would go on for as long as they are asked for. */
+const ASKED_RARELY: ReadonlySet<PoolErrorCode> = new Set(['AUTH_FAILED', 'TLS_FAILED']);
 
 export interface BreakerOptions {
   /** Failed connects in a row, with no connection left, that open it, 1 to 1,000. Default 4. */
   readonly failures: number;
   /** Longest pause between two connect attempts, ms. Default 512. */
   readonly maxPauseMs: number;
+  /**
+   * An outage shorter than this, counted from the loss of the last connection, is waited out by
+   * whoever was not sent, ms. Default 2,000; 0: `failures` alone decides.
+   */
+  readonly patienceMs: number;
 }
 
 export interface ConnectFailure {
   readonly error: Error;
-  /** A further try would fail the same way, as with a wrong password: opens without counting. */
-  readonly fatal: boolean;
+  readonly code: PoolErrorCode;
   /** Connections that still serve: while there is one, callers aren't turned away. */
   readonly connectionsLeft: number;
 }
@@ -30,9 +50,12 @@ export class Breaker {
   readonly #options: BreakerOptions;
   readonly #random: () => number;
   #failuresInARow = 0;
+  /** The same, with a time-out counted by its weight. */
+  #weight = 0;
   #isOpen = false;
   #lastError: Error | undefined;
   #pauseMs = 0;
+  #outageSince: number | undefined;
 
   /** @param random Gives a number from 0 up to 1, asked once for each failure. */
   constructor(options: BreakerOptions, random: () => number) {
@@ -50,13 +73,22 @@ export class Breaker {
     return this.#lastError;
   }
 
+  /** No connection is there from now on: the last one was lost, or the first is being dialed. */
+  noteOutage(now: number): void {
+    this.#outageSince ??= now;
+  }
+
   /** Notes a failed connect. @returns Whether this one opened the breaker. */
-  recordFailure({ error, fatal, connectionsLeft }: ConnectFailure): boolean {
+  recordFailure({ error, code, connectionsLeft }: ConnectFailure, now: number): boolean {
     this.#failuresInARow += 1;
+    this.#weight += code === 'CONNECT_TIMEOUT' ? WEIGHT_OF_TIMEOUT : 1;
     this.#lastError = error;
-    this.#pauseMs = this.#drawPauseMs();
+    if (connectionsLeft === 0) this.noteOutage(now);
+    this.#pauseMs = this.#drawPauseMs(code, now);
     if (this.#isOpen || connectionsLeft > 0) return false;
-    this.#isOpen = fatal || this.#failuresInARow >= this.#options.failures;
+    this.#isOpen =
+      REFUSALS.has(code) ||
+      (this.#weight >= this.#options.failures && this.#patienceLeftMs(now) <= 0);
     return this.#isOpen;
   }
 
@@ -64,9 +96,11 @@ export class Breaker {
   recordSuccess(): boolean {
     const wasOpen = this.#isOpen;
     this.#failuresInARow = 0;
+    this.#weight = 0;
     this.#isOpen = false;
     this.#lastError = undefined;
     this.#pauseMs = 0;
+    this.#outageSince = undefined;
     return wasOpen;
   }
 
@@ -75,9 +109,20 @@ export class Breaker {
     return this.#pauseMs;
   }
 
-  /** Between half and all of the pause, so that many processes don't dial in step. */
-  #drawPauseMs(): number {
+  #patienceLeftMs(now: number): number {
+    if (this.#outageSince === undefined) return this.#options.patienceMs;
+    return this.#outageSince + this.#options.patienceMs - now;
+  }
+
+  /**
+   * Between half and all of the pause, so that many processes don't dial in step; but no longer than
+   * callers are still patient, as the dial after that tells them.
+   */
+  #drawPauseMs(code: PoolErrorCode, now: number): number {
     const fullMs = FIRST_PAUSE_MS * PAUSE_FACTOR ** (this.#failuresInARow - 1);
-    return Math.min(fullMs, this.#options.maxPauseMs) * (0.5 + this.#random() / 2);
+    const mostMs = ASKED_RARELY.has(code) ? MAX_REFUSED_PAUSE_MS : this.#options.maxPauseMs;
+    const drawnMs = Math.min(fullMs, mostMs) * (0.5 + this.#random() / 2);
+    const patienceLeftMs = this.#patienceLeftMs(now);
+    return patienceLeftMs > 0 ? Math.min(drawnMs, patienceLeftMs) : drawnMs;
   }
 }

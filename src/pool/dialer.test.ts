@@ -24,15 +24,16 @@ function newDialer({ wanted = 1, open = 0 } = {}) {
   const events: string[] = [];
   const dialer = new Dialer(
     source,
-    new Breaker({ failures: 4, maxPauseMs: 512 }, () => 1),
+    new Breaker({ failures: 4, maxPauseMs: 512, patienceMs: 0 }, () => 1),
     simulatedClock,
     {
       get missingConnections() {
         return facts.wanted - facts.open;
       },
-      get openConnections() {
+      get servingConnections() {
         return facts.open;
       },
+      generation: 0,
       get mustStayAlive() {
         return facts.mustStayAlive;
       },
@@ -135,21 +136,33 @@ describe('the dialer', () => {
     expect(events.slice(-2)).toEqual(['closed', 'connected']);
   });
 
-  test.each<PoolErrorCode>([
-    'AUTH_FAILED',
-    'TLS_FAILED',
-    'PROTOCOL_ERROR',
-    'MAX_CLIENTS',
-    'HANDSHAKE_FAILED',
-    'CONNECT_TIMEOUT',
-  ])('opens the breaker at the first %s, and goes on trying', async (code) => {
-    const { dialer, source, events } = newDialer();
-    source.onDial = new PoolError(code, 'no');
+  test.each<PoolErrorCode>(['AUTH_FAILED', 'TLS_FAILED', 'PROTOCOL_ERROR', 'HANDSHAKE_FAILED'])(
+    'opens the breaker at the first %s, and goes on trying',
+    async (code) => {
+      const { dialer, source, events } = newDialer();
+      source.onDial = new PoolError(code, 'no');
+      dialer.pump();
+      await settle();
+      expect(events).toEqual([code, `open: ${code}`]);
+      await settle(1_000);
+      expect(source.dials).toBeGreaterThan(2);
+    },
+  );
+
+  test('says how long it pauses, ever longer where the password is refused', async () => {
+    const { dialer, source } = newDialer();
+    expect(dialer.nextDialInMs).toBeUndefined();
+    source.onDial = new PoolError('AUTH_FAILED', 'no');
     dialer.pump();
-    await settle();
-    expect(events).toEqual([code, `open: ${code}`]);
-    await settle(1_000);
-    expect(source.dials).toBeGreaterThan(2);
+    await settle(60_000);
+    // After 8, 32, 128, 512 ms, 2, 8 and 33 s.
+    expect(source.dials).toBe(8);
+    await settle(42_000);
+    expect(dialer.nextDialInMs).toBeGreaterThan(0);
+    expect(dialer.nextDialInMs).toBeLessThan(60_000);
+    source.onDial = 'accept';
+    await settle(60_000);
+    expect(dialer.nextDialInMs).toBeUndefined();
   });
 
   test('does not open the breaker while a connection serves', async () => {

@@ -2,33 +2,23 @@
 // that grows. The breaker's verdict lives in `policy/breaker.ts`; this file only dials.
 
 import type { Clock } from '../base/clock.js';
-import { PoolError, type PoolErrorCode } from '../errors.js';
+import { PoolError } from '../errors.js';
 import type { Breaker } from '../policy/breaker.js';
 import type { ConnectionSource, PooledConnection } from './connection.js';
 
 /** A server that restarts is not met by all connections at the same moment. */
 const CONCURRENT_DIALS = 4;
 
-/**
- * Failures that trying again a moment later does not cure: callers are told at once. So are they
- * of a server that was silent for the whole time-out, as further tries would use up their deadline.
- */
-const FATAL_CODES: ReadonlySet<PoolErrorCode> = new Set([
-  'AUTH_FAILED',
-  'TLS_FAILED',
-  'PROTOCOL_ERROR',
-  'MAX_CLIENTS',
-  'HANDSHAKE_FAILED',
-  'CONNECT_TIMEOUT',
-]);
-
 export interface DialerOwner {
   /** How many connections are wanted beyond those that are open. */
   readonly missingConnections: number;
-  readonly openConnections: number;
+  /** Connections that serve commands: while there is one, nobody is turned away. */
+  readonly servingConnections: number;
+  /** Grows when the server turns out to be the wrong one: dials that began before lead there. */
+  readonly generation: number;
   /** Somebody waits, so that a pause must not let the process end. */
   readonly mustStayAlive: boolean;
-  onConnected(connection: PooledConnection): void;
+  onConnected(connection: PooledConnection, generation: number): void;
   onConnectFailed(error: PoolError): void;
   onBreakerChange(isOpen: boolean, error: PoolError | undefined): void;
 }
@@ -55,6 +45,12 @@ export class Dialer {
     return this.#dialing;
   }
 
+  /** How long the pause before the next dial still is, ms; `undefined`: nothing is paused. */
+  get nextDialInMs(): number | undefined {
+    const pauseMs = this.#pausedUntil - this.#clock.now();
+    return this.#hasFailed && this.#dialing === 0 && pauseMs > 0 ? pauseMs : undefined;
+  }
+
   /** Dials what is missing, now or when the pause is over. */
   pump(): void {
     if (this.#abort.signal.aborted) return;
@@ -65,6 +61,14 @@ export class Dialer {
         this.#pumpAfter(pauseMs);
         return;
       }
+      void this.#dial();
+    }
+  }
+
+  /** Dials once more at once: attempts that are under way may hang where a new one does not. */
+  dialOneMore(): void {
+    const isPaused = this.#pausedUntil > this.#clock.now();
+    if (!isPaused && this.#dialing < CONCURRENT_DIALS && !this.#abort.signal.aborted) {
       void this.#dial();
     }
   }
@@ -89,10 +93,12 @@ export class Dialer {
 
   async #dial(): Promise<void> {
     this.#dialing++;
+    const { generation, servingConnections } = this.#owner;
+    if (servingConnections === 0) this.#breaker.noteOutage(this.#clock.now());
     try {
       const connection = await this.#source.connect(this.#abort.signal);
       this.#dialing--;
-      this.#onSuccess(connection);
+      this.#onSuccess(connection, generation);
     } catch (error) {
       this.#dialing--;
       if (!this.#abort.signal.aborted) this.#onFailure(error);
@@ -100,7 +106,7 @@ export class Dialer {
     this.pump();
   }
 
-  #onSuccess(connection: PooledConnection): void {
+  #onSuccess(connection: PooledConnection, generation: number): void {
     if (this.#abort.signal.aborted) {
       connection.destroy(new PoolError('POOL_CLOSED', 'The pool was closed'));
       return;
@@ -108,7 +114,7 @@ export class Dialer {
     this.#hasFailed = false;
     this.#pausedUntil = 0;
     if (this.#breaker.recordSuccess()) this.#owner.onBreakerChange(false, undefined);
-    this.#owner.onConnected(connection);
+    this.#owner.onConnected(connection, generation);
   }
 
   #onFailure(cause: unknown): void {
@@ -117,10 +123,13 @@ export class Dialer {
         ? cause
         : new PoolError('CONNECT_FAILED', (cause as Error).message, { cause, sent: false });
     this.#hasFailed = true;
-    const connectionsLeft = this.#owner.openConnections;
-    const fatal = FATAL_CODES.has(error.code);
-    const hasOpened = this.#breaker.recordFailure({ error, fatal, connectionsLeft });
-    this.#pausedUntil = this.#clock.now() + this.#breaker.pauseMs();
+    const connectionsLeft = this.#owner.servingConnections;
+    const now = this.#clock.now();
+    const hasOpened = this.#breaker.recordFailure(
+      { error, code: error.code, connectionsLeft },
+      now,
+    );
+    this.#pausedUntil = now + this.#breaker.pauseMs();
     this.#owner.onConnectFailed(error);
     if (hasOpened) this.#owner.onBreakerChange(true, error);
   }

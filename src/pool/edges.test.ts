@@ -2,7 +2,7 @@
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { outcomeOf } from '../../test/support/outcome.js';
-import { openSimulatedPool, settle } from '../../test/support/simulated-connection.js';
+import { openSimulatedPool, settle, soon } from '../../test/support/simulated-connection.js';
 import { PoolError } from '../errors.js';
 import { ErrorReply } from '../wire/protocol.js';
 
@@ -42,7 +42,7 @@ test('a blocking command that is answered READONLY takes its connection out of t
   source.answer = () => new ErrorReply('READONLY no');
   const command = redis.command('write', ['BLPOP', 'key', '1']);
   command.isBlocking = true;
-  const outcome = await outcomeOf(pool.executeExclusive(command));
+  const outcome = await soon(pool.executeExclusive(command));
   expect(outcome.code).toBe('READONLY');
   await settle(100);
   expect(source.demotions).toBe(1);
@@ -59,7 +59,7 @@ test('a connection leased while the node moved is not a lane afterwards', async 
 });
 
 test('a lease gets its turn on a busy lane though no further connection can be made', async () => {
-  const { pool, redis, source, connection } = await openSimulatedPool({ maxConnections: 4 });
+  const { pool, redis, source, connection } = await openSimulatedPool({ minConnections: 2 });
   source.onDial = new PoolError('MAX_CLIENTS', 'max number of clients reached');
   void outcomeOf(redis.read('A'));
   const lease = outcomeOf(pool.acquireLease({ timeoutMs: 1000 }));
@@ -141,7 +141,7 @@ test('resume() serves a lease and then the command behind it', async () => {
 
 test('a command that waits is served when leases end after resize() made the pool smaller', async () => {
   const { pool, redis, source } = await openSimulatedPool({
-    maxConnections: 3,
+    maxConnections: 4,
     minConnections: 1,
     idleTimeoutMs: 0,
   });

@@ -6,8 +6,8 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import type { Command } from '../base/command.js';
 import { PoolError } from '../errors.js';
 import type { Entry } from './entry.js';
-import { ownCommand } from './inspector.js';
 import type { Membership } from './membership.js';
+import { ownCommand } from './own-command.js';
 import { lossOf, type Recovery } from './recovery.js';
 import type { WaitingRoom } from './waiting-room.js';
 

@@ -25,6 +25,8 @@ export type EvictionReason =
 export class Entry {
   readonly id: number;
   readonly connection: PooledConnection;
+  /** Counts demotions: all connections that were made before one lead to the wrong server. */
+  readonly generation: number;
   readonly createdAt: number;
   /** Its own age limit, ms: lifetimes differ, so that not all connections close at once. */
   readonly lifetimeMs: number;
@@ -33,6 +35,8 @@ export class Entry {
   lease: ConnectionLease | undefined = undefined;
   /** Takes no more commands, so that it empties for a lease that waits. */
   isReserved = false;
+  /** Owes replies and is silent: it may be dead, so others are preferred until that is known. */
+  isSuspect = false;
   lastUsedAt: number;
   /** PINGs of health checks that are on their way. */
   probes = 0;
@@ -41,9 +45,16 @@ export class Entry {
   /** Why it is being closed; `undefined` while the pool wants to keep it. */
   evictionReason: EvictionReason | undefined = undefined;
 
-  constructor(id: number, connection: PooledConnection, now: number, lifetimeMs: number) {
+  constructor(
+    id: number,
+    connection: PooledConnection,
+    generation: number,
+    now: number,
+    lifetimeMs: number,
+  ) {
     this.id = id;
     this.connection = connection;
+    this.generation = generation;
     this.createdAt = now;
     this.lastUsedAt = now;
     this.lifetimeMs = lifetimeMs;

@@ -15,7 +15,7 @@ function fleetOf(
   for (const [index, load] of loads.entries()) {
     const connection = new SimulatedConnection({ now: () => 1 });
     for (let sent = 0; sent < load; sent++) connection.send(commands.command('read', ['GET']));
-    fleet.add(new Entry(index, connection, 1, 0));
+    fleet.add(new Entry(index, connection, 0, 1, 0));
   }
   return { fleet, entries: fleet.entries };
 }
@@ -50,7 +50,7 @@ describe('the lane for a command', () => {
     const { fleet, entries } = fleetOf([0, 0, 0, 0, 0]);
     entries[0]!.state = 'leased';
     entries[1]!.state = 'draining';
-    fleet.reserve(1);
+    fleet.reserve(1, 9);
     expect(entries[4]!.isReserved).toBe(true);
     (entries[2]!.connection as SimulatedConnection).writable = false;
     expect(fleet.pickLane()).toBe(entries[3]);
@@ -63,11 +63,11 @@ describe('lanes kept for leases', () => {
   test('are the highest, and one lane is spared for commands', () => {
     const { fleet, entries } = fleetOf([1, 1, 1]);
     const reserved = () => entries.map(({ isReserved }) => isReserved);
-    fleet.reserve(1);
+    fleet.reserve(1, 9);
     expect(reserved()).toEqual([false, false, true]);
-    fleet.reserve(1);
+    fleet.reserve(1, 9);
     expect(reserved()).toEqual([false, false, true]);
-    fleet.reserve(7);
+    fleet.reserve(7, 9);
     expect(reserved()).toEqual([false, true, true]);
     expect(fleet.hasRoom(entries[0]!)).toBe(true);
     expect(fleet.hasRoom(entries[1]!)).toBe(false);
@@ -76,17 +76,19 @@ describe('lanes kept for leases', () => {
     expect(fleet.unreserveAll()).toBe(false);
   });
 
-  test('may be the only lane', () => {
+  test('are never the last lane, unless there can be only one connection', () => {
     const { fleet, entries } = fleetOf([1]);
-    fleet.reserve(1);
+    fleet.reserve(1, 2);
+    expect(entries[0]!.isReserved).toBe(false);
+    fleet.reserve(1, 1);
     expect(entries[0]!.isReserved).toBe(true);
   });
 
   test('that leave the fleet are replaced by the next reservation', () => {
     const { fleet, entries } = fleetOf([1, 1, 1]);
-    fleet.reserve(1);
+    fleet.reserve(1, 9);
     fleet.remove(entries[2]!);
-    fleet.reserve(1);
+    fleet.reserve(1, 9);
     expect(entries.map(({ id, isReserved }) => [id, isReserved])).toEqual([
       [0, false],
       [1, true],
@@ -96,11 +98,34 @@ describe('lanes kept for leases', () => {
 
 test('a lease takes the highest idle connection, so that commands keep the lowest', () => {
   const { fleet, entries } = fleetOf([0, 0, 1]);
-  expect(fleet.findIdle()).toBe(entries[1]);
+  expect(fleet.findIdle(4)).toBe(entries[1]);
   entries[1]!.state = 'leased';
-  expect(fleet.findIdle()).toBe(entries[0]);
+  expect(fleet.findIdle(4)).toBe(entries[0]);
   entries[0]!.state = 'draining';
-  expect(fleet.findIdle()).toBeUndefined();
+  expect(fleet.findIdle(4)).toBeUndefined();
+});
+
+test('a lease does not take the last lane, unless there can be only one connection', () => {
+  const { fleet, entries } = fleetOf([0, 0]);
+  entries[1]!.state = 'leased';
+  expect(fleet.findIdle(2)).toBeUndefined();
+  expect(fleet.findIdle(1)).toBe(entries[0]);
+});
+
+describe('a lane that may be dead', () => {
+  test('gets no commands while another one can take them, however loaded', () => {
+    const { fleet, entries } = fleetOf([1, 7, 8]);
+    entries[0]!.isSuspect = true;
+    expect(fleet.pickLane()).toBe(entries[1]);
+  });
+
+  test('is used all the same where every lane is silent, the least loaded one', () => {
+    const { fleet, entries } = fleetOf([3, 1, 2]);
+    for (const entry of entries) entry.isSuspect = true;
+    expect(fleet.pickLane()).toBe(entries[1]);
+    entries[1]!.state = 'draining';
+    expect(fleet.pickLane()).toBe(entries[2]);
+  });
 });
 
 test('a further connection has to be deserved by all lanes that are there', () => {

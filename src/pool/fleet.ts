@@ -4,6 +4,7 @@
 //   entries   0 [lane, busy]  1 [lane]  2 [idle]  3 [leased]
 //               commands -->                  <-- leases
 
+import { AWAY_AFTER_MS } from '../policy/silence.js';
 import type { Entry } from './entry.js';
 
 export class Fleet {
@@ -28,6 +29,14 @@ export class Fleet {
 
   get leasedCount(): number {
     return this.#count((entry) => entry.state === 'leased');
+  }
+
+  /** Lanes that are no longer silent than a slow server is. */
+  servingCount(now: number): number {
+    return this.#count((entry) => {
+      const since = entry.connection.waitingSince;
+      return entry.state === 'ready' && (since === undefined || now - since < AWAY_AFTER_MS);
+    });
   }
 
   /** Connections that are not on their way out. */
@@ -61,13 +70,14 @@ export class Fleet {
       if (best !== undefined && bestLoad < deserved) break;
       const entry = entries[index] as Entry;
       if (entry.state !== 'ready' || entry.isReserved || !entry.connection.writable) continue;
+      if (entry.isSuspect) continue;
       deserved += this.#laneDepth;
       const load = entry.connection.inFlight;
       if (load >= bestLoad) continue;
       best = entry;
       bestLoad = load;
     }
-    return best;
+    return best ?? this.#leastLoadedSuspect();
   }
 
   /** Whether one more connection would be worth using, as this least loaded lane is so full. */
@@ -86,19 +96,27 @@ export class Fleet {
     );
   }
 
-  /** The highest entry that nobody uses. */
-  findIdle(): Entry | undefined {
+  /** The highest entry that nobody uses, if it may be lent. */
+  findIdle(maxConnections: number): Entry | undefined {
     for (let index = this.entries.length - 1; index >= 0; index--) {
       const entry = this.entries[index] as Entry;
-      if (entry.isIdle) return entry;
+      if (entry.isIdle) return this.mayLend(entry, maxConnections) ? entry : undefined;
     }
     return undefined;
   }
 
-  /** Lets the highest lanes run empty for `wanted` leases; one lane is spared where there are two. */
-  reserve(wanted: number): void {
-    const ready = this.readyCount;
-    const allowed = Math.min(wanted, Math.max(1, ready - 1));
+  /** Leases never take the last lane, unless there can be only one connection. */
+  mayLend(entry: Entry, maxConnections: number): boolean {
+    if (maxConnections === 1) return true;
+    for (const other of this.entries) {
+      if (other !== entry && other.state === 'ready') return true;
+    }
+    return false;
+  }
+
+  /** Lets the highest lanes run empty for `wanted` leases, but for the last one as above. */
+  reserve(wanted: number, maxConnections: number): void {
+    const allowed = Math.min(wanted, maxConnections === 1 ? 1 : this.readyCount - 1);
     for (let index = this.entries.length - 1; index >= 0 && this.#reserved < allowed; index--) {
       const entry = this.entries[index] as Entry;
       if (entry.state !== 'ready' || entry.isReserved) continue;
@@ -118,6 +136,16 @@ export class Fleet {
     if (this.#reserved === 0) return false;
     for (const entry of this.entries) this.unreserve(entry);
     return true;
+  }
+
+  /** All lanes are silent: the server may be slow, so they are used as before. */
+  #leastLoadedSuspect(): Entry | undefined {
+    let best: Entry | undefined;
+    for (const entry of this.entries) {
+      if (!entry.isSuspect || !this.hasRoom(entry)) continue;
+      if (best === undefined || entry.connection.inFlight < best.connection.inFlight) best = entry;
+    }
+    return best;
   }
 
   #count(matches: (entry: Entry) => boolean): number {

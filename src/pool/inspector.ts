@@ -1,25 +1,26 @@
 // What the housekeeper has done: deadlines kept, silent connections found, idle ones asked and
-// closed, leaks and high utilisation reported. It looks and judges; the pool acts.
+// closed, leaks and high utilisation reported. It looks and judges; the pool acts. A probe asks and
+// never ends a connection: who answers is alive, and who is late may have a slow server.
 
-import { Command } from '../base/command.js';
-import { textPayload } from '../base/payload.js';
 import type { ResolvedOptions } from '../config/options.js';
+import { PoolError } from '../errors.js';
 import { judgeConnection } from '../policy/lifetime.js';
 import { isAlertRaised, utilizationPercent } from '../policy/recommendations.js';
 import type { Entry, EvictionReason } from './entry.js';
 import type { ConnectionLease } from './lease.js';
+import { ownCommand } from './own-command.js';
+import { SilenceWatch } from './silence-watch.js';
 import { countInUse, type PoolStatus } from './snapshot.js';
 import type { Statistics } from './statistics.js';
-
-/** A server that is silent for this long while it owes replies is given up, ms, where commands
- * have no deadline of their own that would say so. */
-const DEFAULT_SILENCE_MS = 5_000;
 
 export interface InspectedPool {
   readonly entries: readonly Entry[];
   readonly maxConnections: number;
   readonly openConnections: number;
   retire(entry: Entry, reason: EvictionReason): void;
+  replace(entry: Entry): void;
+  openSpare(): void;
+  closeSpare(): void;
   evict(entry: Entry, reason: EvictionReason, error?: Error): void;
   onAlert(isRaised: boolean, utilizationPercent: number): void;
   onLeak(lease: ConnectionLease, heldMs: number): void;
@@ -27,14 +28,14 @@ export interface InspectedPool {
 
 /** What `healthCheck()` answers. */
 export interface HealthReport {
-  /** At least one connection answered, and none failed. */
+  /** A connection answered, or the only one there may be is lent. */
   readonly healthy: boolean;
   /** Of the slowest PING, ms; `undefined` when none was answered. */
   readonly latencyMs: number | undefined;
   readonly checkedConnections: number;
-  /** They were evicted, and are being replaced. */
+  /** They did not answer in time, or ended: those that turn out to be dead are replaced. */
   readonly failedConnections: number;
-  /** Why it isn't healthy. */
+  /** Why the first of them failed. */
   readonly error: Error | undefined;
   readonly status: PoolStatus;
 }
@@ -43,12 +44,20 @@ export class Inspector {
   readonly #options: ResolvedOptions;
   readonly #statistics: Statistics;
   readonly #pool: InspectedPool;
+  readonly #silenceWatch: SilenceWatch;
   #isAlertRaised = false;
 
   constructor(options: ResolvedOptions, statistics: Statistics, pool: InspectedPool) {
     this.#options = options;
     this.#statistics = statistics;
     this.#pool = pool;
+    this.#silenceWatch = new SilenceWatch({
+      entries: pool.entries,
+      openSpare: () => pool.openSpare(),
+      closeSpare: () => pool.closeSpare(),
+      evict: (entry, reason, error) => pool.evict(entry, reason, error),
+      ping: (entry) => this.ping(entry),
+    });
   }
 
   get isAlertRaised(): boolean {
@@ -60,21 +69,16 @@ export class Inspector {
     return this.#options.target.connectTimeoutMs;
   }
 
-  /** Keeps deadlines in flight and evicts who is silent; returns whether anything is in flight. */
+  /** Keeps deadlines in flight and finds the dead; returns whether anything is in flight. */
   sweep(now: number): boolean {
-    const silenceMs = this.#options.commandTimeoutMs || DEFAULT_SILENCE_MS;
     let isBusy = false;
-    for (const entry of [...this.#pool.entries]) {
-      const { connection } = entry;
+    for (const { connection, lease } of this.#pool.entries) {
       if (connection.inFlight === 0) continue;
       // Whoever blocks for good has no deadline that would want a fast tick.
-      if (entry.lease?.isLongLived !== true) isBusy = true;
+      if (lease?.isLongLived !== true) isBusy = true;
       this.#statistics.timeouts += connection.expire(now);
-      const since = connection.waitingSince;
-      // A lease's silence is its borrower's business: BLPOP waits as long as it likes.
-      if (entry.state === 'leased' || since === undefined || now - since < silenceMs) continue;
-      this.#pool.evict(entry, 'unhealthy', new Error(`no bytes for ${Math.round(now - since)} ms`));
     }
+    this.#silenceWatch.look(now);
     return isBusy;
   }
 
@@ -86,7 +90,7 @@ export class Inspector {
     this.#judgeUtilization();
   }
 
-  /** PINGs every connection that nobody leases; those that don't answer are evicted. */
+  /** PINGs every connection that nobody leases. */
   async probe(): Promise<Omit<HealthReport, 'status'>> {
     const ready = this.#pool.entries.filter((entry) => entry.state === 'ready');
     const startedAt = performance.now();
@@ -97,7 +101,7 @@ export class Inspector {
     });
     const failures = (await Promise.allSettled(pings)).filter((ping) => ping.status === 'rejected');
     return {
-      healthy: ready.length > 0 && failures.length === 0,
+      healthy: ready.length === 0 || latencyMs !== undefined,
       latencyMs,
       checkedConnections: ready.length,
       failedConnections: failures.length,
@@ -105,7 +109,7 @@ export class Inspector {
     };
   }
 
-  /** Asks one connection whether it lives. Rejects, and evicts it, when it doesn't answer. */
+  /** Asks one connection whether it lives. Rejects where it doesn't answer in time. */
   async ping(entry: Entry): Promise<void> {
     const command = ownCommand(['PING'], this.probeTimeoutMs);
     entry.probes++;
@@ -113,8 +117,9 @@ export class Inspector {
     try {
       await command.promise;
     } catch (error) {
+      // BUSY, MISCONF, LOADING, NOPERM: whoever says so is alive.
+      if (!(error instanceof PoolError)) return;
       this.#statistics.healthCheckFailures++;
-      this.#pool.evict(entry, 'unhealthy', error as Error);
       throw error;
     } finally {
       entry.probes--;
@@ -131,11 +136,14 @@ export class Inspector {
       const facts = { createdAt, lifetimeMs, lastUsedAt, isInUse, lastTrafficAt };
       const verdict = judgeConnection(facts, this.#options, now, open);
       if (verdict === 'ping') {
-        // Its failure is counted and evicts; there is nobody else to tell.
+        // Its failure is counted; there is nobody else to tell.
         this.ping(entry).catch(() => undefined);
-      } else if (verdict !== 'keep') {
+      } else if (verdict === 'close:lifetime') {
         open--;
-        this.#pool.retire(entry, verdict === 'close:idle' ? 'idle' : 'lifetime');
+        this.#pool.replace(entry);
+      } else if (verdict === 'close:idle') {
+        open--;
+        this.#pool.retire(entry, 'idle');
       }
     }
   }
@@ -166,14 +174,4 @@ export class Inspector {
 function isKeptTooLong({ lease, staleReason, createdAt, lifetimeMs }: Entry, now: number): boolean {
   if (lease?.isLongLived !== true || staleReason !== undefined) return false;
   return lifetimeMs > 0 && now - createdAt >= lifetimeMs;
-}
-
-/** A command of the pool's own. @param timeoutMs Its deadline, ms; 0: none. */
-export function ownCommand(args: readonly string[], timeoutMs: number): Command {
-  const name = args[0] as string;
-  const payload = textPayload(args);
-  const command = new Command({ name, retryClass: 'unknown' }, { timeoutMs }, payload, true);
-  // It concerns this connection: on another one it would say or undo the wrong thing.
-  command.forbidRetry();
-  return command;
 }

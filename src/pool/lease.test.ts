@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { CoreClient } from '../../test/support/core-client.js';
 import { outcomeOf } from '../../test/support/outcome.js';
-import { openSimulatedPool, settle } from '../../test/support/simulated-connection.js';
+import { openSimulatedPool, settle, soon } from '../../test/support/simulated-connection.js';
 import { PoolError } from '../errors.js';
 import { ErrorReply } from '../wire/protocol.js';
 import type { ConnectionLease } from './lease.js';
@@ -28,11 +28,10 @@ describe('a lease', () => {
   test('has its connection alone', async () => {
     const { pool, redis, source, connection } = await openSimulatedPool({ maxConnections: 2 });
     const lease = await pool.acquireLease();
-    const reply = redis.read('GET');
-    await settle();
     expect(source.open).toHaveLength(2);
-    expect(connection(0).sentNames).toEqual([]);
-    connection(1).reply('value');
+    const reply = redis.read('GET');
+    expect(connection(1).sentNames).toEqual([]);
+    connection(0).reply('value');
     expect(await reply).toBe('value');
     expect(pool.status().connections).toMatchObject({ open: 2, leased: 1, inUse: 1, idle: 1 });
     lease.release();
@@ -56,7 +55,7 @@ describe('a lease', () => {
     const { pool, connection } = await openSimulatedPool({ maxConnections: 1 });
     const lease = await pool.acquireLease();
     lease.release();
-    const { code, error } = await outcomeOf(new CoreClient(lease).read('GET', 'key'));
+    const { code, error } = await soon(new CoreClient(lease).read('GET', 'key'));
     expect([code, error?.sent]).toEqual(['LEASE_RELEASED', false]);
     expect(() => lease.sendUnanswered('SUBSCRIBE', '')).toThrow(
       expect.objectContaining({ code: 'LEASE_RELEASED' }),
@@ -83,7 +82,7 @@ describe('a lease', () => {
       ['CONNECTION_LOST', false],
     ]);
     expect(losses).toEqual([cause]);
-    const later = await outcomeOf(client.read('GET', 'key'));
+    const later = await soon(client.read('GET', 'key'));
     expect([later.code, later.error?.cause]).toEqual(['CONNECTION_LOST', cause]);
     expect(() => lease.sendUnanswered('SUBSCRIBE', '')).toThrow(
       expect.objectContaining({ code: 'CONNECTION_LOST' }),
@@ -95,7 +94,7 @@ describe('a lease', () => {
   });
 
   test('gets error replies as they come, retries included', async () => {
-    const { pool, connection } = await openSimulatedPool();
+    const { pool, connection } = await openSimulatedPool({ maxConnections: 1 });
     const lease = await pool.acquireLease();
     const outcome = outcomeOf(new CoreClient(lease).read('GET', 'key'));
     connection().reply(new ErrorReply('LOADING Redis is loading'));
@@ -103,7 +102,7 @@ describe('a lease', () => {
   });
 
   test('hands pushes to its borrower, and to nobody when there is none', async () => {
-    const { pool, connection } = await openSimulatedPool();
+    const { pool, connection } = await openSimulatedPool({ maxConnections: 1 });
     const lease = await pool.acquireLease();
     const pushes: unknown[] = [];
     lease.onPush = (message) => pushes.push(message);
@@ -114,7 +113,7 @@ describe('a lease', () => {
   });
 
   test('whose signal aborts cancels the command in flight, and not the next one', async () => {
-    const { pool, connection } = await openSimulatedPool();
+    const { pool, connection } = await openSimulatedPool({ maxConnections: 1 });
     const lease = await pool.acquireLease();
     const abort = new AbortController();
     const client = new CoreClient(lease);
@@ -139,7 +138,10 @@ describe('a connection that comes back from a lease', () => {
     ['SELECT', ['SELECT 3'], ['SELECT']],
     ['all of it', ['SELECT 3', 'WATCH key', 'MULTI'], ['DISCARD', 'SELECT']],
   ])('is restored after %s', async (_, names, restored) => {
-    const { pool, source, connection } = await openSimulatedPool({ database: 7 });
+    const { pool, source, connection } = await openSimulatedPool({
+      database: 7,
+      maxConnections: 1,
+    });
     source.answer = () => 'OK';
     await borrow(pool, names);
     await settle();
@@ -153,7 +155,10 @@ describe('a connection that comes back from a lease', () => {
   });
 
   test('is selected to the database of the pool', async () => {
-    const { pool, source, connection } = await openSimulatedPool({ database: 7 });
+    const { pool, source, connection } = await openSimulatedPool({
+      database: 7,
+      maxConnections: 1,
+    });
     source.answer = (name) => (name === 'SELECT' ? undefined : 'OK');
     const lease = await pool.acquireLease();
     void new CoreClient(lease).write('SELECT', '3');
@@ -209,24 +214,24 @@ describe('a connection that comes back from a lease', () => {
 
   test('is closed once it is restored where it has to leave, or the pool is smaller now', async () => {
     for (const act of ['resize', 'moved'] as const) {
-      const { pool, source } = await openSimulatedPool({ maxConnections: 2 });
+      const { pool, source } = await openSimulatedPool({ maxConnections: 3 });
       const lease = await pool.acquireLease();
       const other = await pool.acquireLease();
       void new CoreClient(lease).write('SELECT', '3');
-      source.connections[0]?.reply('OK');
+      source.connections[1]?.reply('OK');
       lease.release();
       if (act === 'resize') pool.resize(1);
       else source.onMoved?.();
-      source.connections[0]?.reply('OK');
+      source.connections[1]?.reply('OK');
       await settle();
-      expect(source.connections[0]?.endError).toBeDefined();
+      expect(source.connections[1]?.endError).toBeDefined();
       other.release();
       await pool.close();
     }
   });
 
   test('is closed when it can not be restored', async () => {
-    const { pool, source } = await openSimulatedPool();
+    const { pool, source } = await openSimulatedPool({ maxConnections: 1 });
     source.answer = (name) => (name === 'UNWATCH' ? new ErrorReply('ERR no') : 'OK');
     await borrow(pool, ['WATCH key']);
     await settle();
@@ -253,7 +258,7 @@ describe('a connection that comes back from a lease', () => {
     'READONLY',
     'QUIT',
   ])('is closed after %s', async (name) => {
-    const { pool, source } = await openSimulatedPool();
+    const { pool, source } = await openSimulatedPool({ maxConnections: 1 });
     const lease = await pool.acquireLease();
     lease.sendUnanswered(name, name);
     lease.release();
@@ -264,7 +269,7 @@ describe('a connection that comes back from a lease', () => {
   });
 
   test('is closed when a blocking command is still in flight', async () => {
-    const { pool, source } = await openSimulatedPool();
+    const { pool, source } = await openSimulatedPool({ maxConnections: 1 });
     const lease = await pool.acquireLease();
     const command = new CoreClient(lease).command('write', ['BLPOP', 'key', '0']);
     command.isBlocking = true;
@@ -288,7 +293,7 @@ describe('a connection that comes back from a lease', () => {
   });
 
   test('is closed when the borrower destroys it', async () => {
-    const { pool, source } = await openSimulatedPool();
+    const { pool, source } = await openSimulatedPool({ maxConnections: 1 });
     const evictions: unknown[] = [];
     pool.on('evict', (event) => evictions.push(event));
     const lease = await pool.acquireLease();

@@ -11,6 +11,8 @@ import type { Entry } from './entry.js';
 /** What a lease asks of the pool that lent it. */
 export interface LeaseOwner {
   readonly onError: (error: unknown) => void;
+  /** Fails a command that must not be sent. */
+  refuse(command: Command, error: PoolError): void;
   takeBack(lease: ConnectionLease): void;
   discard(lease: ConnectionLease, reason: Error): void;
 }
@@ -73,9 +75,9 @@ export class ConnectionLease {
   /** Sends on the leased connection. The promise rejects; nothing is thrown. */
   execute(command: Command, signal?: AbortSignal): Promise<unknown> {
     if (!isSendable(command)) return Promise.reject(notSendable());
-    const refusal = this.#refusal(command.name);
-    if (refusal !== undefined) command.fail(refusal);
-    else if (!cancelOnAbort(command, signal)) {
+    const refusal = this.#refusal(command.name) ?? cancelOnAbort(command, signal);
+    if (refusal !== undefined) this.owner.refuse(command, refusal);
+    else {
       this.#track(command.name);
       // It may depend on what the connection went through, so it has no place on another one.
       command.forbidRetry();
@@ -133,16 +135,16 @@ export class ConnectionLease {
 
 /**
  * Settles the command when the signal aborts; its reply is dropped when it comes.
- * @returns true when the signal was aborted already, so that the command must not be sent.
+ * @returns The error where the signal was aborted already, so that nothing may be sent.
  */
-export function cancelOnAbort(command: Command, signal: AbortSignal | undefined): boolean {
-  if (signal === undefined) return false;
-  if (signal.aborted) {
-    command.fail(abortedError(command.name, signal, false));
-    return true;
-  }
+export function cancelOnAbort(
+  command: Command,
+  signal: AbortSignal | undefined,
+): PoolError | undefined {
+  if (signal === undefined) return undefined;
+  if (signal.aborted) return abortedError(command.name, signal, false);
   command.unlisten = onceAborted(signal, () => command.fail(abortedError(command.name, signal)));
-  return false;
+  return undefined;
 }
 
 /** @param sent False where the command certainly was not sent; else nobody can say. */

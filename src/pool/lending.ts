@@ -6,9 +6,9 @@ import { PoolError } from '../errors.js';
 import { restoringCommands, type Session } from '../policy/session.js';
 import type { LostCommands } from './connection.js';
 import type { Entry } from './entry.js';
-import { ownCommand } from './inspector.js';
 import type { ConnectionLease } from './lease.js';
 import type { Membership } from './membership.js';
+import { ownCommand } from './own-command.js';
 import { lossOf } from './recovery.js';
 import type { Statistics } from './statistics.js';
 

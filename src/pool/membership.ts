@@ -6,12 +6,16 @@ import type { Command, Refusal } from '../base/command.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import { Breaker } from '../policy/breaker.js';
+import { DemotionPause } from '../policy/demotion.js';
 import { drawLifetimeMs } from '../policy/lifetime.js';
 import type { ConnectionSource, LostCommands, PooledConnection } from './connection.js';
 import { Dialer } from './dialer.js';
 import { Entry, type EvictionReason } from './entry.js';
 import { Fleet } from './fleet.js';
 import type { Statistics } from './statistics.js';
+
+/** The last connection was not needed any more: that is no outage. */
+const ENDS_IN_PEACE: ReadonlySet<EvictionReason> = new Set(['idle', 'shrink', 'shutdown']);
 
 export interface MembershipOwner {
   /** Connections that would be used at once if they were there. */
@@ -45,6 +49,12 @@ export class Membership {
   #nextId = 1;
   /** All lanes are crowded: one more connection is wanted though nobody waits. */
   #isCrowded = false;
+  /** The last lane is too old: it is retired once another one is there. */
+  #outgoing: Entry | undefined;
+  /** All lanes are silent: one more connection shows whether the server is. */
+  #spare: 'none' | 'wanted' | 'open' = 'none';
+  #generation = 0;
+  readonly #demotionPause = new DemotionPause();
 
   constructor(
     options: ResolvedOptions,
@@ -58,7 +68,7 @@ export class Membership {
     this.fleet = new Fleet(options.laneDepth, options.maxInFlight);
     this.#breaker = new Breaker(options.breaker, dependencies.random);
     this.#dialer = this.#createDialer();
-    dependencies.source.onMoved = () => this.#onMoved();
+    dependencies.source.onMoved = () => this.#retireAll();
   }
 
   get maxConnections(): number {
@@ -73,14 +83,30 @@ export class Membership {
     return this.#breaker.lastError;
   }
 
+  /** How long the pause before the next dial still is, ms; `undefined`: nothing is paused. */
+  get nextConnectInMs(): number | undefined {
+    return this.#dialer.nextDialInMs;
+  }
+
   /** All connections that are allowed are open. */
   get isFull(): boolean {
     return this.fleet.size >= this.#maxConnections;
   }
 
-  /** No connection is left and none can be made: callers are to be told at once. */
+  /** No lane is left and none can be made: callers are to be told at once. */
   get isDown(): boolean {
-    return this.#breaker.isOpen && this.fleet.size === 0;
+    return this.#breaker.isOpen && this.#servingConnections === 0;
+  }
+
+  get #servingConnections(): number {
+    return this.fleet.servingCount(this.#dependencies.clock.now());
+  }
+
+  /** One more than the maximum may be open for as long as a lane is being replaced. */
+  get #limit(): number {
+    const isLastDraining = this.fleet.readyCount === 0 && this.fleet.keptCount < this.fleet.size;
+    const isReplacing = this.#outgoing !== undefined || this.#spare !== 'none' || isLastDraining;
+    return this.#maxConnections + (isReplacing ? 1 : 0);
   }
 
   /** Dials what is missing. */
@@ -123,9 +149,45 @@ export class Membership {
     if (entry.state !== 'ready') return;
     entry.state = 'draining';
     entry.evictionReason = reason;
+    if (this.#outgoing === entry) this.#outgoing = undefined;
     this.fleet.unreserve(entry);
     entry.connection.drain();
     this.#dialer.pump();
+  }
+
+  /** Retires a lane that is too old: the last one only when the one that takes its place is there. */
+  replace(entry: Entry): void {
+    if (this.fleet.readyCount > 1) {
+      this.retire(entry, 'lifetime');
+    } else if (this.#outgoing !== entry) {
+      this.#outgoing = entry;
+      this.#dialer.pump();
+    }
+  }
+
+  /** Opens one more connection to see whether the server is silent, or only the lanes are. */
+  openSpare(): void {
+    if (this.#spare === 'wanted') return;
+    this.#spare = 'wanted';
+    this.#dialer.dialOneMore();
+  }
+
+  /** No lane is silent any more. */
+  closeSpare(): void {
+    if (this.#spare === 'none') return;
+    this.#spare = 'none';
+    this.#shrinkToMaximum();
+  }
+
+  /**
+   * The server behind a connection is no primary any more: all connections that were made before
+   * now lead to it. They serve no more reads either, which would be stale.
+   */
+  condemn(entry: Entry): void {
+    const isKnown = entry.generation < this.#generation;
+    if (isKnown || !this.#demotionPause.note(this.#dependencies.clock.now())) return;
+    this.#dependencies.source.reportDemotion();
+    this.#retireAll();
   }
 
   /** Ends all connections and attempts, for good. */
@@ -152,15 +214,20 @@ export class Membership {
       get missingConnections() {
         return membership.#missingConnections();
       },
-      get openConnections() {
-        return membership.fleet.size;
+      get servingConnections() {
+        return membership.#servingConnections;
+      },
+      get generation() {
+        return membership.#generation;
       },
       get mustStayAlive() {
         return membership.#owner.mustStayAlive;
       },
-      onConnected: (connection) => this.#onConnected(connection),
+      onConnected: (connection, generation) => this.#onConnected(connection, generation),
       onConnectFailed: (error) => {
         statistics.connectErrors++;
+        // Whoever is still crowded then says so again.
+        this.#isCrowded = false;
         this.#owner.onConnectFailed(error);
       },
       onBreakerChange: (isOpen, error) => this.#owner.onBreakerChange(isOpen, error),
@@ -168,25 +235,26 @@ export class Membership {
   }
 
   #missingConnections(): number {
-    const room = this.#maxConnections - this.fleet.size;
+    const room = this.#limit - this.fleet.size;
     if (room <= 0) return 0;
     const wanted = Math.max(
       this.#options.minConnections - this.fleet.keptCount,
       this.#owner.wantedConnections + (this.#isCrowded ? 1 : 0),
       this.#breaker.isOpen ? 1 : 0,
+      this.#outgoing !== undefined || this.#spare === 'wanted' ? 1 : 0,
     );
     return Math.min(wanted, room);
   }
 
-  #onConnected(connection: PooledConnection): void {
+  #onConnected(connection: PooledConnection, generation: number): void {
     const { clock, random, statistics } = this.#dependencies;
-    if (this.isFull) {
-      // The pool was made smaller while it was being dialed.
-      connection.destroy(new PoolError('CONNECTION_LOST', 'The pool needs no further connection'));
+    if (this.fleet.size >= this.#limit || generation < this.#generation) {
+      // The pool was made smaller, or the server demoted, while it was being dialed.
+      connection.destroy(new PoolError('CONNECTION_LOST', 'The pool needs another connection'));
       return;
     }
     const lifetimeMs = drawLifetimeMs(this.#options.maxLifetimeMs, random);
-    const entry = new Entry(this.#nextId++, connection, clock.now(), lifetimeMs);
+    const entry = new Entry(this.#nextId++, connection, generation, clock.now(), lifetimeMs);
     connection.listener = {
       onProgress: () => this.#onProgress(entry),
       onLatency: (latencyMs, count) => statistics.recordCommands(latencyMs, count),
@@ -197,7 +265,9 @@ export class Membership {
     };
     this.fleet.add(entry);
     this.#isCrowded = false;
+    if (this.#spare === 'wanted') this.#spare = 'open';
     statistics.opened++;
+    if (this.#outgoing !== undefined) this.retire(this.#outgoing, 'lifetime');
     this.#owner.onReady(entry);
   }
 
@@ -210,7 +280,11 @@ export class Membership {
     const { statistics } = this.#dependencies;
     const reason = entry.evictionReason ?? 'lost';
     entry.state = 'closed';
+    if (this.#outgoing === entry) this.#outgoing = undefined;
     this.fleet.remove(entry);
+    if (this.fleet.readyCount === 0 && !ENDS_IN_PEACE.has(reason)) {
+      this.#breaker.noteOutage(this.#dependencies.clock.now());
+    }
     statistics.evictions[reason]++;
     if (reason === 'lost') statistics.lostConnections++;
     this.#owner.onEnd(entry, reason, error, lost);
@@ -218,7 +292,8 @@ export class Membership {
   }
 
   /** After a failover every connection leads to the wrong node. */
-  #onMoved(): void {
+  #retireAll(): void {
+    this.#generation++;
     for (const entry of [...this.fleet.entries]) this.retire(entry, 'failover');
   }
 }

@@ -4,6 +4,8 @@ import {
   openSimulatedPool,
   SimulatedSource,
   settle,
+  soon,
+  soonAll,
 } from '../../test/support/simulated-connection.js';
 import { PoolError } from '../errors.js';
 
@@ -76,7 +78,7 @@ describe('a command', () => {
 
   test('is not sent when its signal had aborted before', async () => {
     const { redis, connection } = await openSimulatedPool();
-    const outcome = await outcomeOf(redis.with({ signal: AbortSignal.abort() }).write('SET', 'a'));
+    const outcome = await soon(redis.with({ signal: AbortSignal.abort() }).write('SET', 'a'));
     expect([outcome.code, outcome.error?.sent]).toEqual(['ABORTED', false]);
     expect(connection().sentNames).toEqual([]);
   });
@@ -118,7 +120,7 @@ describe('suspend()', () => {
   test('does not suspend deadlines', async () => {
     const { pool, redis } = await openSimulatedPool({ acquireTimeoutMs: 500 });
     pool.suspend();
-    const outcomes = outcomesOf([redis.read('GET'), pool.acquireLease()]);
+    const outcomes = outcomesOf([redis.with({ timeout: 500 }).read('GET'), pool.acquireLease()]);
     await settle(550);
     expect((await outcomes).map(({ code }) => code)).toEqual([
       'ACQUIRE_TIMEOUT',
@@ -160,14 +162,14 @@ describe('close()', () => {
     });
     expect(pool.status().state).toBe('closing');
     expect((await refused).code).toBe('POOL_CLOSED');
-    connection(1).reply('a');
+    connection(0).reply('a');
     expect(await inFlight).toBe('a');
     await settle(100);
     expect(closed).toBe(false);
     granted.release();
     await settle(100);
     expect(closed).toBe(false);
-    connection(1).reply('b');
+    connection(0).reply('b');
     expect(await waiting).toBe('b');
     await closing;
     expect(source.open).toEqual([]);
@@ -179,11 +181,7 @@ describe('close()', () => {
     void outcomeOf(redis.read('A'));
     const closing = pool.close();
     for (let times = 0; times < 2; times++) {
-      const outcomes = await outcomesOf([
-        redis.read('GET'),
-        redis.write('SET'),
-        pool.acquireLease(),
-      ]);
+      const outcomes = await soonAll([redis.read('GET'), redis.write('SET'), pool.acquireLease()]);
       for (const { code, error } of outcomes) {
         expect([code, error?.sent]).toEqual(['POOL_CLOSED', false]);
       }

@@ -20,13 +20,15 @@ import type { ConnectionSource, LostCommands } from './connection.js';
 import { closedError, Drain, Ending, isUnblocked } from './ending.js';
 import type { Entry, EvictionReason } from './entry.js';
 import type { PoolEvents } from './events.js';
-import type { AcquireOptions, PoolExecutor } from './executor.js';
+import { type AcquireOptions, acquireMistake, type PoolExecutor } from './executor.js';
 import { Housekeeper } from './housekeeper.js';
 import { type HealthReport, Inspector } from './inspector.js';
 import { ConnectionLease, cancelOnAbort, notSendable } from './lease.js';
 import { Lending } from './lending.js';
 import { Membership } from './membership.js';
+import { ownCommand } from './own-command.js';
 import { Recovery } from './recovery.js';
+import { Refusals } from './refusals.js';
 import { type PoolState, type PoolStatus, takeSnapshot } from './snapshot.js';
 import { Statistics } from './statistics.js';
 import { WaitingRoom } from './waiting-room.js';
@@ -60,6 +62,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   readonly #membership: Membership;
   readonly #lending: Lending;
   readonly #waitingRoom: WaitingRoom;
+  readonly #refusals: Refusals;
   readonly #recovery: Recovery;
   readonly #inspector: Inspector;
   readonly #ending: Ending;
@@ -84,6 +87,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       (entry, now, origin) => this.createLease(entry, now, origin),
       (entry) => this.#onProgress(entry),
     );
+    this.#refusals = new Refusals(clock, options.fallback, () => this.#housekeeper.hurry());
     this.#waitingRoom = this.#createWaitingRoom();
     this.#recovery = new Recovery(options, clock, random, statistics, (command) =>
       this.#dispatch(command),
@@ -104,8 +108,15 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   /** Runs an ordinary command on a shared lane. The promise rejects; nothing is thrown. */
   execute(command: Command, signal?: AbortSignal): Promise<unknown> {
     if (!isSendable(command)) return Promise.reject(notSendable());
-    if (signal === undefined || !cancelOnAbort(command, signal)) this.#dispatch(command);
+    const refusal = signal === undefined ? undefined : cancelOnAbort(command, signal);
+    if (refusal === undefined) this.#dispatch(command);
+    else this.#refusals.refuse(command, refusal);
     return command.promise;
+  }
+
+  /** Fails a command that must not be sent. @internal */
+  refuse(command: Command, error: PoolError): void {
+    this.#refusals.refuse(command, error);
   }
 
   /** Counts an error that a caller gets. @internal */
@@ -132,28 +143,26 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   }
 
   /** Lends a connection. @throws PoolError ACQUIRE_TIMEOUT, ABORTED, QUEUE_FULL, POOL_CLOSED, ... */
-  acquireLease(options?: AcquireOptions): Promise<ConnectionLease> {
-    const isLongLived = options?.isLongLived === true;
-    if (this.#closing === undefined && this.#waitingRoom.isOpenForLeases) {
-      const signal = options?.signal;
-      const entry = signal?.aborted === true ? undefined : this.#membership.fleet.findIdle();
+  acquireLease(options: AcquireOptions = {}): Promise<ConnectionLease> {
+    const mistake =
+      this.#closing === undefined ? acquireMistake(options) : closedError('acquire()');
+    if (mistake !== undefined) return this.#waitingRoom.refuseLease(mistake);
+    const isLongLived = options.isLongLived === true;
+    if (this.#waitingRoom.isOpenForLeases && options.signal?.aborted !== true) {
+      const { fleet, maxConnections } = this.#membership;
+      const entry = fleet.findIdle(maxConnections);
       if (entry !== undefined) {
         if (!this.#housekeeper.isFast) this.#housekeeper.hurry();
         const now = this.#housekeeper.coarseNow;
         return Promise.resolve(
           this.#lending.lend(entry, now, this.#lending.captureOrigin(isLongLived), {
             isLongLived,
-            holder: options?.holder,
+            holder: options.holder,
           }),
         );
       }
     }
-    if (this.#closing !== undefined) {
-      const error = closedError('acquire()');
-      this.onError(error);
-      return Promise.reject(error);
-    }
-    return this.#waitingRoom.admitLease(options ?? {}, isLongLived);
+    return this.#waitingRoom.admitLease(options, isLongLived);
   }
 
   /** Latencies since the pool was made, in buckets: what a scrape wants beside `status()`. */
@@ -176,15 +185,21 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       alert: this.#inspector.isAlertRaised,
       statistics: this.#statistics,
       lastConnectError: this.#membership.lastConnectError,
+      nextConnectInMs: this.#membership.nextConnectInMs,
     });
   }
 
-  /** An active probe: a PING on each connection that nobody leases; late ones are evicted. */
+  /**
+   * An active probe: a PING on each connection that nobody leases. Healthy is a pool of which a
+   * connection answers, whatever the answer is; one that is merely late stays open.
+   */
   async healthCheck(): Promise<HealthReport> {
     try {
-      // Where no connection is open yet, one has to be made before it can be asked.
-      if (this.#membership.fleet.size === 0 || this.#closing !== undefined) {
-        (await this.acquireLease()).release();
+      if (this.#closing !== undefined) throw closedError('healthCheck()');
+      const { fleet, isFull } = this.#membership;
+      // Where no lane is open one has to be made, unless the only connection there may be is lent.
+      if (fleet.readyCount === 0 && !(isFull && fleet.leasedCount > 0)) {
+        await this.execute(ownCommand(['PING'], this.#inspector.probeTimeoutMs)).catch(onlyErrors);
       }
       return { ...(await this.#inspector.probe()), status: this.status() };
     } catch (error) {
@@ -297,6 +312,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       statistics: this.#statistics,
       membership: this.#membership,
       lending: this.#lending,
+      refusals: this.#refusals,
       onWaitingChanged: () => {
         this.#membership.refresh();
         if (this.#waitingRoom.length > 0) this.#housekeeper.hurry();
@@ -321,6 +337,9 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
         return pool.#membership.fleet.keptCount;
       },
       retire: (entry, reason) => this.#membership.retire(entry, reason),
+      replace: (entry) => this.#membership.replace(entry),
+      openSpare: () => this.#membership.openSpare(),
+      closeSpare: () => this.#membership.closeSpare(),
       evict: (entry, reason, error) => this.#membership.evict(entry, reason, error),
       onAlert: (isRaised, utilizationPercent) =>
         this.#announce(isRaised ? 'alert' : 'alertCleared', { utilizationPercent }),
@@ -339,7 +358,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       sweep: (now) => this.#sweep(now),
       inspect: (now) => this.#inspector.inspect(now),
       get mustStayAlive() {
-        return pool.#waitingRoom.length > 0;
+        return pool.#waitingRoom.length > 0 || !pool.#refusals.isIdle;
       },
     });
   }
@@ -352,7 +371,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   #dispatch(command: Command): void {
     // A retry was accepted before close() and is still served.
     if (this.#closing !== undefined && (this.#isClosed || command.failedAttempts === 0)) {
-      command.fail(closedError(command.name));
+      this.#refusals.refuse(command, closedError(command.name));
       return;
     }
     const lane = this.#waitingRoom.mustQueue ? undefined : this.#membership.fleet.pickLane();
@@ -383,10 +402,10 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     }
     const { outcome, again, retire, breaks } = verdict;
     const isKept = again !== 'no' && this.#recovery.tryAgain(command, outcome);
-    if (retire === 'demoted') this.#source.reportDemotion();
+    if (retire === 'demoted') this.#membership.condemn(entry);
     if (breaks !== undefined) entry.evictionReason = 'unclean';
-    else if (retire !== undefined) {
-      this.#membership.retire(entry, retire === 'demoted' ? 'failover' : 'unhealthy');
+    else if (retire !== undefined && retire !== 'demoted') {
+      this.#membership.retire(entry, 'unhealthy');
     }
     return isKept;
   }
@@ -414,10 +433,12 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
 
   #sweep(now: number): boolean {
     this.#lending.allowStacks();
-    this.#statistics.timeouts += this.#waitingRoom.expire(now);
+    this.#statistics.timeouts += this.#waitingRoom.expire(now) + this.#refusals.expire(now);
     const isBusy = this.#inspector.sweep(now);
     this.#drain?.check();
-    return isBusy || this.#waitingRoom.length > 0 || !this.#recovery.isIdle;
+    return (
+      isBusy || this.#waitingRoom.length > 0 || !this.#refusals.isIdle || !this.#recovery.isIdle
+    );
   }
 
   async #close(timeoutMs: number): Promise<void> {
@@ -457,4 +478,9 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       ? 'degraded'
       : 'ready';
   }
+}
+
+/** An error that the server answers is an answer. */
+function onlyErrors(error: unknown): void {
+  if (error instanceof PoolError) throw error;
 }

@@ -54,6 +54,8 @@ export interface PoolStatus {
   readonly waitLatency: LatencySummary;
   /** The last connect error's code and message; `undefined` since a connect succeeded. */
   readonly lastConnectError: { readonly code: string; readonly message: string } | undefined;
+  /** How long the pool pauses until it dials again, ms; `undefined`: it doesn't pause. */
+  readonly nextConnectInMs: number | undefined;
 }
 
 export interface SnapshotFacts {
@@ -68,6 +70,7 @@ export interface SnapshotFacts {
   readonly alert: boolean;
   readonly statistics: Statistics;
   readonly lastConnectError: (Error & { readonly code?: string }) | undefined;
+  readonly nextConnectInMs: number | undefined;
 }
 
 export function takeSnapshot(facts: SnapshotFacts): PoolStatus {
@@ -98,6 +101,7 @@ export function takeSnapshot(facts: SnapshotFacts): PoolStatus {
       lastConnectError === undefined
         ? undefined
         : { code: lastConnectError.code ?? 'UNKNOWN', message: lastConnectError.message },
+    nextConnectInMs: facts.nextConnectInMs,
   });
 }
 

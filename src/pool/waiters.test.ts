@@ -32,7 +32,7 @@ function expire(waiters: Waiters, now: number): string[] {
 
 describe('those who wait', () => {
   test('are served in the order in which they came', () => {
-    const waiters = new Waiters(0);
+    const waiters = new Waiters();
     for (const name of ['A', 'B', 'C']) waiters.addCommand(newCommand(name), 1);
     const leases = [newRequest(1, 0), newRequest(2, 0)];
     for (const request of leases) waiters.addLease(request);
@@ -44,7 +44,7 @@ describe('those who wait', () => {
   });
 
   test('are skipped when they were answered otherwise', () => {
-    const waiters = new Waiters(0);
+    const waiters = new Waiters();
     const commands = ['A', 'B', 'C', 'D'].map((name) => newCommand(name));
     for (const command of commands) waiters.addCommand(command, 1);
     const requests = [newRequest(1, 0), newRequest(1, 0)];
@@ -58,7 +58,7 @@ describe('those who wait', () => {
   });
 
   test('are forgotten by compact() wherever they stand', () => {
-    const waiters = new Waiters(0);
+    const waiters = new Waiters();
     const commands = ['A', 'B', 'C'].map((name) => newCommand(name));
     for (const command of commands) waiters.addCommand(command, 1);
     waiters.addLease(newRequest(1, 0));
@@ -69,7 +69,7 @@ describe('those who wait', () => {
   });
 
   test('are told when their deadline passes, and not before', () => {
-    const waiters = new Waiters(1_000);
+    const waiters = new Waiters();
     waiters.addCommand(newCommand('PATIENT', 0), 100);
     waiters.addCommand(newCommand('HASTY', 300, 50), 100);
     waiters.addLease(newRequest(100, 500));
@@ -78,24 +78,46 @@ describe('those who wait', () => {
     expect(expire(waiters, 350)).toEqual(['HASTY 250']);
     expect(expire(waiters, 599)).toEqual([]);
     expect(expire(waiters, 600)).toEqual(['acquire() 500']);
-    expect(expire(waiters, 1_099)).toEqual([]);
-    expect(expire(waiters, 1_100)).toEqual(['PATIENT 1000']);
-    // One lease waits for ever, as it asked to.
+    // One command and one lease wait for ever, as they asked to.
     expect(expire(waiters, 1e9)).toEqual([]);
-    expect([waiters.commandCount, waiters.leaseCount]).toEqual([0, 1]);
+    expect([waiters.commandCount, waiters.leaseCount]).toEqual([1, 1]);
+  });
+
+  test('are counted by their bytes, however they leave', () => {
+    const waiters = new Waiters();
+    const commands = ['TAKEN', 'SKIPPED', 'FORGOTTEN', 'EXPIRED', 'DRAINED'].map((name) =>
+      newCommand(name, name === 'EXPIRED' ? 10 : 0),
+    );
+    const bytes = commands.map(({ payload }) => payload.length);
+    const sum = (from: number) => bytes.slice(from).reduce((total, each) => total + each, 0);
+    for (const command of commands) waiters.addCommand(command, 1);
+    expect(waiters.queuedBytes).toBe(sum(0));
+    waiters.takeCommand();
+    expect(waiters.queuedBytes).toBe(sum(1));
+    commands[1]!.fail(new Error('cancelled'));
+    waiters.peekCommand();
+    expect(waiters.queuedBytes).toBe(sum(2));
+    commands[2]!.fail(new Error('cancelled'));
+    waiters.compact();
+    expect(waiters.queuedBytes).toBe(sum(3));
+    expire(waiters, 100);
+    expect(waiters.queuedBytes).toBe(sum(4));
+    waiters.drain();
+    expect(waiters.queuedBytes).toBe(0);
   });
 
   test('that were cancelled are not told a second time', () => {
-    const waiters = new Waiters(10);
+    const waiters = new Waiters();
     const command = newCommand('A');
     waiters.addCommand(command, 1);
     command.fail(new Error('cancelled'));
-    expect(expire(waiters, 100)).toEqual([]);
+    waiters.addLease(newRequest(1, 50));
+    expect(expire(waiters, 100)).toEqual(['acquire() 99']);
     expect(waiters.length).toBe(0);
   });
 
   test('leave nothing behind when the queues are emptied', () => {
-    const waiters = new Waiters(10);
+    const waiters = new Waiters();
     const command = newCommand('A');
     const request = newRequest(1, 10);
     waiters.addCommand(command, 1);
@@ -104,7 +126,7 @@ describe('those who wait', () => {
     expect(waiters.length).toBe(0);
     expect(expire(waiters, 1_000)).toEqual([]);
     // The next deadline counts again.
-    waiters.addCommand(newCommand('B'), 1_000);
+    waiters.addCommand(newCommand('B', 10, 1_000), 1_000);
     expect(expire(waiters, 1_010)).toEqual(['B 10']);
   });
 });

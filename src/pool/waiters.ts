@@ -3,6 +3,7 @@
 // they are bounded. Those who were answered otherwise (cancelled, timed out) are skipped on the way.
 
 import type { Command } from '../base/command.js';
+import { payloadBytes } from '../base/payload.js';
 import { RingQueue } from '../base/ring-queue.js';
 import type { ConnectionLease } from './lease.js';
 
@@ -60,12 +61,8 @@ export class LeaseRequest {
 export class Waiters {
   readonly #commands = new RingQueue<Command>();
   readonly #leases = new RingQueue<LeaseRequest>();
-  readonly #acquireTimeoutMs: number;
   #earliestDeadlineAt = Number.POSITIVE_INFINITY;
-
-  constructor(acquireTimeoutMs: number) {
-    this.#acquireTimeoutMs = acquireTimeoutMs;
-  }
+  #queuedBytes = 0;
 
   get length(): number {
     return this.#commands.length + this.#leases.length;
@@ -75,14 +72,20 @@ export class Waiters {
     return this.#commands.length;
   }
 
+  /** What the commands that wait take in memory, bytes. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
   get leaseCount(): number {
     return this.#leases.length;
   }
 
   addCommand(command: Command, now: number): void {
     command.queuedAt = now;
-    this.#noteDeadline(this.#deadlineOf(command));
+    this.#noteDeadline(command.deadlineAt);
     this.#commands.push(command);
+    this.#queuedBytes += bytesOf(command);
   }
 
   addLease(request: LeaseRequest): void {
@@ -92,7 +95,7 @@ export class Waiters {
 
   /** The command that waits longest, left in its place. */
   peekCommand(): Command | undefined {
-    return peekLive(this.#commands);
+    return peekLive(this.#commands, this.#onCommandGone);
   }
 
   peekLease(): LeaseRequest | undefined {
@@ -100,8 +103,10 @@ export class Waiters {
   }
 
   takeCommand(): Command | undefined {
-    peekLive(this.#commands);
-    return this.#commands.shift();
+    if (this.peekCommand() === undefined) return undefined;
+    const command = this.#commands.shift() as Command;
+    this.#onCommandGone(command);
+    return command;
   }
 
   takeLease(): LeaseRequest | undefined {
@@ -124,16 +129,14 @@ export class Waiters {
       expired++;
       return true;
     };
-    this.#commands.removeWhere((command) =>
-      isGone(command, this.#deadlineOf(command), command.name),
-    );
+    this.#removeCommands((command) => isGone(command, command.deadlineAt, command.name));
     this.#leases.removeWhere((request) => isGone(request, request.deadlineAt, 'acquire()'));
     return expired;
   }
 
   /** Forgets those who were cancelled; called when the queue seems full. */
   compact(): void {
-    this.#commands.removeWhere((command) => command.settled);
+    this.#removeCommands((command) => command.settled);
     this.#leases.removeWhere((request) => request.settled);
   }
 
@@ -153,27 +156,40 @@ export class Waiters {
   /** Empties both queues. */
   drain(): { commands: Command[]; leases: LeaseRequest[] } {
     this.#earliestDeadlineAt = Number.POSITIVE_INFINITY;
+    this.#queuedBytes = 0;
     return { commands: this.#commands.drain(), leases: this.#leases.drain() };
   }
 
-  #deadlineOf(command: Command): number {
-    const acquireDeadlineAt =
-      this.#acquireTimeoutMs === 0
-        ? Number.POSITIVE_INFINITY
-        : command.queuedAt + this.#acquireTimeoutMs;
-    return Math.min(command.deadlineAt, acquireDeadlineAt);
+  #removeCommands(isGone: (command: Command) => boolean): void {
+    this.#commands.removeWhere((command) => {
+      if (!isGone(command)) return false;
+      this.#onCommandGone(command);
+      return true;
+    });
   }
+
+  readonly #onCommandGone = (command: Command): void => {
+    this.#queuedBytes -= bytesOf(command);
+  };
 
   #noteDeadline(deadlineAt: number): void {
     if (deadlineAt < this.#earliestDeadlineAt) this.#earliestDeadlineAt = deadlineAt;
   }
 }
 
+function bytesOf({ payload, ascii }: Command): number {
+  return payloadBytes(payload, ascii);
+}
+
 /** Drops settled waiters at the head; returns the first that still waits. */
-function peekLive<T extends { readonly settled: boolean }>(queue: RingQueue<T>): T | undefined {
+function peekLive<T extends { readonly settled: boolean }>(
+  queue: RingQueue<T>,
+  onGone?: (waiter: T) => void,
+): T | undefined {
   let head = queue.peek();
   while (head?.settled) {
     queue.shift();
+    onGone?.(head);
     head = queue.peek();
   }
   return head;

@@ -9,7 +9,7 @@
 import { onceAborted } from '../base/abort-signal.js';
 import type { Clock } from '../base/clock.js';
 import type { Command } from '../base/command.js';
-import { readPayload } from '../base/payload.js';
+import { payloadBytes } from '../base/payload.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import type { Entry } from './entry.js';
@@ -17,6 +17,7 @@ import type { AcquireOptions } from './executor.js';
 import { abortedError, type ConnectionLease } from './lease.js';
 import type { Lending } from './lending.js';
 import type { Membership } from './membership.js';
+import type { Refusals } from './refusals.js';
 import { countInUse } from './snapshot.js';
 import type { Statistics } from './statistics.js';
 import { LeaseRequest, Waiters } from './waiters.js';
@@ -24,14 +25,12 @@ import { LeaseRequest, Waiters } from './waiters.js';
 /** A full queue is searched for callers who gave up no more often than this, ms: it is long. */
 const COMPACTION_PAUSE_MS = 20;
 
-/** Classed as reads, so that they are tried again, and yet nothing that a fallback could answer. */
-const NO_PLAIN_READS = new Set(['EXEC', 'PIPELINE', 'PING']);
-
 export interface WaitingRoomDependencies {
   readonly clock: Clock;
   readonly statistics: Statistics;
   readonly membership: Membership;
   readonly lending: Lending;
+  readonly refusals: Refusals;
   /** Somebody began to wait, or nobody waits any more. */
   onWaitingChanged(): void;
   onExhausted(waiting: number): void;
@@ -40,7 +39,7 @@ export interface WaitingRoomDependencies {
 export class WaitingRoom {
   readonly #options: ResolvedOptions;
   readonly #dependencies: WaitingRoomDependencies;
-  readonly #waiters: Waiters;
+  readonly #waiters = new Waiters();
   #isExhausted = false;
   #isSuspended = false;
   #compactableAt = 0;
@@ -48,7 +47,6 @@ export class WaitingRoom {
   constructor(options: ResolvedOptions, dependencies: WaitingRoomDependencies) {
     this.#options = options;
     this.#dependencies = dependencies;
-    this.#waiters = new Waiters(options.acquireTimeoutMs);
   }
 
   get length(): number {
@@ -86,13 +84,13 @@ export class WaitingRoom {
 
   /** Queues a command, or fails it at once where waiting makes no sense. */
   admitCommand(command: Command): void {
-    const refusal = this.#refusal(command.name);
+    const now = this.#dependencies.clock.now();
+    if (command.startedAt === 0) command.startedAt = now;
+    const refusal = this.#refusal(command.name, payloadBytes(command.payload, command.ascii));
     if (refusal !== undefined) {
       this.#refuse(command, refusal);
       return;
     }
-    const now = this.#dependencies.clock.now();
-    if (command.startedAt === 0) command.startedAt = now;
     this.#waiters.addCommand(command, now);
     this.#onWaiting();
   }
@@ -103,12 +101,8 @@ export class WaitingRoom {
     const { clock, statistics, lending } = this.#dependencies;
     const refusal = signal?.aborted
       ? abortedError('acquire()', signal)
-      : this.#refusal('acquire()');
-    if (refusal !== undefined) {
-      if (refusal.code === 'BREAKER_OPEN') statistics.refusedByBreaker++;
-      statistics.countError(refusal);
-      return Promise.reject(refusal);
-    }
+      : this.#refusal('acquire()', 0);
+    if (refusal !== undefined) return this.refuseLease(refusal);
     const timeoutMs = options.timeoutMs ?? this.#options.acquireTimeoutMs;
     const origin = lending.captureOrigin(isLongLived);
     const { holder } = options;
@@ -125,37 +119,46 @@ export class WaitingRoom {
     return request.promise;
   }
 
-  /** Why nobody can be put in the queue; `undefined`: waiting makes sense. */
-  #refusal(what: string): PoolError | undefined {
-    const { maxWaiters } = this.#options;
-    const { membership } = this.#dependencies;
+  /** What a request for a lease that is refused gets. */
+  refuseLease(refusal: PoolError): Promise<never> {
+    const { statistics, refusals } = this.#dependencies;
+    if (refusal.code === 'BREAKER_OPEN') statistics.refusedByBreaker++;
+    statistics.countError(refusal);
+    return new Promise((_, reject) => refusals.settleLater(() => reject(refusal)));
+  }
+
+  /** Why nobody can be put in the queue; `undefined`: waiting makes sense. @param bytes To come. */
+  #refusal(what: string, bytes: number): PoolError | undefined {
+    const { membership, clock } = this.#dependencies;
     if (membership.isDown) return breakerError(what, membership.lastConnectError);
-    if (this.#waiters.length < maxWaiters) return undefined;
-    const now = this.#dependencies.clock.now();
+    if (this.#fullness(bytes) === undefined) return undefined;
+    const now = clock.now();
     if (now >= this.#compactableAt) {
       this.#compactableAt = now + COMPACTION_PAUSE_MS;
       this.#waiters.compact();
-      if (this.#waiters.length < maxWaiters) return undefined;
     }
-    return new PoolError('QUEUE_FULL', `${what}: ${maxWaiters} callers wait already`, {
-      sent: false,
-    });
+    const fullness = this.#fullness(bytes);
+    if (fullness === undefined) return undefined;
+    return new PoolError('QUEUE_FULL', `${what}: ${fullness}`, { sent: false });
+  }
+
+  /** Which bound of the queue one more would break; a command alone may be as large as it likes. */
+  #fullness(bytes: number): string | undefined {
+    const { maxWaiters, maxQueuedBytes } = this.#options;
+    const { length, queuedBytes } = this.#waiters;
+    if (length >= maxWaiters) return `${maxWaiters} callers wait already (maxWaiters)`;
+    if (queuedBytes === 0 || queuedBytes + bytes <= maxQueuedBytes) return undefined;
+    return `commands of ${queuedBytes} bytes wait already (maxQueuedBytes: ${maxQueuedBytes})`;
   }
 
   #refuse(command: Command, error: PoolError): void {
-    if (error.code === 'BREAKER_OPEN') this.#dependencies.statistics.refusedByBreaker++;
-    const { fallback } = this.#options;
-    if (fallback === undefined || !isPlainRead(command) || error.code === 'QUEUE_FULL') {
-      command.fail(error);
-      return;
+    const { statistics, refusals } = this.#dependencies;
+    if (error.code === 'BREAKER_OPEN') {
+      statistics.refusedByBreaker++;
+      refusals.refuseWithoutServer(command, error);
+    } else {
+      refusals.refuse(command, error);
     }
-    const [, ...args] = readPayload(command.payload);
-    Promise.resolve()
-      .then(() => fallback({ command: command.name, args, error }))
-      .then(
-        (value) => command.answer(value),
-        (failure) => command.fail(failure),
-      );
   }
 
   #onWaiting(): void {
@@ -172,7 +175,7 @@ export class WaitingRoom {
     const { leaseCount } = this.#waiters;
     if (leaseCount === 0) return;
     if (membership.isFull || membership.lastConnectError !== undefined) {
-      membership.fleet.reserve(leaseCount);
+      membership.fleet.reserve(leaseCount, membership.maxConnections);
     }
   }
 
@@ -201,8 +204,9 @@ export class WaitingRoom {
   }
 
   #isLeasesTurn(entry: Entry): boolean {
+    const { fleet, maxConnections } = this.#dependencies.membership;
     const request = this.#waiters.peekLease();
-    if (request === undefined) return false;
+    if (request === undefined || !fleet.mayLend(entry, maxConnections)) return false;
     const command = this.#waiters.peekCommand();
     return entry.isReserved || command === undefined || request.queuedAt <= command.queuedAt;
   }
@@ -258,7 +262,10 @@ export class WaitingRoom {
     for (const command of commands) {
       if (!command.settled) this.#refuse(command, breakerError(command.name, lastError));
     }
-    for (const request of leases) request.fail(breakerError('acquire()', lastError));
+    for (const request of leases) {
+      const error = breakerError('acquire()', lastError);
+      this.#dependencies.refusals.settleLater(() => request.fail(error));
+    }
     this.#onNobodyWaits();
   }
 
@@ -292,11 +299,6 @@ export class WaitingRoom {
       { cause: lastConnectError, sent: false },
     );
   }
-}
-
-/** A read of one command, which a fallback can answer by its arguments. */
-function isPlainRead({ name, retryClass }: Command): boolean {
-  return retryClass === 'read' && !NO_PLAIN_READS.has(name);
 }
 
 function breakerError(what: string, lastError: Error | undefined): PoolError {

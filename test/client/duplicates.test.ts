@@ -154,7 +154,8 @@ describeEachPrivateServer('a blocked caller who gives up', (server) => {
   test('while the server is silent leaves nothing that would pop later', async () => {
     const redis = pool().client;
     const key = newKey('jobs');
-    await redis.ping();
+    // A connection beside the lane is there already.
+    await redis.blPop(key, 0.01);
     server().pause();
     const late = outcomeOf(redis.withCommandOptions({ timeout: 100 }).blPop(key, 0.1));
     expect((await late).code).toBe('COMMAND_TIMEOUT');

@@ -132,7 +132,7 @@ describeEachPrivateServer('a caller who gives up', (server) => {
   });
 
   test('a BLPOP does not pass its connection, with the reply to come, to the next borrower', async () => {
-    const { pool, redis } = open({ maxConnections: 2 });
+    const { pool, redis } = open({ maxConnections: 3 });
     const abort = new AbortController();
     const command = redis.with({ timeout: 0 }).command('write', ['BLPOP', 'queue', '0']);
     command.isBlocking = true;

@@ -38,7 +38,7 @@ describeEachPrivateServer('a pool that is closed', (server) => {
   });
 
   test('waits for leases and drains what their borrowers do', async () => {
-    const pool = openPool({ url: server().url, maxConnections: 2 });
+    const pool = openPool({ url: server().url, maxConnections: 3 });
     const lease = await pool.acquireLease();
     // One of them gets the other connection.
     const waiting = outcomesOf(range(3).map(() => pool.acquireLease()));
@@ -190,8 +190,8 @@ describeEachPrivateServer('a pool that is closed', (server) => {
     }
   });
 
-  test('while it dials a server that is gone ends at once', async () => {
-    const pool = openPool({ host: '127.0.0.1', port: 1 });
+  test('while it dials a server that is gone ends when its patience does', async () => {
+    const pool = openPool({ host: '127.0.0.1', port: 1, breaker: { patienceMs: 20 } });
     const redis = new CoreClient(pool);
     const waiting = outcomeOf(redis.read('PING'));
     await sleep(20);

@@ -88,14 +88,14 @@ describeEachPrivateServer('an event loop that is blocked for 3 s', (server) => {
   });
 
   test('while callers wait for a connection does not time them out', async () => {
-    const { pool, redis } = await open();
-    const leases = await Promise.all([1, 2, 3, 4].map(() => pool.acquireLease()));
-    const waiting = outcomesOf([1, 2, 3].map((id) => redis.read('ECHO', `${id}`)));
+    const { pool } = await open();
+    const leases = await Promise.all([1, 2, 3].map(() => pool.acquireLease()));
+    const waiting = outcomesOf([1, 2, 3].map(() => pool.acquireLease()));
     const replies = outcomesOf(leases.map((lease) => new CoreClient(lease).read('PING')));
     await new Promise((resolve) => process.nextTick(resolve));
     blockEventLoop();
     // The borrowers were only kept from giving their leases back.
-    expect(countCodes(await replies)).toEqual({ ok: 4 });
+    expect(countCodes(await replies)).toEqual({ ok: 3 });
     for (const lease of leases) lease.release();
     expect(countCodes(await waiting)).toEqual({ ok: 3 });
     expectNoHarm(pool);

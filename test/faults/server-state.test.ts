@@ -43,10 +43,11 @@ describe('a server that loads its data', () => {
     await using server = await startScriptedServer(([name]) =>
       name === 'HELLO' ? '*2\r\n$2\r\nid\r\n:1\r\n' : LOADING,
     );
-    const pool = open({ url: server.url });
+    const pool = open({ url: server.url, breaker: { patienceMs: 300 } });
     const { code, error, tookMs } = await outcomeOf(pool.client.get('key'));
     expect(code).toBe('BREAKER_OPEN');
     expect(error?.cause).toMatchObject({ code: 'SERVER_LOADING' });
+    expect(tookMs).toBeGreaterThan(290);
     expect(tookMs).toBeLessThan(1_000);
   });
 

@@ -19,6 +19,7 @@ import type {
 } from '../../src/pool/connection.js';
 import { ConnectionPool } from '../../src/pool/pool.js';
 import { CoreClient } from './core-client.js';
+import { type Outcome, outcomesOf } from './outcome.js';
 
 export type Answer = (name: string, connection: SimulatedConnection) => unknown;
 
@@ -205,16 +206,33 @@ export async function settle(ms = 0): Promise<void> {
   await vi.advanceTimersByTimeAsync(ms);
 }
 
+/** Longer than the pause between two rounds of refusals, ms. */
+const REFUSAL_MS = 10;
+
+/** How promises end that are refused, or answered, a moment from now in fake time. */
+export async function soonAll<T>(promises: readonly Promise<T>[]): Promise<Outcome<T>[]> {
+  const outcomes = outcomesOf(promises);
+  await settle(REFUSAL_MS);
+  return outcomes;
+}
+
+/** The same for one promise. */
+export async function soon<T>(promise: Promise<T>): Promise<Outcome<T>> {
+  const [outcome] = await soonAll([promise]);
+  return outcome as Outcome<T>;
+}
+
 /**
  * A pool on simulated connections and fake time, which the test must have switched on. Without
- * jitter: `random` is always 0.
+ * jitter, as `random` is always 0, and without patience unless the test asks for it.
  */
 export async function openSimulatedPool(
   options: PoolOptions = {},
   source = new SimulatedSource(),
   random: () => number = () => 0,
 ): Promise<SimulatedPool> {
-  const resolved = resolveOptions({ maxConnections: 4, ...options }, {});
+  const breaker = { patienceMs: 0, ...options.breaker };
+  const resolved = resolveOptions({ maxConnections: 4, ...options, breaker }, {});
   const pool = new ConnectionPool(resolved, { source, clock: simulatedClock, random });
   await settle();
   const connection = (index = 0) => {

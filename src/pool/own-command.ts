@@ -1,0 +1,14 @@
+// Commands that the pool sends of its own accord: PING, what cleans a session, questions.
+
+import { Command } from '../base/command.js';
+import { textPayload } from '../base/payload.js';
+
+/** A command of the pool's own. @param timeoutMs Its deadline, ms; 0: none. */
+export function ownCommand(args: readonly string[], timeoutMs: number): Command {
+  const name = args[0] as string;
+  const payload = textPayload(args);
+  const command = new Command({ name, retryClass: 'unknown' }, { timeoutMs }, payload, true);
+  // It concerns this connection: on another one it would say or undo the wrong thing.
+  command.forbidRetry();
+  return command;
+}
