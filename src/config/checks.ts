@@ -54,6 +54,7 @@ export const OPTION_CHECKS: Readonly<Record<OptionName, Check>> = {
   maxLifetimeMs: numberIn(ranges.maxLifetimeMs),
   leakThresholdMs: numberIn(ranges.leakThresholdMs),
   keepAliveMs: numberIn(ranges.keepAliveMs),
+  maxReplyBytes: numberIn(ranges.maxReplyBytes),
   retry: anObject,
   retryWrites: oneOf(RETRY_WRITES),
   breaker: anObject,

@@ -41,6 +41,7 @@ export const DEFAULTS: Defaults = Object.freeze({
   maxLifetimeMs: 1_800_000,
   leakThresholdMs: 30_000,
   keepAliveMs: 10_000,
+  maxReplyBytes: 536_870_912,
   retry: Object.freeze({ retries: 3, baseMs: 8, factor: 4, capMs: 512, jitter: false }),
   retryWrites: 'safe',
   breaker: Object.freeze({ failures: 4, maxPauseMs: 512, patienceMs: 2_000 }),

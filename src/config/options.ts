@@ -104,6 +104,11 @@ export interface PoolOptions {
   acquireTimeoutMs?: number;
   /** Longest time for dial, TLS and handshake together, ms. Default 2,000. */
   connectTimeoutMs?: number;
+  /**
+   * A reply of more bytes fails its command with REPLY_TOO_LARGE and is skipped; strings end at 512
+   * MiB in Node. Default 536,870,912.
+   */
+  maxReplyBytes?: number;
   /** The one deadline of a command: waiting, sending, retries, reply; ms. Default 5,000; 0: none. */
   commandTimeoutMs?: number;
   /** A connection without traffic for this long is sent a PING, ms. Default 30,000 (brief §2). */
@@ -159,6 +164,7 @@ export interface ConnectionTarget {
   readonly protocol: 2 | 3;
   readonly connectTimeoutMs: number;
   readonly keepAliveMs: number;
+  readonly maxReplyBytes: number;
 }
 
 /** What the pool runs on: complete, validated, frozen, printable without secrets. */

@@ -16,6 +16,11 @@ const MOST_CONNECTIONS = 65_535;
 /** Linux takes no longer keepalive delay, s (MAX_TCP_KEEPIDLE). */
 const LONGEST_KEEPALIVE_S = 32_767;
 
+/** What a socket gives at once; a reply is measured where it is longer. */
+const LARGEST_CHUNK_BYTES = 65_536;
+/** Node 20 makes no larger Buffer than 4 GiB; the string's header and end are in it. */
+const LARGEST_BUFFER_BYTES = 2 ** 32 - 65_536;
+
 /** Ranges by option name; docs/configuration.md repeats them, and a test compares the two. */
 export const NUMBER_RANGES = {
   port: { least: 1, most: 65_535 },
@@ -35,6 +40,7 @@ export const NUMBER_RANGES = {
   maxLifetimeMs: { least: 0, most: LONGEST_TIMER_MS },
   leakThresholdMs: { least: 0, most: LONGEST_TIMER_MS },
   keepAliveMs: { least: 1_000, most: LONGEST_KEEPALIVE_S * 1_000 },
+  maxReplyBytes: { least: LARGEST_CHUNK_BYTES, most: LARGEST_BUFFER_BYTES },
   'retry.retries': { least: 0, most: 100 },
   'retry.baseMs': { least: 0, most: LONGEST_TIMER_MS },
   'retry.factor': { least: 1, most: 100, fractions: true },

@@ -108,6 +108,7 @@ function resolveTarget(
     disableClientInfo: given.disableClientInfo ?? DEFAULTS.disableClientInfo,
     clientInfoTag: given.clientInfoTag,
     keepAliveMs: given.keepAliveMs ?? DEFAULTS.keepAliveMs,
+    maxReplyBytes: given.maxReplyBytes ?? DEFAULTS.maxReplyBytes,
   });
 }
 

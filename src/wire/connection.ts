@@ -14,7 +14,7 @@ import { RingQueue } from '../base/ring-queue.js';
 import { PoolError } from '../errors.js';
 import { judgeErrorReply } from '../policy/reply-verdict.js';
 import { afterBreak, lostInBreak } from './broken-transaction.js';
-import { Decoder, PUSH_TYPES } from './decoder.js';
+import { Decoder, type DecoderEvents, PUSH_TYPES } from './decoder.js';
 import { answerAtOnce, atFlushMoment } from './flush-moment.js';
 
 /** A batch of text that grows to this many characters is written at once. */
@@ -58,22 +58,28 @@ export class Connection {
   #break: Break | undefined;
   #endError: Error | undefined;
   #socketError: Error | undefined;
+  /** Among the replies that are being collected; it ran, and is no refusal. */
+  #hasLargeReply = false;
   // Replies of one chunk whose commands were issued at the same moment share one latency record.
   #runStartedAt = 0;
   #runLength = 0;
 
-  constructor(socket: Socket, clock: Clock, listener: ConnectionListener) {
+  /** @param maxReplyBytes A larger reply fails its own command and is skipped. */
+  constructor(socket: Socket, clock: Clock, listener: ConnectionListener, maxReplyBytes: number) {
     this.#socket = socket;
     this.#clock = clock;
     this.listener = listener;
     this.lastReadAt = clock.now();
     this.#issuedAt = this.lastReadAt;
-    this.#decoder = new Decoder({
+    const events: DecoderEvents = {
       onReply: (reply) => this.#onReply(reply),
       onErrorReply: (error) => this.#onErrorReply(error),
       onPush: (message) => this.listener.onPush(message),
+      onTooLarge: () => this.#onTooLarge(maxReplyBytes),
       replyTypes: () => this.#replyTypes(),
-    });
+      isUnwanted: () => this.#isReplyUnwanted(),
+    };
+    this.#decoder = new Decoder(events, maxReplyBytes);
     socket.on('error', (error) => {
       this.#socketError = error;
     });
@@ -88,6 +94,12 @@ export class Connection {
   #replyTypes(): ReplyTypes | undefined {
     const command = this.#inFlight.peek();
     return command === undefined ? PUSH_TYPES : command.settings.replyTypes;
+  }
+
+  /** Its caller has an answer already. One of several replies may be the one that matters. */
+  #isReplyUnwanted(): boolean {
+    const command = this.#inFlight.peek();
+    return command?.settled === true && command.replyCount === 1;
   }
 
   get inFlight(): number {
@@ -276,6 +288,23 @@ export class Connection {
     this.#end(isError ? refusedError(reply) : outOfStep('a reply that no command asked for'));
   }
 
+  /** Never tried again: the next reply would be as large. */
+  #onTooLarge(maxReplyBytes: number): void {
+    const command = this.#inFlight.peek();
+    const error = replyTooLarge(command?.name, maxReplyBytes);
+    if (command === undefined) {
+      this.#end(error);
+      return;
+    }
+    command.fail(error);
+    if (command.replyCount === 1) {
+      this.#inFlight.shift();
+    } else {
+      this.#hasLargeReply = true;
+      this.#collect(command, error);
+    }
+  }
+
   #collect(command: Command, reply: unknown): void {
     command.replies ??= [];
     const { replies } = command;
@@ -283,7 +312,9 @@ export class Connection {
     if (replies.length < command.replyCount) return;
     this.#inFlight.shift();
     this.#countLatency(command);
-    const refusal = command.kind.refusalIn?.(replies, command.preserve);
+    const isJudged = !this.#hasLargeReply;
+    this.#hasLargeReply = false;
+    const refusal = isJudged ? command.kind.refusalIn?.(replies, command.preserve) : undefined;
     if (refusal === undefined) command.succeed(replies, this.protocol);
     else this.#onRefused(command, refusal, replies);
   }
@@ -360,6 +391,14 @@ function timedOut(command: Command): PoolError {
   return new PoolError(
     'COMMAND_TIMEOUT',
     `${command.name} had no reply within ${command.timeoutMs} ms; the server may have executed it`,
+    { sent: true },
+  );
+}
+
+function replyTooLarge(name: string | undefined, maxReplyBytes: number): PoolError {
+  return new PoolError(
+    'REPLY_TOO_LARGE',
+    `The reply${name === undefined ? '' : ` to ${name}`} is larger than ${maxReplyBytes} bytes`,
     { sent: true },
   );
 }

@@ -184,7 +184,7 @@ function dial(target: ConnectionTarget, clock: Clock): Dialed {
   const socket: Socket = secure
     ? connectTls({ ...plainAddress(target), ...serverName(target), ...tls })
     : connectTcp({ ...plainAddress(target), onread: { buffer: readBuffer, callback: receive } });
-  const connection = new Connection(socket, clock, NOBODY_LISTENS);
+  const connection = new Connection(socket, clock, NOBODY_LISTENS, target.maxReplyBytes);
   function receive(length: number): boolean {
     connection.receive(readBuffer, length);
     return true;

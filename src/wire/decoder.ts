@@ -4,10 +4,18 @@
 // fast on short replies, and `decoder.fuzz.test.ts` holds the two against each other.
 //
 // Nothing that is handed out aliases the chunk: the caller may reuse it at once.
+//
+// A reply that grows beyond the limit, or that nobody waits for any more, is skipped: what was read
+// of it is dropped, the rest is read past, and the next reply comes as if nothing had been.
+
+import { constants } from 'node:buffer';
 
 import type { ReplyTypes } from '../base/command.js';
 import { PoolError } from '../errors.js';
-import { BlobError, ErrorReply, RESP_TYPES, SimpleError, VerbatimString } from './protocol.js';
+import { addToFrame, type Frame, newContainer } from './aggregate.js';
+import { ATTRIBUTE, MAX_INTEGER_BYTES, PendingLine } from './pending-line.js';
+import { ErrorReply, RESP_TYPES, SimpleError } from './protocol.js';
+import { notResp, readRareBulk, readText, toBigNumber, toDouble } from './scalar.js';
 
 const {
   NULL,
@@ -25,7 +33,6 @@ const {
   MAP,
   PUSH,
 } = RESP_TYPES;
-const ATTRIBUTE = 124; // '|': metadata ahead of a reply, which is read and dropped.
 
 const CARRIAGE_RETURN = 13;
 const MINUS = 45;
@@ -34,16 +41,12 @@ const DIGIT_ZERO = 48;
 const DIGIT_NINE = 57;
 const LETTER_T = 116;
 
-/** Redis' own limit of a bulk string (`proto-max-bulk-len`), bytes. */
-const MAX_BULK_BYTES = 512 * 1024 * 1024;
-/** A line (number, simple string, error, length) longer than this is not RESP, bytes. */
-const MAX_LINE_BYTES = 64 * 1024;
-/** A length or integer, which has 64 bits, is shorter; else each byte would be read ever again. */
-const MAX_INTEGER_BYTES = 32;
 /** Aggregates nested deeper than this are refused; Redis' deepest replies have fewer than 10. */
 const MAX_DEPTH = 512;
-/** Arrays up to this length are allocated at once; longer ones grow as elements really come. */
-const MAX_PREALLOCATED = 65_536;
+const WRONG_LENGTH = 'a bulk string is longer than its length says';
+
+/** Node makes no longer string; the last chunk of the line may be on its way. */
+const MAX_TEXT_LINE_BYTES = constants.MAX_STRING_LENGTH - 1024 * 1024;
 
 const NO_TYPES: ReplyTypes = Object.freeze({});
 /** Messages have their texts as bytes: what they carry may be binary. */
@@ -56,18 +59,12 @@ export interface DecoderEvents {
   onReply(reply: unknown): void;
   onErrorReply(error: Error): void;
   onPush(message: unknown[]): void;
+  /** In place of a reply that is larger than the limit. */
+  onTooLarge(): void;
   /** How the next reply is to be decoded; asked once a reply. */
   replyTypes(): ReplyTypes | undefined;
-}
-
-interface Frame {
-  readonly type: number;
-  readonly types: ReplyTypes;
-  /** Elements to come; a map counts keys and values. */
-  remaining: number;
-  readonly container: unknown;
-  filled: number;
-  key: unknown;
+  /** Whether nobody waits for the reply that is being read; asked when a chunk ends inside it. */
+  isUnwanted(): boolean;
 }
 
 interface PendingBulk {
@@ -80,52 +77,122 @@ interface PendingBulk {
 
 export class Decoder {
   readonly #events: DecoderEvents;
+  readonly #maxBytes: number;
   readonly #stack: Frame[] = [];
   #types: ReplyTypes = NO_TYPES;
   #buffer: Buffer = Buffer.alloc(0);
   #end = 0;
   #cursor = 0;
-  /** Bytes of an unfinished line or header, from the chunk before. */
-  #carry: Buffer | undefined;
+  #line: PendingLine | undefined;
   #bulk: PendingBulk | undefined;
+  /** Bytes to come of a bulk string that is skipped, its CRLF included. */
+  #bytesToSkip = 0;
+  /** Where the reply begins in this chunk. */
+  #replyAt = 0;
+  /** Bytes of the reply that came with earlier chunks. */
+  #earlierBytes = 0;
+  /** Why the reply is being skipped. */
+  #skipped: 'too large' | 'unwanted' | undefined;
 
-  constructor(events: DecoderEvents) {
+  /**
+   * @param maxReplyBytes Over all of a reply but the header and end of a single string. A chunk must
+   * not be longer, as only a reply in several chunks is measured.
+   */
+  constructor(events: DecoderEvents, maxReplyBytes: number) {
     this.#events = events;
+    this.#maxBytes = maxReplyBytes + MAX_INTEGER_BYTES;
   }
 
   /**
    * Reads the first `length` bytes of `chunk`.
-   * @throws PoolError PROTOCOL_ERROR where the bytes are not RESP; the decoder is then of no use.
+   * @throws PoolError PROTOCOL_ERROR where the bytes are not RESP, REPLY_TOO_LARGE where a message
+   * is; the decoder is then of no use.
    */
   write(chunk: Buffer, length: number = chunk.length): void {
     this.#buffer = chunk;
     this.#end = length;
     this.#cursor = 0;
-    if (this.#bulk !== undefined && !this.#continueBulk()) return;
-    if (this.#carry !== undefined) this.#prependCarry();
+    this.#replyAt = 0;
+    if (this.#continueLine() && this.#continueSkip() && this.#continueBulk()) this.#readReplies();
+    if (this.#stack.length > 0 || this.#line !== undefined || this.#isInsideBulk()) this.#measure();
+  }
+
+  #readReplies(): void {
     while (this.#cursor < this.#end) {
       if (this.#stack.length === 0 && this.#readPlainText()) continue;
       const start = this.#cursor;
-      if (!this.#step()) {
-        if (this.#bulk === undefined) this.#keepRest(start);
+      if (!this.#step(false)) {
+        if (!this.#isInsideBulk()) this.#line = new PendingLine(this.#buffer, start, this.#end);
         return;
       }
     }
   }
 
-  #prependCarry(): void {
-    const carry = this.#carry as Buffer;
-    this.#carry = undefined;
-    const joined = Buffer.allocUnsafe(carry.length + this.#end);
-    carry.copy(joined, 0);
-    this.#buffer.copy(joined, carry.length, 0, this.#end);
-    this.#buffer = joined;
-    this.#end = joined.length;
+  #isInsideBulk(): boolean {
+    return this.#bulk !== undefined || this.#bytesToSkip > 0;
   }
 
-  #keepRest(start: number): void {
-    if (this.#end - start > MAX_LINE_BYTES) throw notResp('a line is too long');
-    this.#carry = Buffer.from(this.#buffer.subarray(start, this.#end));
+  /** The chunk ends inside a reply: is that worth to be gone on with? */
+  #measure(): void {
+    this.#earlierBytes += this.#end - this.#replyAt;
+    if (this.#skipped === 'too large') return;
+    const isLineTooLong = (this.#line?.filled ?? 0) > MAX_TEXT_LINE_BYTES;
+    if (this.#earlierBytes > this.#maxBytes || isLineTooLong) this.#skip('too large');
+    else if (!this.#isInsidePush() && this.#events.isUnwanted()) this.#skip('unwanted');
+  }
+
+  #isInsidePush(): boolean {
+    return this.#stack.length > 0 && this.#stack[0]?.type === PUSH;
+  }
+
+  /** Drops what was read of the reply. */
+  #skip(reason: 'too large' | 'unwanted'): void {
+    if (this.#isInsidePush()) {
+      throw new PoolError('REPLY_TOO_LARGE', 'The server sent a message beyond maxReplyBytes');
+    }
+    this.#skipped = reason;
+    for (const frame of this.#stack) {
+      frame.container = undefined;
+      frame.key = undefined;
+    }
+    if (this.#bulk !== undefined) {
+      this.#bytesToSkip = this.#bulk.bytes.length - this.#bulk.filled;
+      this.#bulk = undefined;
+    }
+    this.#line?.forgetText();
+  }
+
+  /** Adds the chunk to the line it is the middle of; true when no line is open any more. */
+  #continueLine(): boolean {
+    const line = this.#line;
+    if (line === undefined) return true;
+    // Only the new bytes are searched, and not what is left in the buffer behind them.
+    const { isEndBegun } = line;
+    const end = isEndBegun ? -1 : this.#buffer.subarray(0, this.#end).indexOf(CARRIAGE_RETURN);
+    const isCut = end === -1 ? !isEndBegun : end + 1 >= this.#end;
+    const stop = isCut ? this.#end : end + 2;
+    line.append(this.#buffer, 0, stop);
+    this.#cursor = stop;
+    if (!isCut) this.#readKeptLine(line);
+    else if (this.#skipped !== undefined) line.forgetText();
+    return !isCut;
+  }
+
+  /** Reads a line from beyond the chunk, which goes on at the cursor. */
+  #readKeptLine(line: PendingLine): void {
+    const chunk = this.#buffer;
+    const end = this.#end;
+    const stop = this.#cursor;
+    this.#line = undefined;
+    this.#buffer = line.bytes;
+    this.#end = line.filled;
+    this.#cursor = 0;
+    this.#replyAt = line.filled - stop;
+    this.#step(true);
+    this.#buffer = chunk;
+    this.#end = end;
+    this.#cursor = stop;
+    this.#replyAt = 0;
   }
 
   /**
@@ -152,9 +219,10 @@ export class Decoder {
   }
 
   /** Reads one scalar or one aggregate header; false when the chunk ends inside it. */
-  #step(): boolean {
+  #step(isResumed: boolean): boolean {
     const type = this.#buffer[this.#cursor++] as number;
-    if (this.#stack.length === 0) {
+    if (this.#stack.length === 0 && !isResumed) {
+      this.#replyAt = this.#cursor - 1;
       this.#types = type === PUSH ? PUSH_TYPES : (this.#events.replyTypes() ?? NO_TYPES);
     }
     switch (type) {
@@ -199,9 +267,7 @@ export class Decoder {
       }
       case BIG_NUMBER: {
         const line = this.#readLine();
-        if (line === INCOMPLETE || this.#types[BIG_NUMBER] === String) return line;
-        if (!/^[+-]?\d+$/.test(line)) throw notResp('a big number has a character in it');
-        return BigInt(line);
+        return line === INCOMPLETE || this.#types[BIG_NUMBER] === String ? line : toBigNumber(line);
       }
       default:
         throw notResp(`unknown type byte 0x${type.toString(16).padStart(2, '0')}`);
@@ -269,35 +335,71 @@ export class Decoder {
     return INCOMPLETE;
   }
 
-  #readBulk(type: number): unknown {
+  #readLength(): number | typeof INCOMPLETE {
     const length = this.#readInteger();
+    if (length === INCOMPLETE || length <= Number.MAX_SAFE_INTEGER) return length;
+    throw notResp('a length is too large');
+  }
+
+  #readBulk(type: number): unknown {
+    const length = this.#readLength();
     if (length === INCOMPLETE) return INCOMPLETE;
     if (length < 0) return null;
     const start = this.#cursor;
     const stop = start + length;
     if (stop + 2 <= this.#end) {
-      if (this.#buffer[stop] !== CARRIAGE_RETURN) throw wrongLength();
+      if (this.#buffer[stop] !== CARRIAGE_RETURN) throw notResp(WRONG_LENGTH);
       this.#cursor = stop + 2;
       return this.#bulkValue(type, this.#types, this.#buffer, start, stop);
     }
-    if (length > MAX_BULK_BYTES) throw notResp('a bulk string is longer than 512 MiB');
-    const bytes = Buffer.allocUnsafe(length + 2);
-    const filled = this.#buffer.copy(bytes, 0, start, this.#end);
-    this.#cursor = this.#end;
-    this.#bulk = { type, types: this.#types, bytes, filled };
+    this.#openBulk(type, length);
     return INCOMPLETE;
   }
 
-  /** Adds the chunk to the bulk string it is the middle of; true when that string is whole. */
+  /** The chunk ends inside a bulk string whose content begins at the cursor. */
+  #openBulk(type: number, length: number): void {
+    const types = this.#types;
+    const bytesBefore = this.#earlierBytes + this.#cursor - this.#replyAt;
+    const isTooLong = length > constants.MAX_STRING_LENGTH && types[type] !== Buffer;
+    if (this.#skipped === undefined && (isTooLong || bytesBefore + length + 2 > this.#maxBytes)) {
+      this.#skip('too large');
+    }
+    if (this.#skipped === undefined) {
+      this.#bulk = { type, types, bytes: Buffer.allocUnsafe(length + 2), filled: 0 };
+      this.#continueBulk();
+    } else {
+      this.#bytesToSkip = length + 2;
+      this.#continueSkip();
+    }
+  }
+
+  /** Reads past a bulk string; true when the chunk is not inside one any more. */
+  #continueSkip(): boolean {
+    const bytes = this.#bytesToSkip;
+    if (bytes === 0) return true;
+    const stop = this.#cursor + bytes - 2;
+    if (bytes >= 2 && stop < this.#end && this.#buffer[stop] !== CARRIAGE_RETURN) {
+      throw notResp(WRONG_LENGTH);
+    }
+    const skipped = Math.min(bytes, this.#end - this.#cursor);
+    this.#cursor += skipped;
+    this.#bytesToSkip -= skipped;
+    if (this.#bytesToSkip > 0) return false;
+    this.#deliver(undefined);
+    return true;
+  }
+
+  /** Adds the chunk to the bulk string it is the middle of; true when that is whole, or there is none. */
   #continueBulk(): boolean {
-    const bulk = this.#bulk as PendingBulk;
-    const copied = this.#buffer.copy(bulk.bytes, bulk.filled, 0, this.#end);
+    const bulk = this.#bulk;
+    if (bulk === undefined) return true;
+    const copied = this.#buffer.copy(bulk.bytes, bulk.filled, this.#cursor, this.#end);
     bulk.filled += copied;
-    this.#cursor = copied;
+    this.#cursor += copied;
     if (bulk.filled < bulk.bytes.length) return false;
     this.#bulk = undefined;
     const stop = bulk.bytes.length - 2;
-    if (bulk.bytes[stop] !== CARRIAGE_RETURN) throw wrongLength();
+    if (bulk.bytes[stop] !== CARRIAGE_RETURN) throw notResp(WRONG_LENGTH);
     this.#deliver(this.#bulkValue(bulk.type, bulk.types, bulk.bytes, 0, stop));
     return true;
   }
@@ -309,21 +411,12 @@ export class Decoder {
     start: number,
     stop: number,
   ): unknown {
-    if (type === BLOB_STRING) {
-      // A map's keys are text whatever the mapping says, as they become property names.
-      if (types[BLOB_STRING] === Buffer && !this.#expectsKey()) {
-        return Buffer.from(source.subarray(start, stop));
-      }
-      return readText(source, start, stop);
+    if (type !== BLOB_STRING) return readRareBulk(type, types, source, start, stop);
+    // A map's keys are text whatever the mapping says, as they become property names.
+    if (types[BLOB_STRING] === Buffer && !this.#expectsKey()) {
+      return Buffer.from(source.subarray(start, stop));
     }
-    if (type === BLOB_ERROR) return new BlobError(source.toString('utf8', start, stop));
-    const text = start + 4; // A verbatim string starts with its format and a colon: "txt:".
-    if (types[VERBATIM_STRING] === VerbatimString) {
-      const format = source.toString('utf8', start, start + 3);
-      return new VerbatimString(format, source.toString('utf8', text, stop));
-    }
-    if (types[VERBATIM_STRING] === Buffer) return Buffer.from(source.subarray(text, stop));
-    return source.toString('utf8', text, stop);
+    return readText(source, start, stop);
   }
 
   /** Whether the value being read is the key of a map that becomes an object or a Map. */
@@ -335,7 +428,7 @@ export class Decoder {
   }
 
   #openAggregate(type: number): boolean {
-    const length = this.#readInteger();
+    const length = this.#readLength();
     if (length === INCOMPLETE) return false;
     if (length < 0) {
       if (type !== ARRAY) throw notResp('a negative length');
@@ -345,7 +438,8 @@ export class Decoder {
     if (this.#stack.length >= MAX_DEPTH) throw notResp('aggregates are nested too deeply');
     const types = this.#types;
     const remaining = type === MAP || type === ATTRIBUTE ? length * 2 : length;
-    const container = newContainer(type, remaining, types);
+    const isKept = this.#skipped === undefined;
+    const container = isKept ? newContainer(type, remaining, types) : undefined;
     const frame = { type, types, remaining, container, filled: 0, key: undefined };
     if (remaining === 0) this.#finish(frame);
     else this.#stack.push(frame);
@@ -356,7 +450,10 @@ export class Decoder {
   #deliver(value: unknown): void {
     const frame = this.#stack[this.#stack.length - 1];
     if (frame === undefined) {
-      if (typeof value === 'object' && value instanceof ErrorReply) {
+      const verdict = this.#earlierBytes > 0 ? this.#endLongReply() : undefined;
+      if (verdict === 'too large') this.#events.onTooLarge();
+      else if (verdict === 'unwanted') this.#events.onReply(undefined);
+      else if (typeof value === 'object' && value instanceof ErrorReply) {
         this.#events.onErrorReply(value);
       } else {
         this.#events.onReply(value);
@@ -371,78 +468,20 @@ export class Decoder {
   }
 
   #finish(frame: Frame): void {
-    if (frame.type === ATTRIBUTE) return;
+    if (frame.type !== ATTRIBUTE && frame.type !== PUSH) {
+      this.#deliver(frame.container);
+      return;
+    }
+    if (this.#stack.length === 0 && this.#earlierBytes > 0) this.#endLongReply();
     if (frame.type === PUSH) this.#events.onPush(frame.container as unknown[]);
-    else this.#deliver(frame.container);
   }
-}
 
-/** `toString('utf8', start, stop)` without its look at the encoding's name. */
-function readText(buffer: Buffer, start: number, stop: number): string {
-  return (buffer as Buffer & { utf8Slice(start: number, stop: number): string }).utf8Slice(
-    start,
-    stop,
-  );
-}
-
-function newContainer(type: number, length: number, types: ReplyTypes): unknown {
-  if (type === SET && types[SET] === Set) return new Set();
-  if (type === MAP) {
-    if (types[MAP] === Map) return new Map();
-    if (types[MAP] !== Array) return {};
+  /** A reply of several chunks is whole: whether it was skipped, or should have been. */
+  #endLongReply(): 'too large' | 'unwanted' | undefined {
+    const bytes = this.#earlierBytes + this.#cursor - this.#replyAt;
+    const verdict = bytes > this.#maxBytes ? 'too large' : this.#skipped;
+    this.#earlierBytes = 0;
+    this.#skipped = undefined;
+    return verdict;
   }
-  return length <= MAX_PREALLOCATED ? new Array(length) : [];
-}
-
-function addToFrame(frame: Frame, value: unknown): void {
-  const container = frame.container;
-  if (Array.isArray(container)) {
-    container[frame.filled++] = value;
-  } else if (container instanceof Set) {
-    container.add(value);
-  } else if (frame.remaining % 2 === 0) {
-    frame.key = value;
-  } else if (container instanceof Map) {
-    container.set(frame.key, value);
-  } else {
-    // What is no text becomes text here, so that no key comes past the look at its name.
-    setProperty(container as Record<string, unknown>, String(frame.key), value);
-  }
-}
-
-function setProperty(target: Record<string, unknown>, key: string, value: unknown): void {
-  if (key === '__proto__') {
-    // A plain assignment would replace the prototype with what the server sent.
-    Object.defineProperty(target, key, {
-      value,
-      enumerable: true,
-      writable: true,
-      configurable: true,
-    });
-  } else {
-    target[key] = value;
-  }
-}
-
-function toDouble(line: string): number {
-  switch (line) {
-    case 'inf':
-    case '+inf':
-      return Number.POSITIVE_INFINITY;
-    case '-inf':
-      return Number.NEGATIVE_INFINITY;
-    case 'nan':
-    case '-nan':
-      return Number.NaN;
-    default:
-      return Number(line);
-  }
-}
-
-function wrongLength(): PoolError {
-  return notResp('a bulk string is longer than its length says');
-}
-
-function notResp(what: string): PoolError {
-  return new PoolError('PROTOCOL_ERROR', `The server does not speak RESP: ${what}`);
 }

@@ -117,7 +117,7 @@ function scalar(random: SeededRandom): Buffer {
     case 7:
       return line('+', oneLine(random));
     case 8:
-      return line('-', `ERR ${random.pick(WORDS)}`);
+      return line('-', `ERR ${random.next() < 0.99 ? random.pick(WORDS) : longLine(random)}`);
     case 9:
       return bulk('!', Buffer.from(`SYNTAX ${random.pick(WORDS)}\r\nof two lines`));
     case 10:
@@ -137,10 +137,17 @@ function double(random: SeededRandom): string {
 
 /** Bytes of any value but CR and LF: a script may answer a status that is no UTF-8. */
 function oneLine(random: SeededRandom): string | Buffer {
-  if (random.next() < 0.7) return random.pick(WORDS);
+  const drawn = random.next();
+  if (drawn < 0.7) return random.pick(WORDS);
+  if (drawn > 0.99) return longLine(random);
   return randomBytes(random, random.integer(0, 40)).map((byte) =>
     byte === 13 || byte === 10 ? 46 : byte,
   ) as Buffer;
+}
+
+/** Longer than the chunks that it comes in. */
+function longLine(random: SeededRandom): string {
+  return 'long '.repeat(random.integer(200, 4_000));
 }
 
 function text(random: SeededRandom): Buffer {

@@ -1,0 +1,139 @@
+// Replies beyond `maxReplyBytes`: they fail their own command, once, and nobody else notices.
+
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+
+import { type PrivateServer, startPrivateServer } from '../../scripts/redis-server.js';
+import { createPool, type Pool, RESP_TYPES } from '../../src/index.js';
+import { type Certificates, makeCertificates } from '../support/certificates.js';
+import { outcomeOf, outcomesOf } from '../support/outcome.js';
+import { foundServers } from '../support/servers.js';
+import { until } from '../support/until.js';
+
+const LIMIT = 100_000;
+const TOO_LARGE = { code: 'REPLY_TOO_LARGE', sent: true };
+
+type Options = NonNullable<Parameters<typeof createPool>[0]>;
+
+describe.each(foundServers)('a reply beyond the limit ($kind $version)', (found) => {
+  const pools: Pool[] = [];
+  let server: PrivateServer;
+  let certificates: Certificates;
+
+  beforeAll(async () => {
+    certificates = await makeCertificates();
+    const tls = { caFile: certificates.caFile, ...certificates.server };
+    server = await startPrivateServer({ server: found, tls });
+    const redis = open({ maxConnections: 1 }).client;
+    await redis.set('small', 'ahoy');
+    await redis.set('large', 'x'.repeat(3 * LIMIT));
+    const elements = Array.from({ length: 20_000 }, (_, index) => `element ${index}`);
+    await redis.rPush('list', elements);
+    await redis.hSet('hash', Object.fromEntries(elements.map((text) => [text, text])));
+    await redis.sAdd('set', elements);
+  });
+  afterEach(async () => {
+    for (const pool of pools.splice(0)) await pool.close({ timeoutMs: 0 });
+  });
+  afterAll(async () => {
+    await server.stop();
+    certificates.remove();
+  });
+
+  function open(options: Options): Pool {
+    const pool = createPool({ host: server.host, port: server.port, ...options }, {});
+    pools.push(pool);
+    return pool;
+  }
+
+  const transports = ['plain', 'TLS', 'RESP2'] as const;
+  const optionsOf = (transport: (typeof transports)[number]): Options => {
+    const limits = { maxReplyBytes: LIMIT, maxConnections: 1 };
+    if (transport === 'RESP2') return { ...limits, RESP: 2 } as unknown as Options;
+    if (transport === 'plain') return limits;
+    return { ...limits, port: server.tlsPort as number, tls: { ca: certificates.ca } };
+  };
+
+  test.each(transports)(
+    'fails its command alone, between thousands of others (%s)',
+    async (kind) => {
+      const pool = open(optionsOf(kind));
+      const redis = pool.client;
+      const bytes = redis.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
+      const errorOf = redis.withCommandOptions({ timeout: 20_000 });
+      const script = "return redis.error_reply('ERR ' .. string.rep('x', 300000))";
+      const large = [
+        () => redis.get('large'),
+        () => bytes.get('large'),
+        () => redis.lRange('list', 0, -1),
+        () => redis.hGetAll('hash'),
+        () => redis.sMembers('set'),
+        () => errorOf.eval(script),
+        () => redis.eval("return {1, {redis.call('GET', 'large')}}"),
+        () => redis.mGet(['small', 'large', 'small']),
+      ];
+      const neighbours: Promise<string | null>[] = [];
+      const outcomes: Promise<unknown>[] = [];
+      for (let round = 0; round < 20; round++) {
+        for (const ask of large) {
+          neighbours.push(...Array.from({ length: 10 }, () => redis.get('small')));
+          outcomes.push(ask());
+        }
+      }
+      for (const { error } of await outcomesOf(outcomes)) expect(error).toMatchObject(TOO_LARGE);
+      expect(new Set(await Promise.all(neighbours))).toEqual(new Set(['ahoy']));
+      const { counters } = pool.status();
+      expect(counters.errors).toMatchObject({ REPLY_TOO_LARGE: outcomes.length });
+      // Nothing was sent again, and nothing closed.
+      expect([counters.retries, pool.status().connections.open]).toEqual([0, 1]);
+    },
+  );
+
+  test('is not asked for a second time, whatever retryWrites says', async () => {
+    const redis = open({ maxReplyBytes: LIMIT, retryWrites: 'always' }).client;
+    await redis.configResetStat();
+    await outcomeOf(redis.get('large'));
+    await outcomeOf(redis.getSet('large', 'y'.repeat(3 * LIMIT)));
+    const calls = (await redis.info('commandstats')) as string;
+    expect(calls).toContain('cmdstat_get:calls=1,');
+    expect(calls).toContain('cmdstat_getset:calls=1,');
+  });
+
+  test('fails its transaction or pipeline, whose commands ran', async () => {
+    const pool = open({ maxReplyBytes: LIMIT, maxConnections: 1 });
+    const redis = pool.client;
+    await redis.set('counter', '0');
+    const batches = [
+      redis.multi().incr('counter').get('large').incr('counter').exec(),
+      redis.multi().incr('counter').get('large').incr('counter').execAsPipeline(),
+    ];
+    for (const { error } of await outcomesOf(batches)) expect(error).toMatchObject(TOO_LARGE);
+    expect(await redis.get('counter')).toBe('4');
+    const lease = await pool.acquire();
+    expect((await outcomeOf(lease.client.get('large'))).error).toMatchObject(TOO_LARGE);
+    expect(await lease.client.get('small')).toBe('ahoy');
+    lease.release();
+    expect(pool.status().connections.open).toBe(1);
+  });
+
+  test('that comes late costs nobody anything', async () => {
+    const pool = open({ maxConnections: 1 });
+    const redis = pool.client;
+    await redis.get('small');
+    const before = process.memoryUsage().rss;
+    const late = redis.withCommandOptions({ timeout: 100 });
+    // 200 MiB of elements, after the caller had his answer.
+    const script =
+      "local t = {} for i = 1, 20000000 do t[1] = i end for i = 1, 200 do t[i] = string.rep('x', 1048576) end return t";
+    const { code } = await outcomeOf(late.eval(script));
+    expect(code).toBe('COMMAND_TIMEOUT');
+    await until(async () => (await outcomeOf(redis.get('small'))).value === 'ahoy', 15_000);
+    expect(pool.status().connections.open).toBe(1);
+    expect(process.memoryUsage().rss - before).toBeLessThan(100 * 1024 * 1024);
+  });
+
+  test('is served by default up to 512 MiB', async () => {
+    const redis = open({ commandTimeoutMs: 0 }).client;
+    expect((await redis.get('large'))?.length).toBe(3 * LIMIT);
+    expect(await redis.lRange('list', 0, -1)).toHaveLength(20_000);
+  });
+});
