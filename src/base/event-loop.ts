@@ -15,6 +15,7 @@ export const TOLERATED_LAG_MS = 60;
 /**
  * Calls back after `waitMs` in which whoever is waited for could have answered: where the event
  * loop was blocked meanwhile, he gets that time once more, up to `waitMs`.
+ * The wait does not keep the process alive; the socket that is waited for does.
  * @returns What cancels the wait.
  */
 export function afterFairWait(waitMs: number, clock: Clock, callback: () => void): () => void {
@@ -26,6 +27,7 @@ export function afterFairWait(waitMs: number, clock: Clock, callback: () => void
       if (mayExtend && lagMs > TOLERATED_LAG_MS) wait(Math.min(lagMs, waitMs), false);
       else afterPolling(callback);
     }, ms);
+    timer.unref();
   };
   wait(waitMs, true);
   return () => clearTimeout(timer);

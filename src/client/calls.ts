@@ -146,6 +146,8 @@ export class Calls {
     const waitMs = Math.max(0, Math.ceil(time - this.#clock.now()));
     // After a blocked event loop the confirmation may lie unread in the socket.
     this.#timer = setTimeout(() => afterPolling(() => this.#expire()), waitMs);
+    // What keeps the process alive is the connection that is waited for.
+    this.#timer.unref();
   }
 
   #expire(): void {

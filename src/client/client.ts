@@ -163,9 +163,13 @@ export class Client extends EventEmitter {
     return new this.Multi(this.context);
   }
 
-  /** Resolves when the server has answered a PING. */
+  /**
+   * Resolves when the server has answered a PING, however long it is away. Rejects at once where
+   * waiting is in vain.
+   * @throws PoolError AUTH_FAILED, TLS_FAILED, PROTOCOL_ERROR, HANDSHAKE_FAILED, POOL_CLOSED
+   */
   async connect(): Promise<this> {
-    await this.host.connect();
+    await this.host.connect(this.context);
     return this;
   }
 
@@ -273,11 +277,18 @@ export class Client extends EventEmitter {
     return 'OK';
   }
 
-  /** Without effect: the connections are the pool's. */
-  ref(): void {}
+  /** Undoes `unref()`. */
+  ref(): void {
+    this.host.ref();
+  }
 
-  /** Without effect: the connections are the pool's. */
-  unref(): void {}
+  /**
+   * Lets the process end though connections are open. On `pool.client`, it concerns the pool; on
+   * duplicates and leases it is without effect, as the connections are the pool's.
+   */
+  unref(): void {
+    this.host.unref();
+  }
 
   /** @throws PoolError INVALID_ARGUMENT always. */
   legacy(): never {

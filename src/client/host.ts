@@ -24,11 +24,13 @@ export interface ClientHost {
   subscriber(): Subscriber;
   /** Returns what ends it. */
   monitor(context: CommandContext, listener: MonitorListener): Promise<() => void>;
-  connect(): Promise<void>;
+  connect(context: CommandContext): Promise<void>;
   /** A client of the same pool, with subscriptions, events and an end of its own. */
   duplicate(context: CommandContext, setup: ClientSetup): HostedClient;
   /** Undoes what the client did to its session. */
   reset(): Promise<void>;
   close(): Promise<void>;
   destroy(): void;
+  ref(): void;
+  unref(): void;
 }

@@ -36,6 +36,8 @@ const FAREWELL = 'plimsoll:farewell';
 /** What the keeper of a lease needs of the pool. */
 export interface LeaseSource {
   readonly clock: Clock;
+  /** Whether a pause before the next connection keeps the process alive. */
+  readonly keepsAlive: boolean;
   /** How long the connection may go unasked for a sign of life, ms. */
   readonly healthCheckIntervalMs: number;
   /** How long that sign may take, ms. */
@@ -196,6 +198,7 @@ export class KeptLease {
       this.#pause = undefined;
       if (this.#user.isNeeded) this.connect();
     }, waitMs);
+    if (!this.#source.keepsAlive) this.#pause.unref();
     this.#user.onTrouble(error);
   }
 

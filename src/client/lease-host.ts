@@ -10,7 +10,8 @@ import { clientClass } from './client-class.js';
 import { CommandContext } from './context.js';
 import type { ClientHost, HostedClient } from './host.js';
 import type { MonitorListener } from './monitor.js';
-import { type ClientPool, poolCommand } from './pool-host.js';
+import { poolCommand } from './pool-command.js';
+import type { ClientPool } from './pool-host.js';
 import type { ClientSetup } from './setup.js';
 import type { Subscriber } from './subscriber.js';
 
@@ -85,6 +86,11 @@ class LeaseClientHost implements ClientHost {
     const ownSets = sets === this.setup.sets ? {} : sets;
     return (this.#pool.client as Client).duplicate({ keyPrefix, commandOptions, ...ownSets });
   }
+
+  /** Without effect: the connection goes back to the pool. */
+  ref(): void {}
+
+  unref(): void {}
 
   async reset(): Promise<void> {
     const { session } = this.#lease;

@@ -2,8 +2,7 @@
 // has subscriptions, MONITORs and an end of its own. Only the end of `pool.client` is the pool's.
 
 import { systemClock } from '../base/clock.js';
-import { Command } from '../base/command.js';
-import { textPayload } from '../base/payload.js';
+import type { Command } from '../base/command.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import type { AcquireOptions, PoolExecutor } from '../pool/executor.js';
@@ -15,6 +14,7 @@ import type { ClientHost, HostedClient } from './host.js';
 import type { LeaseSource } from './kept-lease.js';
 import { Monitor, type MonitorListener } from './monitor.js';
 import { type PoolFeed, tell } from './pool-feed.js';
+import { reachServer } from './reach.js';
 import type { ClientSetup } from './setup.js';
 import { Subscriber } from './subscriber.js';
 
@@ -23,6 +23,10 @@ export interface ClientPool extends PoolExecutor {
   readonly options: ResolvedOptions;
   readonly feed: PoolFeed;
   close(options?: { timeoutMs?: number }): Promise<void>;
+  /** Whether what is open keeps the process alive. */
+  readonly keepsAlive: boolean;
+  ref(): void;
+  unref(): void;
   abandon(holder: object, errorFor: (what: string) => Error): void;
   finish(holder: object, errorFor: (what: string) => Error): Promise<void>;
 }
@@ -114,12 +118,13 @@ class PoolClientHost implements ClientHost {
     return () => monitor.stop();
   }
 
-  async connect(): Promise<void> {
+  async connect(context: CommandContext): Promise<void> {
     if (this.#gate?.isClosed === true) {
       this.#gate.isClosed = false;
       this.#pool.feed.add(this.#member);
     }
-    await this.#pool.execute(poolCommand('PING', this.#pool.options.commandTimeoutMs));
+    const { timeoutMs, signal } = context;
+    await reachServer(this.#gate ?? this.#pool, timeoutMs, signal, () => this.#pool.keepsAlive);
   }
 
   duplicate(context: CommandContext, setup: ClientSetup): Client {
@@ -153,18 +158,31 @@ class PoolClientHost implements ClientHost {
   }
 
   get #leaseSource(): LeaseSource {
-    const { healthCheckIntervalMs, target } = this.#pool.options;
+    const pool = this.#pool;
+    const { healthCheckIntervalMs, target } = pool.options;
     return {
+      get keepsAlive() {
+        return pool.keepsAlive;
+      },
       clock: systemClock,
       healthCheckIntervalMs,
       probeTimeoutMs: target.connectTimeoutMs,
-      acquireLease: (options) => this.#pool.acquireLease(options),
+      acquireLease: (options) => pool.acquireLease(options),
     };
   }
 
   #onTrouble(error: Error): void {
     tell(this.#member.client, 'error', error);
     tell(this.#member.client, 'reconnecting');
+  }
+
+  /** All clients share the pool's sockets, so that the pool's own client decides for all. */
+  ref(): void {
+    if (this.#gate === undefined) this.#pool.ref();
+  }
+
+  unref(): void {
+    if (this.#gate === undefined) this.#pool.unref();
   }
 
   #closeGate(gate: Gate): void {
@@ -210,16 +228,6 @@ class Gate implements PoolExecutor {
     if (this.isClosed) return Promise.reject(closedError('acquire()'));
     return this.#pool.acquireLease({ ...options, holder: this });
   }
-}
-
-/** A command that the client issues by itself. @param timeoutMs Its deadline, ms; 0: none. */
-export function poolCommand(
-  name: string,
-  timeoutMs: number,
-  payload = textPayload([name]),
-): Command {
-  const retryClass = name === 'PING' ? 'read' : 'unknown';
-  return new Command({ name, retryClass }, { timeoutMs }, payload, true);
 }
 
 function closedError(what: string): PoolError {

@@ -50,6 +50,8 @@ export interface PooledConnection {
   forEachInFlight(visit: (command: Command) => void): void;
   /** Tells callers whose deadline passed; returns how many. Late replies are dropped. */
   expire(now: number): number;
+  /** Whether it keeps the process alive; it does until it is told otherwise. */
+  keepAlive(isWanted: boolean): void;
   /** Ends when the last reply has come. */
   drain(): void;
   /** Ends now. */
@@ -60,8 +62,11 @@ export interface PooledConnection {
 export interface ConnectionSource {
   /** What is connected to, for messages: `host:port`, a path, a master's name. No secret. */
   readonly address: string;
-  /** Makes one connection, ready for commands. @throws PoolError, see `docs/errors.md`. */
-  connect(signal: AbortSignal): Promise<PooledConnection>;
+  /**
+   * Makes one connection, ready for commands. @throws PoolError, see `docs/errors.md`.
+   * @param keepsAlive Whether the attempt keeps the process alive.
+   */
+  connect(signal: AbortSignal, keepsAlive: boolean): Promise<PooledConnection>;
   /** The server behind a connection answered that it is no primary any more. */
   reportDemotion(): void;
   /** Set by the pool: the connections made so far lead to a node that is no longer the right one. */

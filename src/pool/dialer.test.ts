@@ -30,6 +30,7 @@ function newDialer({ wanted = 1, open = 0 } = {}) {
       get missingConnections() {
         return facts.wanted - facts.open;
       },
+      keepsAlive: true,
       get servingConnections() {
         return facts.open;
       },

@@ -16,6 +16,8 @@ export interface DialerOwner {
   readonly servingConnections: number;
   /** Grows when the server turns out to be the wrong one: dials that began before lead there. */
   readonly generation: number;
+  /** Whether an attempt keeps the process alive. */
+  readonly keepsAlive: boolean;
   /** Somebody waits, so that a pause must not let the process end. */
   readonly mustStayAlive: boolean;
   onConnected(connection: PooledConnection, generation: number): void;
@@ -96,7 +98,7 @@ export class Dialer {
     const { generation, servingConnections } = this.#owner;
     if (servingConnections === 0) this.#breaker.noteOutage(this.#clock.now());
     try {
-      const connection = await this.#source.connect(this.#abort.signal);
+      const connection = await this.#source.connect(this.#abort.signal, this.#owner.keepsAlive);
       this.#dialing--;
       this.#onSuccess(connection, generation);
     } catch (error) {

@@ -47,6 +47,7 @@ export class Membership {
   readonly #dialer: Dialer;
   #maxConnections: number;
   #nextId = 1;
+  #keepsAlive = true;
   /** All lanes are crowded: one more connection is wanted though nobody waits. */
   #isCrowded = false;
   /** The last lane is too old: it is retired once another one is there. */
@@ -112,6 +113,18 @@ export class Membership {
   /** Dials what is missing. */
   pump(): void {
     this.#dialer.pump();
+  }
+
+  /** Whether what is open keeps the process alive. */
+  get keepsAlive(): boolean {
+    return this.#keepsAlive;
+  }
+
+  /** Whether connections, those to come too, keep the process alive. */
+  keepAlive(isWanted: boolean): void {
+    this.#keepsAlive = isWanted;
+    for (const { connection } of this.fleet.entries) connection.keepAlive(isWanted);
+    this.refresh();
   }
 
   /** Who waits has changed: a pause between dials may have to keep the process alive. */
@@ -220,6 +233,9 @@ export class Membership {
       get generation() {
         return membership.#generation;
       },
+      get keepsAlive() {
+        return membership.#keepsAlive;
+      },
       get mustStayAlive() {
         return membership.#owner.mustStayAlive;
       },
@@ -263,6 +279,7 @@ export class Membership {
       onPush: (message) => entry.lease?.onPush?.(message),
       onUnasked: (reply) => entry.lease?.onUnasked?.(reply) ?? false,
     };
+    if (!this.#keepsAlive) connection.keepAlive(false);
     this.fleet.add(entry);
     this.#isCrowded = false;
     if (this.#spare === 'wanted') this.#spare = 'open';

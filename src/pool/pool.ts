@@ -247,6 +247,27 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     return this.#closing;
   }
 
+  /** Whether open connections, and callers who wait, keep the process alive; see `unref()`. */
+  get keepsAlive(): boolean {
+    return this.#membership.keepsAlive;
+  }
+
+  /** Undoes `unref()`. */
+  ref(): void {
+    this.#keepAlive(true);
+  }
+
+  /** Lets the process end though connections are open and replies are awaited. */
+  unref(): void {
+    this.#keepAlive(false);
+  }
+
+  #keepAlive(isWanted: boolean): void {
+    this.#membership.keepAlive(isWanted);
+    this.#recovery.keepAlive(isWanted);
+    this.#housekeeper.refresh();
+  }
+
   /** Ends all that a duplicate has under way, at once. @internal */
   abandon(holder: object, errorFor: (what: string) => Error): void {
     this.#ending.abandon(holder, errorFor);
@@ -291,7 +312,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
           return pool.#waitingRoom.wantedConnections;
         },
         get mustStayAlive() {
-          return pool.#waitingRoom.length > 0;
+          return pool.keepsAlive && pool.#waitingRoom.length > 0;
         },
         onReady: (entry) => this.#onReady(entry),
         onProgress: (entry) => this.#onProgress(entry),
@@ -358,7 +379,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       sweep: (now) => this.#sweep(now),
       inspect: (now) => this.#inspector.inspect(now),
       get mustStayAlive() {
-        return pool.#waitingRoom.length > 0 || !pool.#refusals.isIdle;
+        return pool.keepsAlive && (pool.#waitingRoom.length > 0 || !pool.#refusals.isIdle);
       },
     });
   }

@@ -39,6 +39,11 @@ export class Recovery {
     return this.#schedule.isEmpty;
   }
 
+  /** Whether the wait for an attempt keeps the process alive. */
+  keepAlive(isWanted: boolean): void {
+    this.#schedule.keepAlive(isWanted);
+  }
+
   /** Calls back with each command that waits for another attempt. */
   forEachCommand(visit: (command: Command) => void): void {
     this.#schedule.forEach(visit);

@@ -9,8 +9,16 @@ export class RetrySchedule {
   readonly #resend: (command: Command) => void;
   readonly #batches = new Map<number, { timer: NodeJS.Timeout; commands: Command[] }>();
 
+  #keepsAlive = true;
+
   constructor(resend: (command: Command) => void) {
     this.#resend = resend;
+  }
+
+  /** Whether the wait for an attempt keeps the process alive. */
+  keepAlive(isWanted: boolean): void {
+    this.#keepsAlive = isWanted;
+    for (const { timer } of this.#batches.values()) isWanted ? timer.ref() : timer.unref();
   }
 
   get isEmpty(): boolean {
@@ -26,6 +34,7 @@ export class RetrySchedule {
       return;
     }
     const timer = setTimeout(() => this.#run(grain), grain * GRAIN_MS - now);
+    if (!this.#keepsAlive) timer.unref();
     this.#batches.set(grain, { timer, commands: [command] });
   }
 

@@ -21,8 +21,8 @@ export class StandaloneSource implements ConnectionSource {
     this.#clock = clock;
   }
 
-  connect(signal: AbortSignal): Promise<PooledConnection> {
-    return openConnection(this.#target, this.#clock, signal, this.#memory);
+  connect(signal: AbortSignal, keepsAlive: boolean): Promise<PooledConnection> {
+    return openConnection(this.#target, this.#clock, signal, this.#memory, keepsAlive);
   }
 
   reportDemotion(): void {

@@ -175,6 +175,11 @@ export class Connection {
     this.#batchIsAscii = false;
   }
 
+  keepAlive(isWanted: boolean): void {
+    if (isWanted) this.#socket.ref();
+    else this.#socket.unref();
+  }
+
   drain(): void {
     this.#isDraining = true;
     if (this.#inFlight.length === 0)

@@ -49,16 +49,18 @@ export class GreetingMemory {
  * Dials, secures, greets. A server that hangs up on a greeting is dialed again with a simpler one.
  * @throws PoolError CONNECT_FAILED, CONNECT_TIMEOUT, TLS_FAILED, AUTH_FAILED, MAX_CLIENTS,
  * SERVER_LOADING, PROTOCOL_ERROR, HANDSHAKE_FAILED, or ABORTED by `signal`.
+ * @param keepsAlive Whether the attempt keeps the process alive.
  */
 export async function openConnection(
   target: ConnectionTarget,
   clock: Clock,
   signal: AbortSignal,
   memory: GreetingMemory = new GreetingMemory(),
+  keepsAlive = true,
 ): Promise<Connection> {
   const aborted = () => new PoolError('ABORTED', 'The connection attempt was cancelled');
   if (signal.aborted) throw aborted();
-  const attempt = new Attempt(target, clock);
+  const attempt = new Attempt(target, clock, keepsAlive);
   let stop: (error: Error) => void = () => undefined;
   const stopped = new Promise<never>((_, reject) => {
     stop = reject;
@@ -118,13 +120,15 @@ class Attempt {
   hangUp: PoolError | undefined = undefined;
   readonly #target: ConnectionTarget;
   readonly #clock: Clock;
+  readonly #keepsAlive: boolean;
   readonly #dialed: Dialed[] = [];
   #password: Promise<string | undefined> | undefined;
   #isFinished = false;
 
-  constructor(target: ConnectionTarget, clock: Clock) {
+  constructor(target: ConnectionTarget, clock: Clock, keepsAlive: boolean) {
     this.#target = target;
     this.#clock = clock;
+    this.#keepsAlive = keepsAlive;
   }
 
   /** `undefined` where the server hung up. @throws PoolError for any other failure. */
@@ -132,6 +136,7 @@ class Attempt {
     if (this.#isFinished) throw new PoolError('ABORTED', 'The connection attempt is over');
     const target = this.#target;
     const dialed = dial(target, this.#clock);
+    if (!this.#keepsAlive) dialed.socket.unref();
     this.#dialed.push(dialed);
     await dialed.connected;
     // Asked for once, however many sockets it takes.

@@ -92,6 +92,8 @@ export class SimulatedConnection implements PooledConnection {
     return late.length;
   }
 
+  keepAlive(): void {}
+
   drain(): void {
     this.#isDraining = true;
     this.writable = false;
