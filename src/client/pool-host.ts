@@ -5,6 +5,7 @@ import { systemClock } from '../base/clock.js';
 import type { Command } from '../base/command.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
+import type { Ending } from '../pool/ending.js';
 import type { AcquireOptions, PoolExecutor } from '../pool/executor.js';
 import type { ConnectionLease } from '../pool/lease.js';
 import type { Client } from './client.js';
@@ -27,8 +28,7 @@ export interface ClientPool extends PoolExecutor {
   readonly keepsAlive: boolean;
   ref(): void;
   unref(): void;
-  abandon(holder: object, errorFor: (what: string) => Error): void;
-  finish(holder: object, errorFor: (what: string) => Error): Promise<void>;
+  readonly ending: Pick<Ending, 'abandon' | 'finish'>;
 }
 
 /** `pool.client`. */
@@ -145,7 +145,7 @@ class PoolClientHost implements ClientHost {
       return;
     }
     this.#closeGate(this.#gate);
-    await this.#pool.finish(this.#gate, closedError);
+    await this.#pool.ending.finish(this.#gate, closedError);
   }
 
   destroy(): void {
@@ -154,7 +154,7 @@ class PoolClientHost implements ClientHost {
       return;
     }
     this.#closeGate(this.#gate);
-    this.#pool.abandon(this.#gate, closedError);
+    this.#pool.ending.abandon(this.#gate, closedError);
   }
 
   get #leaseSource(): LeaseSource {

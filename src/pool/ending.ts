@@ -62,6 +62,7 @@ export class Ending {
   readonly #waitingRoom: WaitingRoom;
   readonly #recovery: Recovery;
   readonly #probeTimeoutMs: number;
+  #isPoolOver = () => false;
 
   /** @param probeTimeoutMs How long the server may take to end what blocks, ms. */
   constructor(
@@ -76,19 +77,29 @@ export class Ending {
     this.#probeTimeoutMs = probeTimeoutMs;
   }
 
+  /** Begins to close the pool. @returns What waits for the rest: commands, and leases of others. */
+  begin(timeoutMs: number, isDone: () => boolean): Drain {
+    for (const { lease } of [...this.#membership.fleet.entries]) {
+      // What blocks is ended without loss, if the server helps.
+      if (lease?.isLongLived && !lease.hasRunBlocking) lease.destroy(closedError('The lease'));
+    }
+    this.#waitingRoom.refuseLeases(undefined, closedError('acquire()'));
+    this.#waitingRoom.resume();
+    const drain = new Drain(timeoutMs, isDone);
+    this.#isPoolOver = () => drain.isOver;
+    void this.#endBlocked(undefined, closedError);
+    return drain;
+  }
+
   /**
-   * Ends what blocks on leases, of one holder or of all, until nothing does or `isOver` says so.
+   * Ends what blocks on leases, of one holder or of all, until nothing does or the pool is closed.
    * CLIENT UNBLOCK lets the server say that it has taken nothing; where that can't be had, the
    * connection is closed. Settles, never rejects.
    */
-  async endBlocked(
-    holder: object | undefined,
-    errorFor: (what: string) => Error,
-    isOver: () => boolean = () => false,
-  ): Promise<void> {
+  async #endBlocked(holder: object | undefined, errorFor: (what: string) => Error): Promise<void> {
     // A lease that was granted in this turn has not been used yet.
     await nextTurn();
-    while (!isOver()) {
+    while (!this.#isPoolOver()) {
       const blocked = this.#membership.fleet.entries.filter((entry) => isBlocked(entry, holder));
       if (blocked.length === 0) return;
       await Promise.all(blocked.map((entry) => this.#unblock(entry, errorFor('The command'))));
@@ -110,10 +121,15 @@ export class Ending {
     }
   }
 
-  /** Resolves when all commands that a holder has under way are answered; never rejects. */
-  async finish(holder: object): Promise<void> {
+  /**
+   * Lets a holder finish what it has under way; what blocks, or waits to, is ended. Resolves when
+   * all of it is answered; never rejects.
+   */
+  async finish(holder: object, errorFor: (what: string) => Error): Promise<void> {
+    this.#waitingRoom.refuseLeases(holder, errorFor('acquire()'));
     const commands = [...this.#unsent(holder), ...this.#inFlight(holder)];
-    await Promise.allSettled(commands.map(({ promise }) => promise));
+    const answered = Promise.allSettled(commands.map(({ promise }) => promise));
+    await Promise.all([this.#endBlocked(holder, errorFor), answered]);
   }
 
   #unsent(holder: object): Command[] {

@@ -17,7 +17,7 @@ import { callListener } from '../base/uncaught.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import type { ConnectionSource, LostCommands } from './connection.js';
-import { closedError, Drain, Ending, isUnblocked } from './ending.js';
+import { closedError, type Drain, Ending, isUnblocked } from './ending.js';
 import type { Entry, EvictionReason } from './entry.js';
 import type { PoolEvents } from './events.js';
 import { type AcquireOptions, acquireMistake, type PoolExecutor } from './executor.js';
@@ -56,6 +56,8 @@ export interface LatencyTotals {
 
 export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExecutor {
   readonly options: ResolvedOptions;
+  /** For duplicates, which end before the pool. @internal */
+  readonly ending: Ending;
   readonly #source: ConnectionSource;
   readonly #clock: Clock;
   readonly #statistics = new Statistics();
@@ -65,7 +67,6 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   readonly #refusals: Refusals;
   readonly #recovery: Recovery;
   readonly #inspector: Inspector;
-  readonly #ending: Ending;
   readonly #housekeeper: Housekeeper;
   #closing: Promise<void> | undefined;
   /** Set while `close()` waits: asked when there may be nothing left to wait for. */
@@ -93,7 +94,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       this.#dispatch(command),
     );
     this.#inspector = this.#createInspector();
-    this.#ending = new Ending(
+    this.ending = new Ending(
       this.#membership,
       this.#waitingRoom,
       this.#recovery,
@@ -266,20 +267,6 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     this.#membership.keepAlive(isWanted);
     this.#recovery.keepAlive(isWanted);
     this.#housekeeper.refresh();
-  }
-
-  /** Ends all that a duplicate has under way, at once. @internal */
-  abandon(holder: object, errorFor: (what: string) => Error): void {
-    this.#ending.abandon(holder, errorFor);
-  }
-
-  /** Lets a duplicate finish what it has under way; what blocks or waits to is ended. @internal */
-  async finish(holder: object, errorFor: (what: string) => Error): Promise<void> {
-    this.#waitingRoom.refuseLeases(holder, errorFor('acquire()'));
-    await Promise.all([
-      this.#ending.endBlocked(holder, errorFor, () => this.#isClosed),
-      this.#ending.finish(holder),
-    ]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -463,17 +450,8 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   }
 
   async #close(timeoutMs: number): Promise<void> {
-    const { entries } = this.#membership.fleet;
-    for (const { lease } of [...entries]) {
-      // What blocks is ended without loss, if the server helps.
-      if (lease?.isLongLived && !lease.hasRunBlocking) lease.destroy(closedError('The lease'));
-    }
-    this.#waitingRoom.refuseLeases(undefined, closedError('acquire()'));
-    this.#waitingRoom.resume();
-    const drain = new Drain(timeoutMs, () => this.#hasNothingUnderWay);
-    this.#drain = drain;
-    void this.#ending.endBlocked(undefined, closedError, () => drain.isOver);
-    await drain.promise;
+    this.#drain = this.ending.begin(timeoutMs, () => this.#hasNothingUnderWay);
+    await this.#drain.promise;
     this.#isClosed = true;
     this.#drain = undefined;
     this.#housekeeper.stop();
