@@ -121,9 +121,8 @@ describe('resolveAddress', () => {
   it('takes TLS from rediss://, from the variable, and from options of node:tls', () => {
     expect(addressOf({ url: 'rediss://h' }).tls).toEqual({});
     expect(addressOf({}, { REDIS_TLS: '1' }).tls).toEqual({});
-    expect(addressOf({ tls: { ca: 'PEM' } }, { REDIS_URL: 'redis://h' }).tls).toEqual({
-      ca: 'PEM',
-    });
+    const tls = { servername: 'cache' };
+    expect(addressOf({ tls }, { REDIS_URL: 'redis://h' }).tls).toEqual(tls);
     expect(addressOf({ tls: false }, { REDIS_URL: 'rediss://h' }).tls).toBeUndefined();
   });
 

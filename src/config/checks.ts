@@ -3,9 +3,11 @@
 
 import { isIPv6 } from 'node:net';
 import { ENVIRONMENTS } from '../policy/sizing.js';
+import { isObject, kindOf } from './kinds.js';
 import type { BreakerOptions, ClientOptionsSubset, PoolOptions, RetryOptions } from './options.js';
 import { describeRange, isInRange, NUMBER_RANGES, type NumberRange } from './ranges.js';
 import { suggest } from './suggest.js';
+import { checkTls } from './tls.js';
 
 /** Gives what the value must be, to go on from the option's name; `undefined` where it is right. */
 export type Check = (value: unknown) => string | undefined;
@@ -17,9 +19,6 @@ const RETRY_WRITES = ['safe', 'always', 'never'] as const;
 const CONNECTION_NAME = /^[!-~]{1,128}$/;
 /** Marks of an address or of a URL; a colon is right only inside an IPv6 address. */
 const NOT_IN_A_HOST = /[\s/@:?#[\]]/;
-
-/** Options of node:tls that would silently lead to another server than host and port say. */
-const ADDRESS_IN_TLS = ['host', 'port', 'path', 'socket'];
 
 const ranges = NUMBER_RANGES;
 
@@ -98,18 +97,6 @@ export function withoutBrackets(host: string): string {
   return host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
 }
 
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** The type of a value in words, for messages that must not show the value itself. */
-export function kindOf(value: unknown): string {
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'string') return value === '' ? 'empty text' : 'text';
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
-}
-
 export function oneOf(choices: readonly string[]): Check {
   return (value) => {
     if (typeof value === 'string' && choices.includes(value)) return undefined;
@@ -151,12 +138,4 @@ function anObject(value: unknown): string | undefined {
 function checkPassword(value: unknown): string | undefined {
   const isPassword = typeof value === 'function' || (typeof value === 'string' && value !== '');
   return isPassword ? undefined : `must be text or a function that gives it, not ${kindOf(value)}`;
-}
-
-function checkTls(value: unknown): string | undefined {
-  if (typeof value === 'boolean') return undefined;
-  if (!isObject(value)) return `must be true, false or options of node:tls, not ${kindOf(value)}`;
-  const misplaced = ADDRESS_IN_TLS.filter((name) => value[name] !== undefined);
-  if (misplaced.length === 0) return undefined;
-  return `must not hold ${misplaced.join(', ')}: the address goes beside it, into host and port`;
 }

@@ -160,7 +160,7 @@ describe('the outcome', () => {
   });
 
   it('is frozen all through, while objects of the caller are not', () => {
-    const tls = { ca: ['PEM'] };
+    const tls = { ALPNProtocols: ['redis'] };
     const retry = { retries: 1 };
     const options = { tls, retry, password: () => 'pw', fallback: () => null };
     const resolved = resolveOptions(options, {});
@@ -169,7 +169,7 @@ describe('the outcome', () => {
       if (typeof value === 'object') expect(value).toSatisfy(Object.isFrozen);
     expect(resolved.target.tls?.reveal()).toEqual(tls);
     expect(resolved.target.tls?.reveal()).not.toBe(tls);
-    for (const own of [options, ...Object.values(options), tls.ca]) {
+    for (const own of [options, ...Object.values(options), tls.ALPNProtocols]) {
       expect(Object.isFrozen(own)).toBe(false);
     }
   });
@@ -184,7 +184,7 @@ describe('the outcome', () => {
   it('can be printed without its secrets', () => {
     const options = {
       url: 'redis://app:hunter2@cache',
-      tls: { key: 'hunter2', passphrase: 'hunter2' },
+      tls: { passphrase: 'hunter2' },
     };
     const resolved = resolveOptions(options, {});
     const prints = [

@@ -61,7 +61,7 @@ describe('validateOptions', () => {
     ['password', 'pw', [1, '', {}, null]],
     ['password', () => 'pw', []],
     ['tls', true, [1, 'yes', null, [], { host: 'h' }, { socket: {} }]],
-    ['tls', { ca: 'PEM', servername: 'h' }, []],
+    ['tls', { servername: 'h' }, [{ path: '/s' }, { onread: {} }]],
     ['name', 'web-1', [1, '', 'two words', 'line\n', 'ä', 'x'.repeat(129)]],
     ['environment', 'staging', ['prod', 'Production', 1, '']],
     ['retry', { jitter: true }, [true, 3, [], null]],

@@ -1,14 +1,8 @@
 // From what a caller handed to createPool() to options whose every value is of the right kind.
 // What is wrong becomes a problem and is left out of the result, so that all of it is found.
 
-import {
-  BREAKER_CHECKS,
-  type Check,
-  isObject,
-  kindOf,
-  OPTION_CHECKS,
-  RETRY_CHECKS,
-} from './checks.js';
+import { BREAKER_CHECKS, type Check, OPTION_CHECKS, RETRY_CHECKS } from './checks.js';
+import { isObject, kindOf } from './kinds.js';
 import type { ClientOptionsSubset, PoolOptions } from './options.js';
 import type { Problems } from './problems.js';
 import { suggest } from './suggest.js';

@@ -9,7 +9,7 @@ import { ErrorReply, SimpleError } from './protocol.js';
 
 /** Codes of node:tls and OpenSSL that concern trust or the TLS protocol rather than the network. */
 const TLS_CODE =
-  /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_MISMATCH|EPROTO)/;
+  /^(ERR_(TLS|SSL|OSSL)|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_|INVALID_|PATH_|EPROTO)/;
 
 // What servers and proxies say, in the words of Redis 2.6 to 8, its forks and proxies.
 const MAX_CLIENTS = /max number of clients/i;
@@ -36,6 +36,19 @@ export function connectError(target: ConnectionTarget, cause: unknown): PoolErro
     cause,
     sent: false,
   });
+}
+
+/**
+ * node:tls or node:net did not even begin with what it was given. Its error isn't the cause of ours,
+ * as it repeats values of options.
+ */
+export function refusedOptions(target: ConnectionTarget, error: unknown): PoolError {
+  const code = (error as { code?: string } | undefined)?.code ?? 'no code';
+  return new PoolError(
+    target.tls === undefined ? 'CONNECT_FAILED' : 'TLS_FAILED',
+    `Cannot connect to ${addressOf(target)}: Node refused the options of the socket (${code})`,
+    { sent: false },
+  );
 }
 
 /** @param socket Says how far the attempt had come. */

@@ -5,12 +5,12 @@
 // with ever simpler greetings, and the pool remembers the one that served.
 
 import { connect as connectTcp, type NetConnectOpts, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls';
 import type { Clock } from '../base/clock.js';
 import { afterFairWait } from '../base/event-loop.js';
 import type { ConnectionTarget } from '../config/options.js';
 import { PoolError } from '../errors.js';
-import { connectError, connectTimeout, handshakeError } from './connect-error.js';
+import { connectError, connectTimeout, handshakeError, refusedOptions } from './connect-error.js';
 import { Connection, type ConnectionListener } from './connection.js';
 import { answerAtOnce } from './flush-moment.js';
 import { type Greeting, greetingsFor, revealPassword, shakeHands } from './handshake.js';
@@ -135,7 +135,7 @@ class Attempt {
   async greet(greeting: Greeting): Promise<Connection | undefined> {
     if (this.#isFinished) throw new PoolError('ABORTED', 'The connection attempt is over');
     const target = this.#target;
-    const dialed = dial(target, this.#clock);
+    const dialed = this.#dial();
     if (!this.#keepsAlive) dialed.socket.unref();
     this.#dialed.push(dialed);
     await dialed.connected;
@@ -152,6 +152,14 @@ class Attempt {
       if (this.#isFinished || !isHangUp(error as Error, connection.endError)) throw error;
       this.hangUp ??= error as PoolError;
       return undefined;
+    }
+  }
+
+  #dial(): Dialed {
+    try {
+      return dial(this.#target, this.#clock);
+    } catch (error) {
+      throw refusedOptions(this.#target, error);
     }
   }
 
@@ -187,7 +195,7 @@ function dial(target: ConnectionTarget, clock: Clock): Dialed {
   const secure = tls !== undefined && target.path === undefined;
   // `receive` is called only after `connection` below exists, as reads start on a later tick.
   const socket: Socket = secure
-    ? connectTls({ ...plainAddress(target), ...serverName(target), ...tls })
+    ? connectTls({ ...plainAddress(target), ...serverName(target), ...tls, ...identityCheck(tls) })
     : connectTcp({ ...plainAddress(target), onread: { buffer: readBuffer, callback: receive } });
   const connection = new Connection(socket, clock, NOBODY_LISTENS, target.maxReplyBytes);
   function receive(length: number): boolean {
@@ -216,6 +224,24 @@ function plainAddress(target: ConnectionTarget): NetConnectOpts {
   return target.path === undefined
     ? { host: target.host, port: target.port, family: target.family }
     : { path: target.path };
+}
+
+/** What the caller's own check throws would end the process, and its errors have no code. */
+function identityCheck({ checkServerIdentity: check }: TlsOptions): TlsOptions {
+  if (check === undefined) return {};
+  return {
+    checkServerIdentity: (host, certificate) => {
+      let cause: unknown;
+      try {
+        cause = check(host, certificate);
+      } catch (error) {
+        cause = error ?? new Error('it threw nothing');
+      }
+      if (cause === undefined || cause === null) return undefined;
+      const error = new Error('checkServerIdentity refused the certificate', { cause });
+      return Object.assign(error, { code: 'ERR_TLS_IDENTITY_REFUSED' });
+    },
+  };
 }
 
 /** SNI wants a name; for an address the certificate is checked against the address. */
