@@ -178,6 +178,22 @@ describe('REDIS_PASSWORD_FILE', () => {
     expect(await password()).toBe('rotated');
   });
 
+  it('that cannot be read or is empty at a later connect says so with AUTH_FAILED', async () => {
+    writeFileSync(file, 'first');
+    const password = addressOf({}, env).password as () => Promise<string>;
+    writeFileSync(file, '\n');
+    const failure = (message: string) => expect.objectContaining({ code: 'AUTH_FAILED', message });
+    await expect(password()).rejects.toEqual(
+      failure('The file that REDIS_PASSWORD_FILE names is empty by now'),
+    );
+    rmSync(file);
+    await expect(password()).rejects.toEqual(
+      failure('The file that REDIS_PASSWORD_FILE names cannot be read any more (ENOENT)'),
+    );
+    writeFileSync(file, 'back');
+    expect(await password()).toBe('back');
+  });
+
   it('is refused where the file is missing or empty', () => {
     const missing = { REDIS_PASSWORD_FILE: join(folder, 'hunter2') };
     expect(problemsOf({}, missing)).toEqual([

@@ -9,6 +9,7 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
+import { PoolError } from '../errors.js';
 import { checkHost, withoutBrackets } from './checks.js';
 import { DEFAULTS } from './defaults.js';
 import type { EnvironmentReader } from './environment.js';
@@ -136,7 +137,23 @@ function filePassword(file: string, problems: Problems): PasswordSource | undefi
     problems.refuse('REDIS_PASSWORD_FILE', `names a file that cannot be read (${code})`);
     return undefined;
   }
-  return async () => withoutLineEnd(await readFile(file, 'utf8'));
+  return () => rereadPassword(file);
+}
+
+async function rereadPassword(file: string): Promise<string> {
+  const refuse = (what: string) => {
+    const message = `The file that REDIS_PASSWORD_FILE names ${what}`;
+    return new PoolError('AUTH_FAILED', message, { sent: false });
+  };
+  let text: string;
+  try {
+    text = withoutLineEnd(await readFile(file, 'utf8'));
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'no reason given';
+    throw refuse(`cannot be read any more (${code})`);
+  }
+  if (text === '') throw refuse('is empty by now');
+  return text;
 }
 
 function withoutLineEnd(text: string): string {

@@ -81,10 +81,12 @@ export async function revealPassword(target: ConnectionTarget): Promise<string |
   try {
     password = await source();
   } catch (cause) {
+    if (cause instanceof PoolError) throw cause;
     throw new PoolError('AUTH_FAILED', 'The password function failed', { cause, sent: false });
   }
-  if (typeof password === 'string') return password;
-  throw new PoolError('AUTH_FAILED', 'The password function must give a string', { sent: false });
+  if (typeof password === 'string' && password !== '') return password;
+  const message = 'The password function must give text that is not empty';
+  throw new PoolError('AUTH_FAILED', message, { sent: false });
 }
 
 /** Gives the refusal of a server that doesn't know HELLO or RESP3; `undefined`: all is well. */

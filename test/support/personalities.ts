@@ -108,7 +108,6 @@ export const PERSONALITIES: readonly Personality[] = [
   { name: 'a service that answers HELLO with OK', hello: '+OK\r\n' },
   {
     name: 'an ACL user with nothing beyond his data',
-    ping: false,
     denies: [
       [/^HELLO/, "NOPERM this user has no permissions to run the 'hello' command"],
       [/^CLIENT/, "NOPERM this user has no permissions to run the 'client|setname' command"],
@@ -135,7 +134,6 @@ export const PERSONALITIES: readonly Personality[] = [
     "ERR unknown command 'PING'",
   ].map((words) => ({
     name: `one that says "${words}" to PING`,
-    ping: false as const,
     denies: [[/^PING/, words]] as const,
   })),
 ];

@@ -24,8 +24,6 @@ export interface Personality {
   readonly wrongPassword?: string;
   /** It has no MULTI. */
   readonly transactions?: false;
-  /** It answers PING with an error. */
-  readonly ping?: false;
   /** Older than Redis 6: it knows one password, no users. */
   readonly knowsUsers?: boolean;
   /** It says this to HELLO 3 instead of a map in RESP3. */

@@ -128,6 +128,7 @@ describeEachPrivateServer(
         },
       ],
       ['gives no string', () => undefined as unknown as string],
+      ['gives empty text', () => ''],
     ])('of a function that %s says AUTH_FAILED', async (_, password) => {
       const { error } = await outcomeOf(open({ ...address(), password }));
       expect(error).toMatchObject({ code: 'AUTH_FAILED', sent: false });
