@@ -17,6 +17,7 @@ export interface CallTerms {
   readonly signal?: AbortSignal | undefined;
 }
 
+// Nothing is #private here: calls may be many, and on Node 20 each such field makes one dearer.
 export class Call {
   readonly promise: Promise<void>;
   /** What was called, for messages. */
@@ -26,50 +27,50 @@ export class Call {
   deadlineAt = Number.POSITIVE_INFINITY;
   timeoutMs: number;
   unlisten: (() => void) | undefined = undefined;
-  readonly #onSettled: (call: Call) => void;
+  private readonly owner: Calls;
   /** Takes back what the call had asked for, where it fails. */
-  readonly #undo: (() => void) | undefined;
-  #awaited: number;
-  #isSettled = false;
-  #resolve!: () => void;
-  #reject!: (error: Error) => void;
+  private readonly undo: (() => void) | undefined;
+  private awaited: number;
+  private isSettled = false;
+  private resolve!: () => void;
+  private fail!: (error: Error) => void;
 
   constructor(
+    owner: Calls,
     name: string,
     awaited: number,
-    { timeoutMs }: CallTerms,
+    timeoutMs: number | undefined,
     undo: (() => void) | undefined,
-    onSettled: (call: Call) => void,
   ) {
+    this.owner = owner;
     this.name = name;
+    this.awaited = awaited;
     this.hasOwnTime = timeoutMs !== undefined;
     this.timeoutMs = timeoutMs ?? 0;
-    this.#awaited = awaited;
-    this.#undo = undo;
-    this.#onSettled = onSettled;
+    this.undo = undo;
     this.promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
+      this.resolve = resolve;
+      this.fail = reject;
     });
   }
 
   /** One of the things that it waits for has come. */
   countDown(): void {
-    this.#awaited--;
-    if (this.#awaited === 0 && this.#settle()) this.#resolve();
+    this.awaited--;
+    if (this.awaited === 0 && this.settle()) this.resolve();
   }
 
   reject(error: Error): void {
-    if (!this.#settle()) return;
-    this.#undo?.();
-    this.#reject(error);
+    if (!this.settle()) return;
+    this.undo?.();
+    this.fail(error);
   }
 
-  #settle(): boolean {
-    if (this.#isSettled) return false;
-    this.#isSettled = true;
+  private settle(): boolean {
+    if (this.isSettled) return false;
+    this.isSettled = true;
     this.unlisten?.();
-    this.#onSettled(this);
+    this.owner.forget(this);
     return true;
   }
 }
@@ -89,7 +90,7 @@ export class Calls {
    * @param undo Takes back what was asked for, if the call fails.
    */
   open(name: string, awaited: number, terms: CallTerms, undo?: () => void): Call {
-    const call = new Call(name, awaited, terms, undo, (settled) => this.#forget(settled));
+    const call = new Call(this, name, awaited, terms.timeoutMs, undo);
     const { signal } = terms;
     this.#waiting.add(call);
     if (call.timeoutMs > 0) this.#setDeadline(call, call.timeoutMs);
@@ -127,7 +128,8 @@ export class Calls {
     for (const call of [...this.#waiting]) call.reject(error);
   }
 
-  #forget(call: Call): void {
+  /** For calls alone: it is settled. */
+  forget(call: Call): void {
     this.#waiting.delete(call);
     if (this.#waiting.size > 0) return;
     clearTimeout(this.#timer);

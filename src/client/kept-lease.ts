@@ -86,6 +86,8 @@ export class KeptLease {
   #stopWaiting: (() => void) | undefined;
   #stopFarewell: (() => void) | undefined;
   #failures = 0;
+  /** Messages and answers that came, on whichever connection. */
+  #replies = 0;
 
   constructor(source: LeaseSource, user: LeaseUser) {
     this.#source = source;
@@ -216,6 +218,7 @@ export class KeptLease {
   }
 
   #onReply(lease: ConnectionLease, reply: unknown): void {
+    this.#replies++;
     const isError = reply instanceof Error;
     if (!isError && this.#user.deliver(reply)) return;
     if (lease === this.#retiring && (isError || isFarewell(reply))) this.#dropRetiring();
@@ -247,7 +250,13 @@ export class KeptLease {
     const { clock, probeTimeoutMs } = this.#source;
     const lease = this.#lease;
     if (lease === undefined || this.#stopWaiting !== undefined) return;
+    const repliesBefore = this.#replies;
     this.#stopWaiting = afterFairWait(probeTimeoutMs, clock, () => {
+      // Behind many messages the answer is late, and they are signs of life themselves.
+      if (this.#replies > repliesBefore) {
+        this.#onSignOfLife();
+        return;
+      }
       const text = `The connection gave no sign of life within ${probeTimeoutMs} ms`;
       lease.destroy(new PoolError('CONNECTION_LOST', text));
     });
