@@ -45,6 +45,9 @@ export function greetingsFor({ protocol }: ConnectionTarget): readonly [Greeting
     : [{ protocol, introduces: true }, { protocol, introduces: false }, bare];
 }
 
+/** What a server said against a word that it need not take. */
+type Refused = ErrorReply | undefined;
+
 interface Conversation {
   readonly connection: Connection;
   readonly target: ConnectionTarget;
@@ -147,11 +150,23 @@ async function sayInResp2(talk: Conversation, user: string | undefined): Promise
       throw authenticationError(target, error, password);
     }
   }
-  await rest;
+  const refusals = await rest;
+  if (password === undefined) throwIfPasswordIsWanted(refusals);
   return true;
 }
 
-function sayTheRest(talk: Conversation, begun: Promise<void>[] = []): Promise<unknown> {
+/** Some say NOAUTH of a command that a user may not run, so it counts only where PING is refused. */
+function throwIfPasswordIsWanted(refusals: readonly Refused[]): void {
+  const ping = refusals.at(-1);
+  const wish = refusals.find((reply) => reply !== undefined && wantsPassword(reply.message));
+  if (ping !== undefined && wish !== undefined) throw wish;
+}
+
+/** Gives what was refused of it, in order; PING is the last. */
+function sayTheRest(
+  talk: Conversation,
+  begun: readonly Promise<Refused>[] = [],
+): Promise<readonly Refused[]> {
   const steps = [selectDatabase(talk), ...introduceLibrary(talk), hint(talk, ['PING'])];
   const rest = Promise.all([...begun, ...steps]);
   // Who logs in looks at another reply first; a failure here is not unhandled meanwhile.
@@ -159,12 +174,12 @@ function sayTheRest(talk: Conversation, begun: Promise<void>[] = []): Promise<un
   return rest;
 }
 
-async function selectDatabase({ connection, target }: Conversation): Promise<void> {
+async function selectDatabase({ connection, target }: Conversation): Promise<undefined> {
   if (target.database !== 0) await ask(connection, ['SELECT', String(target.database)]);
 }
 
 /** CLIENT SETINFO came with Redis 7.2. */
-function introduceLibrary(talk: Conversation): Promise<void>[] {
+function introduceLibrary(talk: Conversation): Promise<Refused>[] {
   const { disableClientInfo, clientInfoTag } = talk.target;
   if (disableClientInfo || !talk.greeting.introduces) return [];
   const name = clientInfoTag === undefined ? LIBRARY_NAME : `${LIBRARY_NAME}(${clientInfoTag})`;
@@ -174,14 +189,14 @@ function introduceLibrary(talk: Conversation): Promise<void>[] {
   ];
 }
 
-/** Says what a server need not take: its answer matters only where it concerns all commands. */
-async function hint(talk: Conversation, args: readonly string[]): Promise<void> {
+/** Says what a server need not take, and gives its refusal, unless that concerns all commands. */
+async function hint(talk: Conversation, args: readonly string[]): Promise<Refused> {
   try {
     await ask(talk.connection, args);
   } catch (error) {
     if (!(error instanceof ErrorReply)) throw error;
-    const words = wordsOf(error, talk.password);
-    if (endsEveryGreeting(words) || wantsPassword(words)) throw error;
+    if (endsEveryGreeting(wordsOf(error, talk.password))) throw error;
+    return error;
   }
 }
 

@@ -54,6 +54,8 @@ export async function startFakeServer(behaviour: Behaviour): Promise<FakeServer>
     seen.connections += 1;
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
+    // Small replies must not wait for one another's acknowledgement.
+    socket.setNoDelay(true);
     // Clients of a server that misbehaves hang up as they like.
     socket.on('error', () => undefined);
     socket.on('data', (bytes: Buffer) => {

@@ -34,6 +34,10 @@ export const PERSONALITIES: readonly Personality[] = [
     refuses: [[/^(HELLO|CLIENT)/, 'ERR unknown command']],
   },
   {
+    name: 'Garnet, which says NOAUTH of what a user may not run',
+    denies: [[/^CLIENT/, 'NOAUTH Authentication required.']],
+  },
+  {
     name: 'KeyDB 6.3',
     refuses: [
       [
