@@ -9,6 +9,7 @@ import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
 import { createPool, PoolError } from '../src/index.js';
 import { describeEachPrivateServer } from './support/servers.js';
+import { uncaughtDuring } from './support/uncaught.js';
 
 /** The value of a series, e.g. `name{pool="a"}`. */
 function seriesOf(page: string, series: string): number {
@@ -74,6 +75,24 @@ describeEachPrivateServer('for operators', (server) => {
     expect(seriesOf(page, `${perWorker}{pool="main",worker="2"}`)).toBe(0);
     const duration = 'redis_pool_command_duration_seconds_count{pool="main"}';
     expect(seriesOf(page, duration)).toBe(2);
+  });
+
+  test('the health handler leaves a response alone that somebody answered meanwhile', async () => {
+    await using pool = createPool({ url: server().url }, {});
+    const handler = healthHandler(pool);
+    const http = createServer((request, response) => {
+      handler(request, response);
+      response.end('early');
+    }).listen(0, '127.0.0.1');
+    const uncaught = await uncaughtDuring(async () => {
+      await new Promise((resolve) => http.once('listening', resolve));
+      const answer = await fetch(`http://127.0.0.1:${(http.address() as AddressInfo).port}/`);
+      expect(await answer.text()).toBe('early');
+      await pool.healthCheck();
+    });
+    http.closeAllConnections();
+    http.close();
+    expect(uncaught).toEqual([]);
   });
 
   test('the health handler answers 200, and 503 with a reason once the server is gone', async () => {

@@ -147,6 +147,8 @@ export function healthHandler(
 ): (request: IncomingMessage, response: ServerResponse) => void {
   return (_request, response) => {
     void healthReport(pool).then(({ statusCode, body }) => {
+      // Somebody else, a time-out for example, may have answered meanwhile.
+      if (response.headersSent) return;
       response.writeHead(statusCode, {
         'content-type': 'application/json; charset=utf-8',
         'cache-control': 'no-store',
