@@ -34,6 +34,14 @@ class FakeExecutor implements PoolExecutor {
     return Promise.reject(new Error('no lease here'));
   }
 
+  refuse(command: Command, error: Error): void {
+    command.fail(error);
+  }
+
+  refusal(error: Error): Promise<never> {
+    return Promise.reject(error);
+  }
+
   get last(): Command {
     return this.commands.at(-1) as Command;
   }

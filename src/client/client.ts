@@ -67,7 +67,7 @@ export class Client extends EventEmitter {
       try {
         definition.parseCommand(encoder, ...args);
       } catch (error) {
-        return Promise.reject(argumentError(error));
+        return context.executor.refusal(argumentError(error));
       }
       const reply = issue(context, encoder, defined.kindOf(encoder));
       spareEncoder = encoder;
@@ -155,7 +155,7 @@ export class Client extends EventEmitter {
       const encoder = encodeWords(args);
       return issue(context, encoder, classOfWords(encoder.name, encoder.subcommand));
     } catch (error) {
-      return Promise.reject(argumentError(error));
+      return this.refusal(argumentError(error));
     }
   }
 
@@ -169,7 +169,7 @@ export class Client extends EventEmitter {
    * @throws PoolError AUTH_FAILED, TLS_FAILED, PROTOCOL_ERROR, HANDSHAKE_FAILED, POOL_CLOSED
    */
   async connect(): Promise<this> {
-    await this.host.connect(this.context);
+    await this.host.connect(this.context).catch((error) => this.refusal(error));
     return this;
   }
 
@@ -226,7 +226,7 @@ export class Client extends EventEmitter {
 
   /** Calls back with each command that the server executes, until the returned function is called. */
   monitor(listener: MonitorListener): Promise<() => void> {
-    return this.host.monitor(this.context, listener);
+    return this.host.monitor(this.context, listener).catch((error) => this.refusal(error));
   }
 
   scanIterator(options?: scan.IteratorOptions) {
@@ -304,6 +304,14 @@ export class Client extends EventEmitter {
     act: (subscriber: ReturnType<ClientHost['subscriber']>, terms: CallTerms) => Promise<void>,
   ): Promise<void> {
     const { options, signal } = this.context;
-    await act(this.host.subscriber(), { timeoutMs: options.timeout, signal });
+    try {
+      await act(this.host.subscriber(), { timeoutMs: options.timeout, signal });
+    } catch (error) {
+      await this.refusal(error as Error);
+    }
+  }
+
+  private refusal(error: Error): Promise<never> {
+    return this.context.executor.refusal(error);
   }
 }

@@ -60,7 +60,7 @@ function issueSpecial(
   const refusal = refusalOf(kind, context);
   if (refusal !== undefined) {
     context.onError?.(refusal);
-    return Promise.reject(refusal);
+    return context.executor.refusal(refusal);
   }
   const blockMs = kind.mayBlock ? blockTimeMs(kind.name, encoder.redisArgs) : undefined;
   const { replyTypes, retryWrites, onError, holder } = context;

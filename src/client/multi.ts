@@ -157,7 +157,7 @@ export class MultiCommand {
   execAsPipeline(): Promise<unknown[]> {
     if (this.#queue.length === 0) return Promise.resolve([]);
     const refusal = this.#refusal(true);
-    if (refusal !== undefined) return Promise.reject(refusal);
+    if (refusal !== undefined) return this.#context.executor.refusal(refusal);
     const blockMs = totalBlockMs(this.#special);
     const kind = PIPELINE[this.#retryClass];
     const command = this.#newCommand(kind, this.#payload('', ''), blockMs);
@@ -173,7 +173,7 @@ export class MultiCommand {
 
   #execTransaction(): Promise<unknown[]> {
     const refusal = this.#refusal(false);
-    if (refusal !== undefined) return Promise.reject(refusal);
+    if (refusal !== undefined) return this.#context.executor.refusal(refusal);
     const kind = TRANSACTION[this.#retryClass];
     const command = this.#newCommand(kind, this.#payload(MULTI, EXEC), undefined);
     // MULTI and EXEC are answered too.

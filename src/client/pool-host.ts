@@ -213,20 +213,29 @@ class Gate implements PoolExecutor {
   }
 
   execute(command: Command, signal?: AbortSignal): Promise<unknown> {
-    if (!this.isClosed) return this.#pool.execute(command, signal);
-    command.fail(closedError(command.name));
-    return command.promise;
+    return this.isClosed ? this.#closed(command) : this.#pool.execute(command, signal);
   }
 
   executeExclusive(command: Command, signal?: AbortSignal): Promise<unknown> {
-    if (!this.isClosed) return this.#pool.executeExclusive(command, signal);
-    command.fail(closedError(command.name));
-    return command.promise;
+    return this.isClosed ? this.#closed(command) : this.#pool.executeExclusive(command, signal);
   }
 
   acquireLease(options?: AcquireOptions): Promise<ConnectionLease> {
-    if (this.isClosed) return Promise.reject(closedError('acquire()'));
+    if (this.isClosed) return this.refusal(closedError('acquire()'));
     return this.#pool.acquireLease({ ...options, holder: this });
+  }
+
+  refuse(command: Command, error: Error): void {
+    this.#pool.refuse(command, error);
+  }
+
+  refusal(error: Error): Promise<never> {
+    return this.#pool.refusal(error);
+  }
+
+  #closed(command: Command): Promise<unknown> {
+    this.refuse(command, closedError(command.name));
+    return command.promise;
   }
 }
 

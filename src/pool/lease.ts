@@ -12,7 +12,8 @@ import type { Entry } from './entry.js';
 export interface LeaseOwner {
   readonly onError: (error: unknown) => void;
   /** Fails a command that must not be sent. */
-  refuse(command: Command, error: PoolError): void;
+  refuse(command: Command, error: Error): void;
+  refusal(error: Error): Promise<never>;
   takeBack(lease: ConnectionLease): void;
   discard(lease: ConnectionLease, reason: Error): void;
 }
@@ -74,7 +75,7 @@ export class ConnectionLease {
 
   /** Sends on the leased connection. The promise rejects; nothing is thrown. */
   execute(command: Command, signal?: AbortSignal): Promise<unknown> {
-    if (!isSendable(command)) return Promise.reject(notSendable());
+    if (!isSendable(command)) return this.refusal(notSendable());
     const refusal = this.#refusal(command.name) ?? cancelOnAbort(command, signal);
     if (refusal !== undefined) this.owner.refuse(command, refusal);
     else {
@@ -93,6 +94,11 @@ export class ConnectionLease {
     if (refusal !== undefined) throw refusal;
     this.#track(name);
     this.entry.connection.sendUnanswered(payload);
+  }
+
+  /** Rejects with `error`, a turn of the event loop later. */
+  refusal(error: Error): Promise<never> {
+    return this.owner.refusal(error);
   }
 
   /**

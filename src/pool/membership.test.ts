@@ -101,6 +101,18 @@ describe('more connections', () => {
     expect(connection().inFlight).toBe(50);
   });
 
+  test('are not asked for any more when the burst that wanted them is over', async () => {
+    const { pool, redis, source } = await openSimulatedPool({ laneDepth: 1 });
+    source.onDial = REFUSED;
+    source.answer = () => 'value';
+    await Promise.all(Array.from({ length: 50 }, () => redis.read('GET')));
+    await settle(2_000);
+    const { dials } = source;
+    await settle(60_000);
+    expect(source.dials).toBe(dials);
+    expect(pool.status()).toMatchObject({ state: 'ready', connections: { open: 1 } });
+  });
+
   test('are opened for leases that wait, up to the maximum', async () => {
     const { pool, source } = await openSimulatedPool({ maxConnections: 3 });
     const leases = [1, 2].map(() => pool.acquireLease());

@@ -108,7 +108,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
 
   /** Runs an ordinary command on a shared lane. The promise rejects; nothing is thrown. */
   execute(command: Command, signal?: AbortSignal): Promise<unknown> {
-    if (!isSendable(command)) return Promise.reject(notSendable());
+    if (!isSendable(command)) return this.refusal(notSendable());
     const refusal = signal === undefined ? undefined : cancelOnAbort(command, signal);
     if (refusal === undefined) this.#dispatch(command);
     else this.#refusals.refuse(command, refusal);
@@ -116,8 +116,13 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   }
 
   /** Fails a command that must not be sent. @internal */
-  refuse(command: Command, error: PoolError): void {
+  refuse(command: Command, error: Error): void {
     this.#refusals.refuse(command, error);
+  }
+
+  /** Rejects with `error`, a turn of the event loop later. @internal */
+  refusal(error: Error): Promise<never> {
+    return this.#refusals.refusal(error);
   }
 
   /** Counts an error that a caller gets. @internal */
@@ -127,7 +132,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
 
   /** Runs a command that blocks its connection: leases one for its duration. */
   async executeExclusive(command: Command, signal?: AbortSignal): Promise<unknown> {
-    if (!isSendable(command)) throw notSendable();
+    if (!isSendable(command)) return this.refusal(notSendable());
     // The deadline counts from here, as it covers the wait for a connection too.
     command.startedAt = this.#clock.now();
     const { acquireTimeoutMs } = this.options;

@@ -48,6 +48,11 @@ export class Refusals {
     else this.settleLater(() => this.#answer(command, error));
   }
 
+  /** Rejects with `error`. */
+  refusal(error: Error): Promise<never> {
+    return new Promise((_, reject) => this.settleLater(() => reject(error)));
+  }
+
   /** Calls `settle` when refusals are settled next. */
   settleLater(settle: () => void): void {
     if (this.#pending.push(settle) > 1) return;

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { CoreClient } from '../../test/support/core-client.js';
 import { outcomeOf, outcomesOf } from '../../test/support/outcome.js';
 import {
   openSimulatedPool,
@@ -174,6 +175,53 @@ describe('whoever waits for a connection', () => {
   });
 });
 
+describe('those who block or borrow', () => {
+  test('leave a lane to all others, however many they are', async () => {
+    const { pool, redis, source } = await openSimulatedPool({ maxConnections: 20 });
+    source.answer = (name) => (name === 'RPUSH' ? 1 : undefined);
+    const consumers = Array.from({ length: 40 }, () => {
+      const command = redis.with({ timeout: 0 }).command('write', ['BLPOP', 'jobs', '0']);
+      command.isBlocking = true;
+      return outcomeOf(pool.executeExclusive(command));
+    });
+    await settle(10);
+    expect(pool.status().connections).toMatchObject({ open: 20, leased: 19 });
+    for (let job = 0; job < 100; job++) expect(await redis.write('RPUSH')).toBe(1);
+    await settle(6_000);
+    await pool.close({ timeoutMs: 0 });
+    await Promise.all(consumers);
+  });
+
+  test('are served in the order in which they asked, however they did', async () => {
+    const { pool, redis, source } = await openSimulatedPool({ maxConnections: 2 });
+    source.answer = () => 'OK';
+    const first = await pool.acquireLease();
+    const borrow = async (name: string, options = {}) => {
+      const lease = await pool.acquireLease(options);
+      await new CoreClient(lease).write(name);
+      lease.release();
+    };
+    const block = (name: string) => {
+      const command = redis.command('write', [name, 'jobs', '0']);
+      command.isBlocking = true;
+      return pool.executeExclusive(command);
+    };
+    const all = [
+      borrow('BORROW 1'),
+      block('BLOCK 2'),
+      borrow('BORROW 3', { isLongLived: true }),
+      block('BLOCK 4'),
+      borrow('BORROW 5', { timeoutMs: 4_000, signal: new AbortController().signal }),
+    ];
+    await settle(100);
+    first.release();
+    await settle(10);
+    await Promise.all(all);
+    const names = source.connections.flatMap(({ sentNames }) => sentNames);
+    expect(names).toEqual(['BORROW 1', 'BLOCK 2', 'BORROW 3', 'BLOCK 4', 'BORROW 5']);
+  });
+});
+
 describe('the event exhausted', () => {
   test('comes once until nobody waits any more', async () => {
     const { pool, redis } = await openSimulatedPool({ maxConnections: 1 });
@@ -239,6 +287,20 @@ describe('while no server can be reached', () => {
       waiting: 0,
       lastConnectError: { code: 'CONNECT_FAILED' },
     });
+  });
+
+  test('a lease that lives is no reason to let commands wait', async () => {
+    const { pool, redis, source } = await openSimulatedPool({ minConnections: 2 });
+    const lease = await pool.acquireLease();
+    source.onDial = REFUSED;
+    source.open.find((connection) => connection !== lease.entry.connection)!.lose();
+    const outcome = outcomeOf(redis.read('GET'));
+    await settle(200);
+    expect((await outcome).code).toBe('BREAKER_OPEN');
+    expect(pool.status().state).toBe('down');
+    source.onDial = 'accept';
+    lease.release();
+    expect(pool.status().state).toBe('ready');
   });
 
   test('whoever comes later is refused without waiting, and counted', async () => {

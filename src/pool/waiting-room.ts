@@ -124,7 +124,7 @@ export class WaitingRoom {
     const { statistics, refusals } = this.#dependencies;
     if (refusal.code === 'BREAKER_OPEN') statistics.refusedByBreaker++;
     statistics.countError(refusal);
-    return new Promise((_, reject) => refusals.settleLater(() => reject(refusal)));
+    return refusals.refusal(refusal);
   }
 
   /** Why nobody can be put in the queue; `undefined`: waiting makes sense. @param bytes To come. */

@@ -31,7 +31,7 @@ const BLOB_STRING = 36;
 
 export class CoreClient {
   constructor(
-    readonly executor: CommandExecutor,
+    readonly executor: Pick<CommandExecutor, 'execute'>,
     readonly options: CoreOptions = {},
   ) {}
 
