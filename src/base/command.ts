@@ -161,6 +161,13 @@ export class Command {
     return this.batch?.text.slice(this.batchStart, this.batchEnd) ?? this.ownPayload;
   }
 
+  /** What it was made with can be sent. To be asked before it joins a batch. */
+  get hasBytes(): boolean {
+    const payload = this.ownPayload;
+    if (typeof payload === 'string') return payload.length > 0;
+    return Array.isArray(payload) && payload.length > 0 && payload.every(isPart);
+  }
+
   /** Appends the payload, which must be text, to a batch, and from then on reads it from there. */
   joinBatch(batch: Batch, text: string): void {
     this.batchStart = batch.text.length;
@@ -221,10 +228,7 @@ export class Command {
  * whose replies are then given to the wrong callers.
  */
 export function isSendable(value: unknown): value is Command {
-  if (!(value instanceof Command)) return false;
-  const { payload } = value;
-  if (typeof payload === 'string') return payload.length > 0;
-  return Array.isArray(payload) && payload.length > 0 && payload.every(isPart);
+  return value instanceof Command && value.hasBytes;
 }
 
 function isPart(part: unknown): boolean {
