@@ -2,7 +2,7 @@
 // moment somebody wants it until its last listener is gone; `state` says what the server knows of
 // it on the present connection.
 
-import { callListener } from '../base/uncaught.js';
+import { throwUncaught } from '../base/uncaught.js';
 import type { PubSubListener, PubSubType, PubSubTypeListeners } from '../wire/protocol.js';
 import type { Call } from './calls.js';
 
@@ -128,10 +128,11 @@ export class Subscriptions {
     const listeners = this.#byType[type].get(String(push[nameAt]));
     if (listeners === undefined) return true;
     const [channel, text] = [push[channelAt] as Buffer | string, push[textAt] as Buffer | string];
-    // Copies: a listener may subscribe and unsubscribe, even itself, while it is called.
-    const [buffers, strings] = [[...listeners.buffers.keys()], [...listeners.strings.keys()]];
-    for (const listener of buffers) call(listener, asBuffer(text), asBuffer(channel));
-    for (const listener of strings) call(listener, String(text), String(channel));
+    // Taken first: a listener may subscribe and unsubscribe, even itself, while it is called.
+    const ofBuffers = listenersNow(listeners.buffers);
+    const ofStrings = listenersNow(listeners.strings);
+    if (ofBuffers.length > 0) callAll(ofBuffers, asBuffer(text), asBuffer(channel));
+    if (ofStrings.length > 0) callAll(ofStrings, String(text), String(channel));
     return true;
   }
 
@@ -164,8 +165,24 @@ function newChannel(type: PubSubType, name: string): Channel {
   };
 }
 
-function call<T extends string | Buffer>(listener: AnyListener, text: T, channel: T): void {
-  callListener(() => (listener as (text: T, channel: T) => unknown)(text, channel));
+const NOBODY: readonly AnyListener[] = [];
+
+function listenersNow(listeners: Listeners): readonly AnyListener[] {
+  return listeners.size === 0 ? NOBODY : [...listeners.keys()];
+}
+
+function callAll<T extends string | Buffer>(
+  listeners: readonly AnyListener[],
+  text: T,
+  channel: T,
+): void {
+  for (const listener of listeners) {
+    try {
+      (listener as (text: T, channel: T) => unknown)(text, channel);
+    } catch (error) {
+      throwUncaught(error);
+    }
+  }
 }
 
 /** Over RESP2 messages come as text already. */

@@ -192,7 +192,7 @@ describeEachPrivateServer(
   { args: ['--rename-command', 'SUBSCRIBE', ''] },
 );
 
-describeEachServer('a call that gives up', (server) => {
+describeEachPrivateServer('a call that gives up', (server) => {
   const pool = usePool(server);
 
   test('takes back its own listener and nobody else is', async () => {
@@ -210,6 +210,39 @@ describeEachServer('a call that gives up', (server) => {
     await until(() => heard.length === 1);
     await redis.unsubscribe(name, listener);
     expect(redis.isPubSubActive).toBe(false);
+  });
+
+  test('at its own deadline or signal, of a derived client, while the server is silent', async () => {
+    const derived = [
+      { code: 'COMMAND_TIMEOUT', options: () => ({ timeout: 60 }) },
+      { code: 'ABORTED', options: () => ({ abortSignal: AbortSignal.timeout(60) }) },
+    ];
+    const name = newKey('silent');
+    await pool().client.subscribe(name, nothing);
+    await pool().client.pSubscribe(`${name}*`, nothing);
+    server().pause();
+    try {
+      for (const { code, options } of derived) {
+        const of = pool().client.withCommandOptions(options());
+        const outcomes = await outcomesOf<unknown>([
+          of.subscribe(`${name}:late`, nothing),
+          of.pSubscribe([`${name}:late*`, `${name}:later*`], nothing),
+          of.sSubscribe(`${name}:late`, nothing),
+          code === 'ABORTED' ? of.unsubscribe(name) : of.pUnsubscribe(`${name}*`),
+          of.monitor(nothing),
+        ]);
+        for (const outcome of outcomes) {
+          expect(outcome.code).toBe(code);
+          expect(outcome.tookMs).toBeLessThan(1_000);
+        }
+      }
+    } finally {
+      server().resume();
+    }
+    // All of it was taken back, and what was to end has ended.
+    expect(await pool().client.publish(`${name}:late`, 'x')).toBe(0);
+    expect(await pool().client.publish(name, 'x')).toBe(0);
+    await until(() => pool().status().connections.leased === 0);
   });
 
   test('whose signal was aborted before asks for nothing', async () => {
