@@ -37,8 +37,13 @@ const PARAMETERS: Readonly<Record<string, OptionOfParameter>> = {
   clientName: 'name',
   protocol: 'RESP',
   connectTimeout: 'connectTimeoutMs',
+  username: 'username',
+  password: 'password',
 };
-type OptionOfParameter = 'family' | 'name' | 'RESP' | 'connectTimeoutMs';
+type OptionOfParameter =
+  | ('family' | 'name' | 'RESP' | 'connectTimeoutMs')
+  | ('username' | 'password');
+const TEXTS: readonly OptionOfParameter[] = ['name', 'username', 'password'];
 const ANY_NUMBER = { least: 0, most: Number.MAX_SAFE_INTEGER };
 /** They name the database as the path of the address does. */
 const DATABASE_PARAMETERS = ['db', 'database'];
@@ -144,7 +149,8 @@ function readSocketPath(url: URL, refuse: Refuse): AddressParts {
 /** Adds to `parts` what our options have too, and gives the names of all others. */
 function readParameters(url: URL, parts: AddressParts, refuse: Refuse): string[] {
   // What looks like parameters is the end of a password then, and the host is no host.
-  if (url.search.includes('@')) refuse('has a ? before its @: percent-encode it as %3F');
+  if (url.search.includes('@'))
+    refuse('has a ? before its @: percent-encode what is special in a name or password');
   const ignored: string[] = [];
   for (const [name, text] of url.searchParams) {
     if (DATABASE_PARAMETERS.includes(name)) continue;
@@ -153,9 +159,10 @@ function readParameters(url: URL, parts: AddressParts, refuse: Refuse): string[]
       ignored.push(name);
       continue;
     }
-    const value = option === 'name' ? text : (parseWholeNumber(text, ANY_NUMBER) ?? text);
+    const value = TEXTS.includes(option) ? text : (parseWholeNumber(text, ANY_NUMBER) ?? text);
     const problem = OPTION_CHECKS[option](value);
-    if (problem === undefined) Object.assign(parts, { [option]: value });
+    if (parts[option] !== undefined) refuse(`names the ${option} twice`);
+    else if (problem === undefined) Object.assign(parts, { [option]: value });
     // Not what it is instead: that may be a part of a password.
     else refuse(`has the parameter ${name}, which ${problem.replace(/, not .*/s, '')}`);
   }

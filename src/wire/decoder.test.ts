@@ -200,6 +200,10 @@ describe('the decoder', () => {
     const { replies } = decode('*30000000\r\n:1\r\n');
     expect(replies).toEqual([]);
     expect(process.memoryUsage().rss - before).toBeLessThan(64 * 1024 * 1024);
+    // More than an array can have: no error before they come.
+    for (const type of ['*', '~', '%']) {
+      expect(decode(`${type}4294967297\r\n:1\r\n`).replies).toEqual([]);
+    }
   });
 });
 

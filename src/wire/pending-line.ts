@@ -4,7 +4,7 @@
 import { RESP_TYPES } from './protocol.js';
 import { notResp } from './scalar.js';
 
-const { BLOB_STRING, VERBATIM_STRING, BLOB_ERROR, NUMBER, SIMPLE_STRING } = RESP_TYPES;
+const { BLOB_STRING, VERBATIM_STRING, BLOB_ERROR, NUMBER } = RESP_TYPES;
 const { ARRAY, SET, MAP, PUSH } = RESP_TYPES;
 /** '|': metadata ahead of a reply, which is read and dropped. */
 export const ATTRIBUTE = 124;
@@ -20,10 +20,14 @@ const INTEGERS: ReadonlySet<number> = new Set([
   ...[ARRAY, SET, MAP, PUSH, ATTRIBUTE],
 ]);
 
+/** What stands for a text that is skipped, once its end has come. */
+const FORGOTTEN = Buffer.from('+\r\n');
+
 export class PendingLine {
   bytes: Buffer;
   filled = 0;
   readonly #isInteger: boolean;
+  #lastByte = 0;
 
   /** @param start Where its type stands. */
   constructor(chunk: Buffer, start: number, stop: number) {
@@ -34,11 +38,13 @@ export class PendingLine {
 
   /** The CR has come, the LF has not. */
   get isEndBegun(): boolean {
-    return this.bytes[this.filled - 1] === CARRIAGE_RETURN;
+    return this.#lastByte === CARRIAGE_RETURN;
   }
 
   /** @throws PoolError PROTOCOL_ERROR where no number is that long. */
   append(chunk: Buffer, start: number, stop: number): void {
+    this.#lastByte = chunk[stop - 1] as number;
+    if (this.bytes === FORGOTTEN) return;
     const filled = this.filled + stop - start;
     if (this.#isInteger && filled > MAX_INTEGER_BYTES) {
       throw notResp('a length or number is too long');
@@ -52,10 +58,10 @@ export class PendingLine {
     this.filled = filled;
   }
 
-  /** Of a text that is skipped only the beginning of its end is of use; any type does for it. */
+  /** Drops a text that is skipped, what is still to come of it too. */
   forgetText(): void {
     if (this.#isInteger) return;
-    this.bytes = Buffer.from(this.isEndBegun ? [SIMPLE_STRING, CARRIAGE_RETURN] : [SIMPLE_STRING]);
-    this.filled = this.bytes.length;
+    this.bytes = FORGOTTEN;
+    this.filled = FORGOTTEN.length;
   }
 }

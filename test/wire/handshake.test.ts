@@ -304,3 +304,22 @@ describeEachPrivateServer('the handshake with a busy server', (server) => {
     expect((await outcomeOf(script)).error?.message).toMatch(/killed/);
   });
 });
+
+describeEachPrivateServer(
+  'the handshake with a replica that has lost its primary',
+  (server) => {
+    const open = useConnections();
+
+    test.each([2, 3] as const)(
+      'succeeds, so that what it answers is seen, in RESP%d',
+      async (RESP) => {
+        const { host, port } = server();
+        const { connection, redis } = await open({ host, port, RESP });
+        expect(connection.protocol).toBe(RESP);
+        expect((await outcomeOf(redis.read('PING'))).code).toBe('MASTERDOWN');
+        expect((await outcomeOf(redis.read('GET', 'key'))).code).toBe('MASTERDOWN');
+      },
+    );
+  },
+  { args: ['--replicaof', '127.0.0.1 1', '--replica-serve-stale-data', 'no'] },
+);
