@@ -26,6 +26,8 @@ const NEVER_GIVES_UP = {
   capMs: 1_000,
   jitter: false,
 };
+/** So many connections in a row that end without an answer say that there won't be one. */
+const MAX_HANG_UPS = 5;
 /** After an old connection could not be replaced, the next attempt comes this much later, ms. */
 const STALE_PAUSE_MS = 30_000;
 
@@ -64,8 +66,11 @@ export interface LeaseUser {
   onConnected(): void;
   /** Whether a reply is a message, which was delivered, and no answer. */
   deliver(reply: unknown): boolean;
-  /** The connection was lost; another attempt follows. */
-  onLost(error: Error): void;
+  /**
+   * The connection was lost; another attempt follows.
+   * @param isInVain The server hangs up on what it is asked, again and again.
+   */
+  onLost(error: Error, isInVain: boolean): void;
   /** None could be had; another attempt follows, unless it is not needed any more. */
   onConnectFailed(error: Error): void;
   /** Called last, as it calls listeners. */
@@ -86,6 +91,8 @@ export class KeptLease {
   #stopWaiting: (() => void) | undefined;
   #stopFarewell: (() => void) | undefined;
   #failures = 0;
+  /** Connections in a row that ended with a question unanswered. */
+  #hangUps = 0;
   /** Messages and answers that came, on whichever connection. */
   #replies = 0;
 
@@ -127,7 +134,7 @@ export class KeptLease {
   /** Gives the connection up and comes back with another one after a pause. */
   retryLater(error: Error): void {
     this.#disconnect();
-    this.#user.onLost(error);
+    this.#user.onLost(error, false);
     this.#connectLater(error);
   }
 
@@ -177,7 +184,7 @@ export class KeptLease {
     } else if (isExhausted(error)) {
       // The pool has no second connection to lend: the old one has to go first.
       this.#disconnect();
-      this.#user.onLost(error);
+      this.#user.onLost(error, false);
       this.#dial();
     } else {
       this.#replaceLater();
@@ -187,8 +194,9 @@ export class KeptLease {
   #onLost(lease: ConnectionLease, error: Error): void {
     if (lease === this.#retiring) this.#retiring = undefined;
     if (lease !== this.#lease) return;
+    if (this.#asked.length > 0) this.#hangUps++;
     this.#disconnect();
-    this.#user.onLost(error);
+    this.#user.onLost(error, this.#hangUps >= MAX_HANG_UPS);
     if (this.#user.isNeeded) this.#connectLater(error);
   }
 
@@ -232,6 +240,7 @@ export class KeptLease {
       if (question.awaited > 0) return;
       this.#asked.shift();
       this.#failures = 0;
+      this.#hangUps = 0;
       question.onAnswered();
     } else if (!isStrange(reply)) {
       const text = 'The server took back what the connection was for';

@@ -77,8 +77,9 @@ export class Monitor implements LeaseUser {
     return true;
   }
 
-  onLost(): void {
+  onLost(error: Error, isInVain: boolean): void {
     this.#calls.stopClocks();
+    if (isInVain) this.#calls.rejectAll(error);
   }
 
   onConnectFailed(error: Error): void {

@@ -147,9 +147,10 @@ export class Subscriber implements LeaseUser {
     return Array.isArray(reply) && this.subscriptions.deliver(reply);
   }
 
-  onLost(): void {
+  onLost(error: Error, isInVain: boolean): void {
     this.#forgetOutbox();
     this.#calls.stopClocks();
+    if (isInVain) this.#calls.rejectAll(error);
     for (const channel of this.subscriptions.all()) channel.state = 'unknown';
   }
 

@@ -4,6 +4,7 @@
 import { expect, test } from 'vitest';
 import type { Pool } from '../../src/index.js';
 import { outcomeOf, outcomesOf } from '../support/outcome.js';
+import { afterHandshake, CLOSE, startScriptedServer } from '../support/scripted-server.js';
 import { describeEachPrivateServer, describeEachServer } from '../support/servers.js';
 import { until } from '../support/until.js';
 import { newKey, openPool, usePool } from './pools.js';
@@ -275,3 +276,17 @@ describeEachPrivateServer(
   },
   { password: 'right' },
 );
+
+test('a server that hangs up on SUBSCRIBE and MONITOR is not asked for ever', async () => {
+  const hangsUp = afterHandshake(([name]) => (name === 'GET' ? '$1\r\nx\r\n' : CLOSE));
+  await using server = await startScriptedServer(hangsUp);
+  await using pool = openPool(server as never);
+  const calls = await outcomesOf<unknown>([
+    pool.client.subscribe('a', nothing),
+    pool.client.pSubscribe('a*', nothing),
+    pool.client.monitor(nothing),
+  ]);
+  for (const { code } of calls) expect(code).toBe('CONNECTION_LOST');
+  expect(pool.client.isPubSubActive).toBe(false);
+  expect(await pool.client.get('a')).toBe('x');
+});
