@@ -80,6 +80,12 @@ export function deadlineWith(blockMs: number | undefined, timeoutMs: number): nu
   return blockMs === Number.POSITIVE_INFINITY ? 0 : blockMs + timeoutMs;
 }
 
+/**
+ * From Redis 7.2 on their refusal is dropped where a reply stands before it that was not written
+ * yet: all replies that follow would then be those to the command before.
+ */
+const IDENTIFYING = new Set(['AUTH', 'HELLO']);
+
 /** Why the command must not be sent from here; `undefined` where it may. */
 export function refusalOf(
   commandClass: CommandClass,
@@ -91,8 +97,15 @@ export function refusalOf(
     const text = `${name}: its replies could not be matched with their callers; ${instead}`;
     return new PoolError('INVALID_ARGUMENT', text, { sent: false });
   }
-  if (need === 'any' || context.lease !== undefined) return undefined;
-  return leaseRequired(name);
+  if (need === 'any') return undefined;
+  const { lease } = context;
+  if (lease === undefined) return leaseRequired(name);
+  return IDENTIFYING.has(name) && lease.entry.connection.inFlight > 0 ? mustWait(name) : undefined;
+}
+
+function mustWait(name: string): PoolError {
+  const text = `${name} must wait for the replies to what was sent on the lease before it`;
+  return new PoolError('INVALID_ARGUMENT', text, { sent: false });
 }
 
 export function leaseRequired(name: string): PoolError {

@@ -106,6 +106,20 @@ describe('a transaction', () => {
     expect(verdictOn(kind, failed, [1])).toMatchObject({ outcome: 'partly-applied', again: 'no' });
   });
 
+  test('that its server closed at the first refusal ran from there on', () => {
+    const closed = refused('ERR EXEC without MULTI');
+    const arity = refused("ERR wrong number of arguments for 'get' command");
+    expect(verdict('OK', LOADING, 1, closed)).toMatchObject({
+      outcome: 'partly-applied',
+      again: 'no',
+    });
+    expect(answer('OK', arity, 1, closed)).toMatchObject({ code: 'OUTCOME_UNKNOWN', cause: arity });
+    // What had been queued before was discarded, and nothing came after.
+    expect(verdict('OK', 'QUEUED', arity, closed)).toMatchObject({ outcome: 'not-applied' });
+    expect(answer('OK', 'QUEUED', arity, closed)).toBe(arity);
+    expect(answer('OK', arity, WRONGTYPE, closed)).toBe(arity);
+  });
+
   test('of which all was refused did not run', () => {
     expect(verdict(NOAUTH, NOAUTH, NOAUTH, NOAUTH)).toMatchObject({
       outcome: 'not-applied',

@@ -29,6 +29,8 @@ export interface Queue {
 
 type Replies = readonly unknown[];
 
+const WITHOUT_MULTI = /without MULTI/;
+
 /** How the replies to what was queued become one answer. */
 type Answer = (
   replies: Replies,
@@ -78,9 +80,10 @@ function transactionReplies(
   retryClass: RetryClass,
 ): unknown[] {
   const executed = replies[replies.length - 1];
-  if (hasRunWithoutMulti(replies, queue) && retryClass !== 'read')
-    throw ranWithoutMulti(replies[0]);
-  for (const reply of replies) if (reply instanceof ErrorReply) throw reply;
+  const error = replies.find((reply) => reply instanceof ErrorReply);
+  if (error !== undefined) {
+    throw retryClass !== 'read' && hasRunOutside(replies, queue) ? ranOutside(error) : error;
+  }
   if (executed === null) throw new WatchError();
   if (!isAnswerToAll(executed, queue)) throw unintelligible();
   const errorIndexes: number[] = [];
@@ -96,7 +99,7 @@ function transactionRefusal(replies: Replies, queue: Queue): Refusal | undefined
   const multi = replies[0];
   const executed = replies[replies.length - 1];
   if (multi instanceof ErrorReply) return refusalOfMulti(multi, replies, queue);
-  if (executed instanceof ErrorReply) return refusalOfExec(executed, replies);
+  if (executed instanceof ErrorReply) return refusalOfExec(executed, replies, queue);
   if (executed === null) return undefined;
   if (!isAnswerToAll(executed, queue)) {
     return {
@@ -112,13 +115,16 @@ function refusalOfMulti(multi: ErrorReply, replies: Replies, queue: Queue): Refu
   const verdict = judgeServersWord(multi.message);
   // A transaction that somebody else left open: EXEC may have closed it, or not.
   const breaks = /nested/.test(multi.message) ? 'unknown' : undefined;
-  if (!hasRunWithoutMulti(replies, queue)) return { error: multi, verdict: { ...verdict, breaks } };
+  if (!hasRunOutside(replies, queue)) return { error: multi, verdict: { ...verdict, breaks } };
   const { retire } = verdict;
   return { error: multi, verdict: { outcome: 'partly-applied', again: 'no', retire, breaks } };
 }
 
 /** EXEC answers an error where nothing ran; what could not be queued says why. */
-function refusalOfExec(exec: ErrorReply, replies: Replies): Refusal {
+function refusalOfExec(exec: ErrorReply, replies: Replies, queue: Queue): Refusal {
+  if (hasRunOutside(replies, queue)) {
+    return { error: exec, verdict: { outcome: 'partly-applied', again: 'no' } };
+  }
   const errors = replies.filter((reply) => reply instanceof ErrorReply);
   // Queuing runs nothing, so that the server alone can have written these.
   const verdicts = errors.map(({ message }) => judgeServersWord(message));
@@ -146,13 +152,22 @@ function refusalAmongExecuted(executed: Replies): Refusal | undefined {
   return undefined;
 }
 
-/** MULTI was refused, and not all that followed was too. */
-function hasRunWithoutMulti(replies: Replies, queue: Queue): boolean {
-  if (!(replies[0] instanceof ErrorReply)) return false;
-  const certainlyRefused = replies
-    .slice(1, -1)
-    .filter((reply, index) => judgeIn(queue, index, reply)?.outcome === 'not-applied');
-  return certainlyRefused.length < queue.commands.length;
+/**
+ * MULTI was refused, or some servers close it at the first command that they can't queue: what came
+ * after was executed one by one, unless it was refused too.
+ */
+function hasRunOutside(replies: Replies, queue: Queue): boolean {
+  const queued = replies.slice(1, -1);
+  const exec = replies[replies.length - 1];
+  let firstOutside = 0;
+  if (!(replies[0] instanceof ErrorReply)) {
+    if (!(exec instanceof ErrorReply && WITHOUT_MULTI.test(exec.message))) return false;
+    firstOutside = queued.findIndex((reply) => reply instanceof ErrorReply) + 1;
+  }
+  return queued.some((reply, index) => {
+    const isRefused = reply instanceof ErrorReply && queue.errorAuthors?.has(index) !== true;
+    return index >= firstOutside && !isRefused;
+  });
 }
 
 function isAnswerToAll(executed: unknown, queue: Queue): executed is unknown[] {
@@ -207,10 +222,10 @@ function judgeIn(queue: Queue, index: number, reply: unknown): ReplyVerdict | un
   return isMadeUp ? judgeMadeUp(reply.message) : judgeServersWord(reply.message);
 }
 
-function ranWithoutMulti(cause: unknown): PoolError {
+function ranOutside(cause: unknown): PoolError {
   const text =
-    'EXEC: the server refused MULTI, so that the commands were sent outside of a transaction; ' +
-    'some of them may have been executed';
+    'EXEC: the server refused MULTI or closed it early, so that commands came outside of a ' +
+    'transaction; some of them may have been executed';
   return new PoolError('OUTCOME_UNKNOWN', text, { cause, sent: true });
 }
 

@@ -279,6 +279,31 @@ describeEachPrivateServer('a command that brings no reply', (server) => {
   });
 });
 
+describe('a server that drops the refusal of AUTH behind other replies', () => {
+  test('is not asked before those are there', async () => {
+    await using server = await startScriptedServer(
+      afterHandshake(([name, word]) => (name === 'ECHO' ? `+${word}\r\n` : '-WRONGPASS x\r\n')),
+    );
+    const pool = open({ url: server.url });
+    await pool.withLease(async (leased) => {
+      const outcomes = await outcomesOf([
+        leased.echo('a'),
+        leased.auth({ password: 'x' }),
+        leased.sendCommand(['hello', '3', 'AUTH', 'default', 'x']),
+        leased.echo('b'),
+      ] as Promise<unknown>[]);
+      expect(outcomes.map(({ value, code }) => value ?? code)).toEqual([
+        'a',
+        'INVALID_ARGUMENT',
+        'INVALID_ARGUMENT',
+        'b',
+      ]);
+      expect((await outcomeOf(leased.auth({ password: 'x' }))).code).toBe('WRONGPASS');
+      expect(await leased.echo('c')).toBe('c');
+    });
+  });
+});
+
 describeEachPrivateServer('what is no command', (server) => {
   const settings = { timeoutMs: 1_000 };
   const kind = { name: 'GET', retryClass: 'read' } as const;

@@ -141,6 +141,18 @@ describeEachPrivateServer('a primary that becomes a replica', (server) => {
     expect(await redis.get('once')).toBe('0');
   });
 
+  test('lets go of who blocks there: UNBLOCKED is told, and the connection replaced', async () => {
+    const pool = open({ url: server().url, maxConnections: 2 });
+    const popped = outcomeOf(pool.client.blPop('empty', 0));
+    await until(() => pool.status().connections.leased === 1);
+    await sleep(20);
+    await pool.client.sendCommand(['REPLICAOF', '127.0.0.1', '1']);
+    expect((await popped).code).toBe('UNBLOCKED');
+    await until(() => pool.status().counters.evictions.failover > 0);
+    await pool.client.sendCommand(['REPLICAOF', 'NO', 'ONE']);
+    expect(pool.status().counters.retries).toBe(0);
+  });
+
   test('answers READONLY to a transaction on a lease, which is never sent again', async () => {
     const pool = open({ url: server().url, maxConnections: 2 });
     await pool.client.sendCommand(['REPLICAOF', '127.0.0.1', '1']);
