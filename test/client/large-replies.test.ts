@@ -47,19 +47,19 @@ describe.each(foundServers)('a reply beyond the limit ($kind $version)', (found)
 
   const transports = ['plain', 'TLS', 'RESP2'] as const;
   const optionsOf = (transport: (typeof transports)[number]): Options => {
-    const limits = { maxReplyBytes: LIMIT, maxConnections: 1 };
+    // They wait for one another, on a machine that may be busy.
+    const limits = { maxReplyBytes: LIMIT, maxConnections: 1, commandTimeoutMs: 60_000 };
     if (transport === 'RESP2') return { ...limits, RESP: 2 } as unknown as Options;
     if (transport === 'plain') return limits;
     return { ...limits, port: server.tlsPort as number, tls: { ca: certificates.ca } };
   };
 
   test.each(transports)(
-    'fails its command alone, between thousands of others (%s)',
+    'fails its command alone, between hundreds of others (%s)',
     async (kind) => {
       const pool = open(optionsOf(kind));
       const redis = pool.client;
       const bytes = redis.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
-      const errorOf = redis.withCommandOptions({ timeout: 20_000 });
       const script = "return redis.error_reply('ERR ' .. string.rep('x', 300000))";
       const large = [
         () => redis.get('large'),
@@ -67,13 +67,13 @@ describe.each(foundServers)('a reply beyond the limit ($kind $version)', (found)
         () => redis.lRange('list', 0, -1),
         () => redis.hGetAll('hash'),
         () => redis.sMembers('set'),
-        () => errorOf.eval(script),
+        () => redis.eval(script),
         () => redis.eval("return {1, {redis.call('GET', 'large')}}"),
         () => redis.mGet(['small', 'large', 'small']),
       ];
       const neighbours: Promise<string | null>[] = [];
       const outcomes: Promise<unknown>[] = [];
-      for (let round = 0; round < 20; round++) {
+      for (let round = 0; round < 5; round++) {
         for (const ask of large) {
           neighbours.push(...Array.from({ length: 10 }, () => redis.get('small')));
           outcomes.push(ask());
@@ -121,14 +121,14 @@ describe.each(foundServers)('a reply beyond the limit ($kind $version)', (found)
     await redis.get('small');
     const before = process.memoryUsage().rss;
     const late = redis.withCommandOptions({ timeout: 100 });
-    // 200 MiB of elements, after the caller had his answer.
+    // 100 MiB of elements, after the caller had his answer.
     const script =
-      "local t = {} for i = 1, 20000000 do t[1] = i end for i = 1, 200 do t[i] = string.rep('x', 1048576) end return t";
+      "local t = {} for i = 1, 20000000 do t[1] = i end for i = 1, 100 do t[i] = string.rep('x', 1048576) end return t";
     const { code } = await outcomeOf(late.eval(script));
     expect(code).toBe('COMMAND_TIMEOUT');
     await until(async () => (await outcomeOf(redis.get('small'))).value === 'ahoy', 15_000);
     expect(pool.status().connections.open).toBe(1);
-    expect(process.memoryUsage().rss - before).toBeLessThan(100 * 1024 * 1024);
+    expect(process.memoryUsage().rss - before).toBeLessThan(50 * 1024 * 1024);
   });
 
   test('is served by default up to 512 MiB', async () => {
