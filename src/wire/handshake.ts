@@ -139,7 +139,9 @@ async function sayInResp2(talk: Conversation, user: string | undefined): Promise
   const { connection, target, greeting, password } = talk;
   const login = user === undefined ? ['AUTH'] : ['AUTH', user];
   const answer = password === undefined ? undefined : ask(connection, [...login, password]);
-  const name = greeting.introduces ? [hint(talk, ['CLIENT', 'SETNAME', target.name])] : [];
+  const name = greeting.introduces
+    ? [hint(talk, ['CLIENT', 'SETNAME', target.name]), learnClientId(talk)]
+    : [];
   const rest = sayTheRest(talk, name);
   try {
     await answer;
@@ -189,10 +191,22 @@ function introduceLibrary(talk: Conversation): Promise<Refused>[] {
   ];
 }
 
+/** HELLO tells it by itself; CLIENT ID came with Redis 5. */
+function learnClientId(talk: Conversation): Promise<Refused> {
+  return hint(talk, ['CLIENT', 'ID'], (reply) => {
+    if (typeof reply === 'number') talk.connection.serverClientId = reply;
+  });
+}
+
 /** Says what a server need not take, and gives its refusal, unless that concerns all commands. */
-async function hint(talk: Conversation, args: readonly string[]): Promise<Refused> {
+async function hint(
+  talk: Conversation,
+  args: readonly string[],
+  onReply?: (reply: unknown) => void,
+): Promise<Refused> {
   try {
-    await ask(talk.connection, args);
+    const reply = await ask(talk.connection, args);
+    onReply?.(reply);
   } catch (error) {
     if (!(error instanceof ErrorReply)) throw error;
     if (endsEveryGreeting(wordsOf(error, talk.password))) throw error;

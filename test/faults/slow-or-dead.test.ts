@@ -158,6 +158,7 @@ describeEachPrivateServer('a connection that died without a word', (server) => {
     ['the only one there may be', { maxConnections: 1 }],
     ['one of many', { minConnections: 4 }],
     ['the only one that is open', {}],
+    ['spoken to in RESP2', { RESP: 2 as const }],
   ])('costs a read no more than 1.5 s where it is %s', async (_, options) => {
     const { proxy, pool, wake } = await freeze(options);
     await wake();
