@@ -7,12 +7,14 @@ import { textPayload } from '../base/payload.js';
 import { PoolError } from '../errors.js';
 import { blockTimeMs, type CommandClass } from '../policy/command-class.js';
 import { newSession, trackSession } from '../policy/session.js';
+import type { ConnectionLease } from '../pool/lease.js';
 import type { CommandEncoder } from '../wire/encoder.js';
 import {
   attachConfig,
   type CommandDefinition,
   type CommanderConfig,
   functionArgumentsPrefix,
+  MultiErrorReply,
   type RedisArgument,
   type RedisFunction,
   type RedisFunctions,
@@ -20,6 +22,7 @@ import {
   type RedisScript,
   type RedisScripts,
   type RespVersions,
+  WatchError,
 } from '../wire/protocol.js';
 import { classOfWords } from './catalog.js';
 import type { CommandContext } from './context.js';
@@ -247,7 +250,9 @@ export class MultiCommand {
 
   #send(command: Command): Promise<unknown[]> {
     const { executor, lease, signal } = this.#context;
+    const isWatching = lease?.session?.watching === true;
     const reply = executor.execute(command, signal) as Promise<unknown[]>;
+    if (isWatching) reply.catch((error) => keepsWatching(error) && taint(lease));
     // The lease sees one command; what the queued ones do to its session has to be told.
     if (lease !== undefined) {
       lease.session ??= newSession();
@@ -255,6 +260,15 @@ export class MultiCommand {
     }
     return reply;
   }
+}
+
+/** EXEC ends WATCH, but it may not have come to that where MULTI was refused. */
+function keepsWatching(error: unknown): boolean {
+  return !(error instanceof WatchError || error instanceof MultiErrorReply);
+}
+
+function taint(lease: ConnectionLease | undefined): void {
+  if (lease?.session !== undefined) lease.session.tainted = true;
 }
 
 function refusalInBatch({ name }: CommandClass): PoolError | undefined {

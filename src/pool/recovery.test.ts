@@ -185,6 +185,18 @@ describe('a command that the server did not execute', () => {
     expect(await reply).toBe('OK');
   });
 
+  test('and whose caller gave up meanwhile shows all the same that the server is a replica', async () => {
+    const { pool, redis, source, connection } = await openSimulatedPool();
+    const abort = new AbortController();
+    const outcome = outcomeOf(redis.with({ signal: abort.signal }).write('SET', 'key', 'value'));
+    abort.abort();
+    connection().reply(new ErrorReply("READONLY You can't write against a read only replica."));
+    expect((await outcome).code).toBe('ABORTED');
+    expect(source.demotions).toBe(1);
+    await settle(1_000);
+    expect(pool.status().counters.retries).toBe(0);
+  });
+
   test('because of NOAUTH goes to a new connection', async () => {
     const { pool, redis, source, connection } = await openSimulatedPool();
     const reply = redis.write('SET', 'key', 'value');

@@ -122,6 +122,18 @@ describeEachPrivateServer(
       await checkNeighbours(pool, () => redis.multi().get('ran').exec());
       expect(pool.status().counters.opened).toBeLessThanOrEqual(2);
     });
+
+    test('a lease whose transaction was refused takes what it watched with it', async () => {
+      const pool = open({ url: server().url, maxConnections: 1 });
+      await pool.withLease(async (leased) => {
+        await leased.watch('watched');
+        expect((await outcomeOf(leased.multi().set('watched', '1').exec())).code).toBe(
+          'OUTCOME_UNKNOWN',
+        );
+      });
+      await pool.client.ping();
+      expect(pool.status().counters.evictions.unclean).toBe(1);
+    });
   },
   { args: ['--rename-command', 'MULTI', ''] },
 );

@@ -184,6 +184,31 @@ describeEachPrivateServer('a primary that becomes a replica', (server) => {
   });
 });
 
+describeEachPrivateServer('a server that is busy with a script', (server) => {
+  test('answers BUSY, which is waited out: reads, writes, transactions and pipelines', async () => {
+    const admin = open({ url: server().url, maxConnections: 1 });
+    await admin.client.sendCommand(['CONFIG', 'SET', 'lua-time-limit', '5']);
+    const pool = open({ url: server().url, maxConnections: 2 });
+    const redis = pool.client;
+    await redis.set('busy', '0');
+    const slow = outcomeOf(admin.client.eval('while true do end'));
+    await sleep(40);
+    const patient = outcomesOf([
+      redis.get('busy'),
+      redis.incr('busy'),
+      redis.multi().incr('busy').incr('busy').exec(),
+      redis.multi().incr('busy').incr('busy').execAsPipeline(),
+      pool.client.sendCommand(['SCRIPT', 'KILL']),
+    ] as Promise<unknown>[]);
+    const outcomes = await patient;
+    expect(outcomes.map(({ code }) => code)).toEqual(['ok', 'ok', 'ok', 'ok', 'ok']);
+    expect((await slow).code).not.toBe('ok');
+    expect(await redis.get('busy')).toBe('5');
+    expect(pool.status().counters.retries).toBeGreaterThan(0);
+    expect(pool.status().counters.opened).toBeLessThanOrEqual(2);
+  });
+});
+
 describe('a connection that lost its identity', () => {
   test('answers NOAUTH: it is replaced, and the command runs on another', async () => {
     let loggedIn = true;
