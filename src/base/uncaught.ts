@@ -1,10 +1,15 @@
 // Listeners are other people's code. What one throws is an uncaught exception, as with any event,
 // but it must not stop what called the listener in the middle of its own work.
 
-/** Runs a listener; what it throws becomes an uncaught exception once the present work is done. */
+import { outsideOfCalls } from './outside.js';
+
+/**
+ * Runs a listener, in no caller's context; what it throws becomes an uncaught exception once the
+ * present work is done.
+ */
 export function callListener(call: () => void): void {
   try {
-    call();
+    outsideOfCalls(call);
   } catch (error) {
     throwUncaught(error);
   }

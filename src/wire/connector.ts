@@ -8,6 +8,7 @@ import { connect as connectTcp, type NetConnectOpts, type Socket } from 'node:ne
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls';
 import type { Clock } from '../base/clock.js';
 import { afterFairWait } from '../base/event-loop.js';
+import { outsideOfCalls } from '../base/outside.js';
 import type { ConnectionTarget } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import { connectError, connectTimeout, handshakeError, refusedOptions } from './connect-error.js';
@@ -157,7 +158,8 @@ class Attempt {
 
   #dial(): Dialed {
     try {
-      return dial(this.#target, this.#clock);
+      // A connection outlives the call on whose account it is opened.
+      return outsideOfCalls(() => dial(this.#target, this.#clock));
     } catch (error) {
       throw refusedOptions(this.#target, error);
     }
