@@ -110,20 +110,19 @@ async function greetInResp3(talk: Conversation): Promise<string | undefined> {
     if (wantsPassword(words) && password === undefined) throw error;
     return words;
   }
-  await rest;
+  const refusals = await rest;
+  if (password === undefined) throwIfPasswordIsWanted(refusals);
   return undefined;
 }
 
 /** HELLO's reply is a map in RESP3; a proxy may answer in RESP2 all the same. */
 function noteFacts(connection: Connection, reply: unknown): void {
-  const facts = new Map(
-    Array.isArray(reply)
-      ? reply.flatMap((key, index) => (index % 2 === 0 ? [[key, reply[index + 1]]] : []))
-      : Object.entries(typeof reply === 'object' && reply !== null ? reply : {}),
-  );
-  const isResp3 = typeof reply === 'object' && !Array.isArray(reply) && facts.get('proto') !== 2;
-  connection.protocol = isResp3 ? 3 : 2;
-  const id = facts.get('id');
+  const isMap = typeof reply === 'object' && reply !== null && !Array.isArray(reply);
+  const list: readonly unknown[] = Array.isArray(reply) ? reply : [];
+  const { proto, id } = isMap
+    ? (reply as Record<string, unknown>)
+    : { proto: 2, id: list[list.indexOf('id') + 1] };
+  connection.protocol = isMap && proto !== 2 ? 3 : 2;
   connection.serverClientId = typeof id === 'number' ? id : undefined;
 }
 

@@ -230,6 +230,32 @@ describe('the handshake with a server', () => {
     expect(server.acceptedConnections).toBe(1);
   });
 
+  test.each([
+    ['%2\r\n+id\r\n:7\r\n+proto\r\n:3\r\n', 3, 7],
+    ['%2\r\n+id\r\n:7\r\n+proto\r\n:2\r\n', 2, 7],
+    ['*4\r\n+id\r\n:7\r\n+proto\r\n:2\r\n', 2, 7],
+    ['%0\r\n', 3, undefined],
+    ['+OK\r\n', 2, undefined],
+    ['$-1\r\n', 2, undefined],
+    ['_\r\n', 2, undefined],
+    ['*1\r\n+id\r\n', 2, undefined],
+  ])('that answers HELLO with %j speaks RESP%d', async (hello, protocol, id) => {
+    await using server = await startPersonality({ name: 'speaker', hello });
+    const { host, port } = server;
+    const { connection } = await open({ host, port });
+    expect([connection.protocol, connection.serverClientId]).toEqual([protocol, id]);
+  });
+
+  test('that greets everybody and then wants a password says AUTH_FAILED', async () => {
+    const refuses = [[/^(CLIENT|PING)/, 'NOAUTH Authentication required.']] as const;
+    await using server = await startPersonality({ name: 'doorman', refuses });
+    const { host, port } = server;
+    for (const RESP of [2, 3] as const) {
+      const { error } = await outcomeOf(open({ host, port, RESP }));
+      expect(error).toMatchObject({ code: 'AUTH_FAILED', sent: false });
+    }
+  });
+
   test('that hangs up once is no server without HELLO', async () => {
     let connections = 0;
     const behaviour = answersByName([
