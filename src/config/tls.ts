@@ -75,7 +75,14 @@ function wrongKind(tls: Fields): string | undefined {
   const noBoolean = wrong(TRUE_OR_FALSE, 'boolean');
   if (noBoolean !== undefined) return `has a ${noBoolean} that is neither true nor false`;
   const noText = wrong(TEXTS, 'string');
-  return noText === undefined ? undefined : `has a ${noText} that is no text`;
+  if (noText !== undefined) return `has a ${noText} that is no text`;
+  if (wrong(['minDHSize'], 'number') !== undefined) return 'has a minDHSize that is no number';
+  const { session, ALPNProtocols } = tls;
+  if (session !== undefined && !ArrayBuffer.isView(session))
+    return 'has a session that is no Buffer';
+  const isList = Array.isArray(ALPNProtocols) || ArrayBuffer.isView(ALPNProtocols);
+  if (ALPNProtocols !== undefined && !isList) return 'has an ALPNProtocols that is no list';
+  return undefined;
 }
 
 function wrongContent(tls: Fields): string | undefined {

@@ -129,6 +129,9 @@ describe('tls', () => {
       [{ checkServerIdentity: 'hunter2' }, /^tls has a checkServerIdentity that is no function$/],
       [{ rejectUnauthorised: false }, /did you mean rejectUnauthorized\?$/],
       [{ serverName: 'h' }, /did you mean servername\?$/],
+      [{ session: 'hunter2' }, /^tls has a session that is no Buffer$/],
+      [{ ALPNProtocols: 5 }, /^tls has an ALPNProtocols that is no list$/],
+      [{ minDHSize: 'hunter2' }, /^tls has a minDHSize that is no number$/],
       [{ onread: { buffer: Buffer.alloc(1) } }, /^tls must not hold onread/],
       [{ host: 'elsewhere' }, /^tls must not hold host/],
     ];
@@ -147,9 +150,6 @@ describe('tls', () => {
     const table: readonly object[] = [
       { ...good, checkServerIdentity: fails },
       { ...good, checkServerIdentity: () => new Error('not this one') },
-      { ...good, session: 'hunter2' },
-      { ...good, ALPNProtocols: 5 },
-      { ...good, minDHSize: 'hunter2' },
       { secureContext: {} },
       { ca: others.ca, cert, key },
       { ca },
