@@ -3,7 +3,8 @@
 
 import { createPool, PoolError } from 'plimsoll';
 
-const pool = createPool({ maxConnections: 2 });
+// Two may be lent: the last connection stays for everybody's commands.
+const pool = createPool({ maxConnections: 3 });
 
 async function outcome(what: string, promise: Promise<unknown>): Promise<void> {
   try {
