@@ -131,6 +131,25 @@ describe.each(foundServers)('a reply beyond the limit ($kind $version)', (found)
     expect(process.memoryUsage().rss - before).toBeLessThan(50 * 1024 * 1024);
   });
 
+  test.each([2, 3] as const)(
+    'as a message is told by an event, the next one comes (RESP%d)',
+    async (RESP) => {
+      const pool = open({ maxReplyBytes: LIMIT, RESP } as unknown as Options);
+      const subscriber = pool.client.duplicate();
+      const errors: unknown[] = [];
+      subscriber.on('error', (error) => errors.push(error));
+      await subscriber.connect();
+      const messages: string[] = [];
+      await subscriber.subscribe('news', (message) => messages.push(message));
+      await pool.client.publish('news', 'x'.repeat(3 * LIMIT));
+      await until(() => errors.length === 1);
+      expect(errors[0]).toMatchObject({ code: 'REPLY_TOO_LARGE' });
+      await until(async () => (await pool.client.publish('news', 'after')) === 1);
+      await until(() => messages.includes('after'));
+      await subscriber.close();
+    },
+  );
+
   test('is served by default up to 512 MiB', async () => {
     const redis = open({ commandTimeoutMs: 0 }).client;
     expect((await redis.get('large'))?.length).toBe(3 * LIMIT);
