@@ -35,7 +35,7 @@ for (const RESP of [3, 2] as const) {
         await until(async () => (await blockedClients()) === 3);
         await end(duplicate);
         for (const { code, error } of [await popped, await moved]) {
-          const isCertain = LOSSLESS.includes(name) && RESP === 3;
+          const isCertain = LOSSLESS.includes(name);
           expect(code).toBe(isCertain ? 'POOL_CLOSED' : 'OUTCOME_UNKNOWN');
           if (!isCertain) expect(error?.cause).toMatchObject({ code: 'POOL_CLOSED' });
         }
