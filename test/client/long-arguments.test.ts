@@ -2,10 +2,13 @@
 // 100,000 are too many. What a definition of node-redis can't take is refused, and nothing of it
 // stays anywhere.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { defineScript } from '../../src/index.js';
 import { describeEachServer } from '../support/servers.js';
-import { newKey, usePool } from './pools.js';
+import { startTcpProxy } from '../support/tcp-proxy.js';
+import { until } from '../support/until.js';
+import { newKey, openPool, usePool } from './pools.js';
 
 const MANY = 300_000;
 /** A slow machine needs its time for each of them. */
@@ -75,6 +78,33 @@ describeEachServer(`commands with ${MANY} arguments`, (server) => {
     expect(await commands.bytes.exec()).toHaveLength(MANY);
     expect(await commands.pipeline.execAsPipeline()).toHaveLength(MANY);
     expect(await redis().multi().mGet(names).exists(names).exec()).toHaveLength(2);
+  });
+
+  test('go out again whole when their connection is lost', { timeout: TIMEOUT_MS }, async () => {
+    const { host, port } = server();
+    await using proxy = await startTcpProxy({ host, port });
+    await using cut = openPool({ url: `redis://${proxy.host}:${proxy.port}` } as never, {
+      commandTimeoutMs: TIMEOUT_MS,
+    });
+    const reads = cut.client.multi();
+    for (const name of names) reads.get(name);
+    await cut.client.set(names[0] as string, 'first');
+    proxy.hold('replies');
+    const answers = Promise.all([
+      cut.client.mGet(names),
+      cut.client.mGet(names.map((name) => Buffer.from(name))),
+      reads.execAsPipeline(),
+    ]);
+    await until(() => cut.status().inFlight >= 3);
+    await sleep(200);
+    proxy.resetAll();
+    proxy.resume();
+    for (const answer of await answers) {
+      expect(answer).toHaveLength(MANY);
+      expect(answer[0]).toBe('first');
+    }
+    expect(cut.status().counters.retries).toBeGreaterThanOrEqual(3);
+    await redis().del(names[0] as string);
   });
 
   test('that a definition spreads are refused, and nothing is left of them', async () => {
