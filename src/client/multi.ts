@@ -179,6 +179,8 @@ export class MultiCommand {
     if (refusal !== undefined) return this.#context.executor.refusal(refusal);
     const kind = TRANSACTION[this.#retryClass];
     const command = this.#newCommand(kind, this.#payload(MULTI, EXEC), undefined);
+    // Inside MULTI nothing blocks; but where the server refuses MULTI, it does, and for ever.
+    command.isBlocking = totalBlockMs(this.#special) !== undefined;
     // MULTI and EXEC are answered too.
     command.replyCount = this.#queue.length + 2;
     return this.#send(command);
@@ -233,7 +235,7 @@ export class MultiCommand {
     for (const { commandClass, blockMs } of this.#special) {
       const refusal = refusalOf(commandClass, this.#context) ?? refusalInBatch(commandClass);
       if (refusal !== undefined) return refusal;
-      // Inside MULTI nothing blocks; in a pipeline it would hold up everybody on the lane.
+      // It would hold up everybody on the lane, as MULTI does not keep it from blocking.
       const blocksLane = isPipeline && blockMs !== undefined && lease === undefined;
       if (blocksLane) return leaseRequired(`${commandClass.name} in a pipeline`);
     }
@@ -249,7 +251,10 @@ export class MultiCommand {
   }
 
   #send(command: Command): Promise<unknown[]> {
-    const { executor, lease, signal } = this.#context;
+    const { executor, lease, pool, signal } = this.#context;
+    if (command.isBlocking && pool !== undefined) {
+      return pool.executeExclusive(command, signal) as Promise<unknown[]>;
+    }
     const isWatching = lease?.session?.watching === true;
     const reply = executor.execute(command, signal) as Promise<unknown[]>;
     if (isWatching) reply.catch((error) => keepsWatching(error) && taint(lease));

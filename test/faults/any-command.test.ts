@@ -26,6 +26,7 @@ const SPARED = new Set([
   'flushall',
   'flushdb',
   'migrate',
+  'pfselftest',
   'replicaof',
   'save',
   'shutdown',

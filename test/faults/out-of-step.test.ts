@@ -123,6 +123,16 @@ describeEachPrivateServer(
       expect(pool.status().counters.opened).toBeLessThanOrEqual(2);
     });
 
+    test('what blocks when it comes outside of its transaction holds up nobody', async () => {
+      const pool = open({ url: server().url, maxConnections: 2, commandTimeoutMs: 300 });
+      const blocked = outcomeOf(pool.client.multi().bzPopMax('nothing', 0).exec());
+      const keys = ['a', 'b', 'c'];
+      const reads = await outcomesOf(keys.map((key) => pool.client.exists(key)));
+      expect(reads.map(({ code }) => code)).toEqual(['ok', 'ok', 'ok']);
+      expect((await blocked).code).toBe('COMMAND_TIMEOUT');
+      expect((await outcomeOf(pool.client.exists('a'))).code).toBe('ok');
+    });
+
     test('a lease whose transaction was refused takes what it watched with it', async () => {
       const pool = open({ url: server().url, maxConnections: 1 });
       await pool.withLease(async (leased) => {
