@@ -6,6 +6,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import type { Command } from '../base/command.js';
 import { PoolError } from '../errors.js';
 import type { Entry } from './entry.js';
+import type { ConnectionLease } from './lease.js';
 import type { Membership } from './membership.js';
 import { ownCommand } from './own-command.js';
 import { lossOf, type Recovery } from './recovery.js';
@@ -105,6 +106,21 @@ export class Ending {
       await Promise.all(blocked.map((entry) => this.#unblock(entry, errorFor('The command'))));
       await sleep(UNBLOCK_PAUSE_MS);
     }
+  }
+
+  /**
+   * A connection that may block is about to be closed. The server may see what is sent after this
+   * before it sees that end, and would hand the next element to nobody; so it is told first, on the
+   * lane that is used next. Where it may not be told, the end alone has to do.
+   */
+  announceEnd({ entry, hasRunBlocking }: ConnectionLease): void {
+    const { serverClientId, inFlight } = entry.connection;
+    if (!hasRunBlocking || inFlight === 0 || serverClientId === undefined) return;
+    const lane = this.#membership.fleet.pickLane();
+    if (lane === undefined) return;
+    const command = ownCommand(['CLIENT', 'UNBLOCK', `${serverClientId}`], this.#probeTimeoutMs);
+    command.promise.catch(() => undefined);
+    lane.connection.send(command);
   }
 
   /** Ends all that a holder has under way, at once. */

@@ -285,12 +285,14 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
 
   /** For leases alone. @internal */
   takeBack(lease: ConnectionLease): void {
+    this.ending.announceEnd(lease);
     this.#lending.takeBack(lease, this.#housekeeper.coarseNow);
     this.#drain?.check();
   }
 
   /** For leases alone. @internal */
   discard(lease: ConnectionLease, reason: Error): void {
+    this.ending.announceEnd(lease);
     if (lease.entry.lease === lease) this.#membership.evict(lease.entry, 'destroyed', reason);
   }
 
