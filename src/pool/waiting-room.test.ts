@@ -175,6 +175,32 @@ describe('whoever waits for a connection', () => {
   });
 });
 
+describe('acquire()', () => {
+  test.each([
+    ['timeoutMs', { timeoutMs: Number.NaN }],
+    ['timeoutMs', { timeoutMs: -1 }],
+    ['timeoutMs', { timeoutMs: '500' }],
+    ['timeoutMs', { timeoutMs: null }],
+    ['signal', { signal: {} }],
+    ['signal', { signal: 'abort' }],
+  ])('refuses a wrong %s with INVALID_ARGUMENT, and lends nothing', async (name, options) => {
+    const { pool } = await openSimulatedPool({ minConnections: 2 });
+    const { code, error } = await soon(pool.acquireLease(options as object));
+    expect(code).toBe('INVALID_ARGUMENT');
+    expect(error?.message).toContain(name);
+    expect(pool.status().connections.leased).toBe(0);
+  });
+
+  test('waits without a limit where timeoutMs is 0', async () => {
+    const { pool } = await openSimulatedPool({ maxConnections: 1 });
+    const lease = await pool.acquireLease();
+    const patient = pool.acquireLease({ timeoutMs: 0 });
+    await settle(60_000);
+    lease.release();
+    (await patient).release();
+  });
+});
+
 describe('those who block or borrow', () => {
   test('leave a lane to all others, however many they are', async () => {
     const { pool, redis, source } = await openSimulatedPool({ maxConnections: 20 });
@@ -358,6 +384,30 @@ describe('while no server can be reached', () => {
       ['GET', ['key', Buffer.from([255])], 'BREAKER_OPEN'],
       ['GET', ['other'], 'BREAKER_OPEN'],
     ]);
+  });
+
+  test('a fallback that hangs ends at the deadline of its read, be the process idle or not', async () => {
+    const { pool, redis } = await openDownPool({ fallback: () => new Promise(() => {}) });
+    await settle(200);
+    const outcome = outcomeOf(redis.with({ timeout: 300 }).read('GET', 'key'));
+    await settle(290);
+    expect(pool.status().counters.timeouts).toBe(0);
+    await settle(40);
+    const { code, error } = await outcome;
+    expect([code, error?.sent]).toEqual(['COMMAND_TIMEOUT', false]);
+    expect(pool.status().counters.timeouts).toBe(1);
+  });
+
+  test('a fallback that answers after the deadline answers nobody', async () => {
+    const answers: ((value: string) => void)[] = [];
+    const { redis } = await openDownPool({
+      fallback: () => new Promise((resolve) => answers.push(resolve)),
+    });
+    await settle(200);
+    const late = outcomeOf(redis.with({ timeout: 100 }).read('GET', 'key'));
+    await settle(200);
+    for (const answer of answers) answer('late');
+    expect((await late).code).toBe('COMMAND_TIMEOUT');
   });
 
   test('a fallback that throws fails its read alone', async () => {
