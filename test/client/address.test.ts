@@ -2,23 +2,15 @@
 // the environment says of one server reaches another.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 
-import { createPool, type Pool, type PoolWarning } from '../../src/index.js';
+import type { Pool, PoolWarning } from '../../src/index.js';
 import { outcomeOf } from '../support/outcome.js';
 import { startPersonality } from '../support/personality-server.js';
+import { usePools } from '../support/pools.js';
 import { describeEachPrivateServer } from '../support/servers.js';
 
-const pools: Pool[] = [];
-afterEach(async () => {
-  for (const pool of pools.splice(0)) await pool.close({ timeoutMs: 0 });
-});
-
-function open(options: Parameters<typeof createPool>[0], env: NodeJS.ProcessEnv = {}): Pool {
-  const pool = createPool(options, env);
-  pools.push(pool);
-  return pool;
-}
+const open = usePools();
 
 function warningsOf(pool: Pool): PoolWarning[] {
   const warnings: PoolWarning[] = [];

@@ -2,13 +2,14 @@
 // fake servers; Redis and Valkey as they are, with passwords, with a narrow ACL, with commands
 // renamed away.
 
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { type PrivateServerOptions, startPrivateServer } from '../../scripts/redis-server.js';
-import { createPool, type Pool, type PoolError } from '../../src/index.js';
+import type { createPool, PoolError } from '../../src/index.js';
 import { outcomeOf } from '../support/outcome.js';
 import { PERSONALITIES } from '../support/personalities.js';
 import { type PersonalityServer, startPersonality } from '../support/personality-server.js';
+import { usePools } from '../support/pools.js';
 import { foundServers } from '../support/servers.js';
 
 const SECRET = 'correct-horse-battery-staple';
@@ -16,16 +17,7 @@ const SECRET = 'correct-horse-battery-staple';
 type PoolOptions = NonNullable<Parameters<typeof createPool>[0]>;
 type Options = Omit<PoolOptions, 'RESP'> & { readonly RESP?: 2 | 3 };
 
-const pools: Pool[] = [];
-afterEach(async () => {
-  for (const pool of pools.splice(0)) await pool.close({ timeoutMs: 0 });
-});
-
-function open(options: Options): Pool {
-  const pool = createPool(options as { RESP?: 3 }, {});
-  pools.push(pool);
-  return pool;
-}
+const open = usePools();
 
 interface Abilities {
   readonly transactions?: boolean | undefined;

@@ -2,24 +2,17 @@
 // brought them is never sent again, as it may have written before it failed.
 
 import { createHash } from 'node:crypto';
-import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 
-import { createPool, defineScript, type PlimsollOptions, type Pool } from '../../src/index.js';
+import { defineScript, type Pool } from '../../src/index.js';
 import type { CommandParser } from '../../src/wire/protocol.js';
 import { type Outcome, outcomeOf } from '../support/outcome.js';
+import { usePools } from '../support/pools.js';
 import { afterHandshake, CLOSE, startScriptedServer } from '../support/scripted-server.js';
 import { describeEachPrivateServer } from '../support/servers.js';
 import { until } from '../support/until.js';
 
-const pools: Pool[] = [];
-afterEach(async () => {
-  for (const pool of pools.splice(0)) await pool.close({ timeoutMs: 0 });
-});
-function open(options: object): Pool {
-  const pool = createPool(options as PlimsollOptions, {}) as unknown as Pool;
-  pools.push(pool);
-  return pool;
-}
+const open = usePools();
 
 /** What servers say where a command did not run, and more that begins the same. */
 const TEXTS = [

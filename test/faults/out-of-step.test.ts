@@ -2,24 +2,17 @@
 // a reply that nobody asked for, a command that brings none. Such a connection is ended before
 // anybody gets what was meant for another, and what certainly did not run on it is sent again.
 
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { Command } from '../../src/base/command.js';
-import { createPool, type PlimsollOptions, type Pool } from '../../src/index.js';
+import type { Pool } from '../../src/index.js';
 import { type Outcome, outcomeOf, outcomesOf } from '../support/outcome.js';
+import { usePools } from '../support/pools.js';
 import { afterHandshake, startScriptedServer } from '../support/scripted-server.js';
 import { describeEachPrivateServer } from '../support/servers.js';
 import { until } from '../support/until.js';
 
-const pools: Pool[] = [];
-afterEach(async () => {
-  for (const pool of pools.splice(0)) await pool.close({ timeoutMs: 0 });
-});
-function open(options: object): Pool {
-  const pool = createPool(options as PlimsollOptions, {}) as unknown as Pool;
-  pools.push(pool);
-  return pool;
-}
+const open = usePools();
 
 const READERS = 200;
 

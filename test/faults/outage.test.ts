@@ -2,26 +2,19 @@
 // way that leaves the process its turns; and what can't be cured by dialing isn't dialed for ever.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { freePort } from '../../scripts/free-port.js';
 import { startPrivateServer } from '../../scripts/redis-server.js';
-import { createPool, type PlimsollOptions, type Pool } from '../../src/index.js';
+import type { Pool } from '../../src/index.js';
 import { startFakeServer, staysSilent } from '../support/fake-server.js';
 import { countCodes, outcomeOf, outcomesOf, slowest } from '../support/outcome.js';
+import { usePools } from '../support/pools.js';
 import { describeEachPrivateServer, foundServers } from '../support/servers.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
 import { until } from '../support/until.js';
 
-const pools: Pool[] = [];
-afterEach(async () => {
-  for (const pool of pools.splice(0)) await pool.close({ timeoutMs: 0 });
-});
-function open(options: PlimsollOptions): Pool {
-  const pool = createPool(options as object, {}) as Pool;
-  pools.push(pool);
-  return pool;
-}
+const open = usePools();
 
 describeEachPrivateServer('a server that is away for a second', (server) => {
   test('costs its callers time, and errors only where the outcome is unknown', async () => {

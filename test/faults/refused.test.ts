@@ -79,7 +79,8 @@ describe('a server that does not let us in', () => {
     ]);
     // And whoever comes later.
     const later = await outcomeOf(redis.read('GET', 'key'));
-    expect(later.tookMs).toBeLessThan(20);
+    // Refusals of a pool are 10 ms apart.
+    expect(later.tookMs).toBeLessThan(60);
     const codes = new Set<string | undefined>();
     for (const { code, error, tookMs } of [...outcomes, later]) {
       expect([code, error?.sent]).toEqual(['BREAKER_OPEN', false]);

@@ -2,24 +2,17 @@
 // NOAUTH. What they refused was not executed, so it is tried again, writes included.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
-import { createPool, type PlimsollOptions, type Pool } from '../../src/index.js';
+import type { Pool } from '../../src/index.js';
 import { countCodes, outcomeOf, outcomesOf } from '../support/outcome.js';
+import { usePools } from '../support/pools.js';
 import { startScriptedServer } from '../support/scripted-server.js';
 import { describeEachPrivateServer } from '../support/servers.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
 import { until } from '../support/until.js';
 
-const pools: Pool[] = [];
-afterEach(async () => {
-  for (const pool of pools.splice(0)) await pool.close({ timeoutMs: 0 });
-});
-function open(options: PlimsollOptions): Pool {
-  const pool = createPool(options as object, {}) as Pool;
-  pools.push(pool);
-  return pool;
-}
+const open = usePools();
 
 describe('a server that loads its data', () => {
   const LOADING = '-LOADING Redis is loading the dataset in memory\r\n';

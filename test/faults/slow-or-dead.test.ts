@@ -5,26 +5,19 @@ import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { startPrivateServer } from '../../scripts/redis-server.js';
-import { createPool, type PlimsollOptions, type Pool } from '../../src/index.js';
+import type { PlimsollOptions, Pool } from '../../src/index.js';
 import { countCodes, outcomeOf, outcomesOf, slowest } from '../support/outcome.js';
+import { usePools } from '../support/pools.js';
 import { describeEachPrivateServer, foundServers } from '../support/servers.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
 import { until } from '../support/until.js';
 
 const THIN_LINE_BYTES = 64 * 1024;
 
-const pools: Pool[] = [];
-afterEach(async () => {
-  for (const pool of pools.splice(0)) await pool.close({ timeoutMs: 0 });
-});
-function open(options: PlimsollOptions): Pool {
-  const pool = createPool(options as object, {}) as Pool;
-  pools.push(pool);
-  return pool;
-}
+const open = usePools();
 
 /** Blocks the whole server for so long, from outside the pool. */
 const BUSY_SCRIPT = `
