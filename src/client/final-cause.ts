@@ -2,12 +2,10 @@
 // own: a server that is away may come back, a wrong password does not become right by waiting.
 
 import { PoolError, type PoolErrorCode } from '../errors.js';
+import { REFUSAL_CODES } from '../policy/breaker.js';
 
 const FINAL_CODES: ReadonlySet<PoolErrorCode> = new Set([
-  'AUTH_FAILED',
-  'TLS_FAILED',
-  'PROTOCOL_ERROR',
-  'HANDSHAKE_FAILED',
+  ...REFUSAL_CODES,
   'INVALID_OPTIONS',
   'POOL_CLOSED',
 ]);

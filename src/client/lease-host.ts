@@ -1,16 +1,15 @@
 // The host of a lease's client. Commands run on the leased connection; what needs a connection of
 // its own besides, as pub/sub does, belongs to `pool.client`.
 
-import { textPayload } from '../base/payload.js';
 import { PoolError } from '../errors.js';
 import { restoringCommands } from '../policy/session.js';
 import type { ConnectionLease } from '../pool/lease.js';
+import { ownCommand } from '../pool/own-command.js';
 import type { Client } from './client.js';
 import { clientClass } from './client-class.js';
 import { CommandContext } from './context.js';
 import type { ClientHost, HostedClient } from './host.js';
 import type { MonitorListener } from './monitor.js';
-import { poolCommand } from './pool-command.js';
 import type { ClientPool } from './pool-host.js';
 import type { ClientSetup } from './setup.js';
 import type { Subscriber } from './subscriber.js';
@@ -77,7 +76,7 @@ class LeaseClientHost implements ClientHost {
   }
 
   async connect(): Promise<void> {
-    await this.#lease.execute(poolCommand('PING', this.#pool.options.commandTimeoutMs));
+    await this.#lease.execute(ownCommand(['PING'], this.#pool.options.commandTimeoutMs));
   }
 
   /** Another client of the pool, not of the lease: a lease has one borrower. */
@@ -97,7 +96,7 @@ class LeaseClientHost implements ClientHost {
     const { target, commandTimeoutMs } = this.#pool.options;
     if (session === undefined) return;
     for (const args of restoringCommands(session, target.database)) {
-      await this.#lease.execute(poolCommand(args[0]!, commandTimeoutMs, textPayload(args)));
+      await this.#lease.execute(ownCommand(args, commandTimeoutMs));
     }
   }
 

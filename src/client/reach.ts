@@ -2,8 +2,8 @@
 
 import { PoolError } from '../errors.js';
 import type { PoolExecutor } from '../pool/executor.js';
+import { ownCommand } from '../pool/own-command.js';
 import { finalCause } from './final-cause.js';
-import { poolCommand } from './pool-command.js';
 
 /** Between two attempts of the caller to be served, ms; the pool has pauses of its own. */
 const PAUSE_MS = 100;
@@ -20,7 +20,7 @@ export async function reachServer(
 ): Promise<void> {
   for (;;) {
     try {
-      await pool.execute(poolCommand('PING', timeoutMs), signal);
+      await pool.execute(ownCommand(['PING'], timeoutMs), signal);
       return;
     } catch (error) {
       if (!(error instanceof PoolError)) return;

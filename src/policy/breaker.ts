@@ -18,7 +18,7 @@ export const MAX_REFUSED_PAUSE_MS = 60_000;
 const WEIGHT_OF_TIMEOUT = 2;
 
 /** Failures that trying again a moment later does not cure. */
-const REFUSALS: ReadonlySet<PoolErrorCode> = new Set([
+export const REFUSAL_CODES: ReadonlySet<PoolErrorCode> = new Set([
   'AUTH_FAILED',
   'TLS_FAILED',
   'PROTOCOL_ERROR',
@@ -87,7 +87,7 @@ export class Breaker {
     this.#pauseMs = this.#drawPauseMs(code, now);
     if (this.#isOpen || connectionsLeft > 0) return false;
     this.#isOpen =
-      REFUSALS.has(code) ||
+      REFUSAL_CODES.has(code) ||
       (this.#weight >= this.#options.failures && this.#patienceLeftMs(now) <= 0);
     return this.#isOpen;
   }
