@@ -183,6 +183,8 @@ export class Membership {
     if (this.#spare === 'wanted') return;
     this.#spare = 'wanted';
     this.#dialer.dialOneMore();
+    // After a pause where there is one.
+    this.#dialer.pump();
   }
 
   /** No lane is silent any more. */

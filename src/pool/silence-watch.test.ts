@@ -8,6 +8,7 @@ import {
   SimulatedSource,
   settle,
 } from '../../test/support/simulated-connection.js';
+import { PoolError } from '../errors.js';
 import { ErrorReply } from '../wire/protocol.js';
 
 beforeEach(() => {
@@ -136,6 +137,26 @@ describe('a server that answers nobody', () => {
     }
     expect(source.dials).toBe(2);
   });
+});
+
+test('a lane that died during a pause between dials is found when the pause is over', async () => {
+  const dead = new Set<SimulatedConnection>();
+  const source = sourceWith(dead, 'PONG', '');
+  const { redis, connection } = await openSimulatedPool({ laneDepth: 1 }, source);
+  const first = connection();
+  first.serverClientId = 7;
+  source.onDial = new PoolError('AUTH_FAILED', 'simulated:6379 refused: WRONGPASS');
+  // Growth is refused, with ever longer pauses, of 4 s in the end.
+  for (let round = 0; round < 6; round++) {
+    await Promise.all([redis.read('GET'), redis.read('GET'), redis.read('GET')]);
+    await settle(520);
+  }
+  source.onDial = 'accept';
+  dead.add(first);
+  const read = redis.read('GET');
+  await settle(4_600);
+  expect(first.endError).toBeDefined();
+  expect(await read).toBe('value');
 });
 
 test('after a freeze of the process all connections that died meanwhile are found within 1.6 s', async () => {
