@@ -18,6 +18,7 @@ import { PoolError } from '../errors.js';
 import { retryWaitMs } from '../policy/retry.js';
 import type { AcquireOptions } from '../pool/executor.js';
 import type { ConnectionLease } from '../pool/lease.js';
+import { isExhausted } from './final-cause.js';
 
 const NEVER_GIVES_UP = {
   retries: Number.POSITIVE_INFINITY,
@@ -336,9 +337,4 @@ function isFarewell(reply: unknown): boolean {
 /** A push of a kind that means nothing here; who moves a shard's channels away, says SUNSUBSCRIBE. */
 function isStrange(reply: unknown): boolean {
   return Array.isArray(reply) && String(reply[0]) !== 'sunsubscribe';
-}
-
-/** All connections are in use, while the server is there. */
-function isExhausted(error: Error): boolean {
-  return (error as Partial<PoolError>).code === 'ACQUIRE_TIMEOUT' && error.cause === undefined;
 }

@@ -7,7 +7,7 @@ import { callListener } from '../base/uncaught.js';
 import { PoolError } from '../errors.js';
 import { abortedError } from '../pool/lease.js';
 import { type Call, Calls, type CallTerms } from './calls.js';
-import { finalCause } from './final-cause.js';
+import { finalRefusal } from './final-cause.js';
 import { KeptLease, type LeaseSource, type LeaseUser } from './kept-lease.js';
 
 export type MonitorListener = (line: string) => unknown;
@@ -83,10 +83,8 @@ export class Monitor implements LeaseUser {
   }
 
   onConnectFailed(error: Error): void {
-    const { code } = error as Partial<PoolError>;
-    const isInPool = code === 'QUEUE_FULL' || (code === 'ACQUIRE_TIMEOUT' && !error.cause);
-    const final = isInPool ? error : finalCause(error);
-    if (code === 'POOL_CLOSED') this.stop(error);
+    const final = finalRefusal(error);
+    if ((error as Partial<PoolError>).code === 'POOL_CLOSED') this.stop(error);
     else if (final !== undefined) this.#calls.rejectAll(final);
   }
 

@@ -13,7 +13,7 @@ import { abortedError } from '../pool/lease.js';
 import { CommandEncoder } from '../wire/encoder.js';
 import type { PubSubListener, PubSubType } from '../wire/protocol.js';
 import { type Call, Calls, type CallTerms } from './calls.js';
-import { finalCause } from './final-cause.js';
+import { finalRefusal } from './final-cause.js';
 import { KeptLease, type LeaseSource, type LeaseUser } from './kept-lease.js';
 import { type Channel, PUB_SUB_TYPES, Subscriptions } from './subscriptions.js';
 
@@ -156,11 +156,9 @@ export class Subscriber implements LeaseUser {
 
   /** Who waits goes on waiting, unless it would be in vain; what was subscribed stays wanted. */
   onConnectFailed(error: Error): void {
-    const { code } = error as Partial<PoolError>;
-    const isInPool = code === 'QUEUE_FULL' || (code === 'ACQUIRE_TIMEOUT' && !error.cause);
-    const final = code === 'POOL_CLOSED' || isInPool ? error : finalCause(error);
+    const final = finalRefusal(error);
     if (final !== undefined) this.#calls.rejectAll(final);
-    if (code === 'POOL_CLOSED') this.close(error);
+    if ((error as Partial<PoolError>).code === 'POOL_CLOSED') this.close(error);
   }
 
   onTrouble(error: Error): void {

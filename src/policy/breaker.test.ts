@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { PoolErrorCode } from '../errors.js';
+import { PoolError, type PoolErrorCode } from '../errors.js';
 import { Breaker, type ConnectFailure } from './breaker.js';
 
 const impatient = { failures: 4, maxPauseMs: 512, patienceMs: 0 };
 const patient = { ...impatient, patienceMs: 2_000 };
 
 function failure(code: PoolErrorCode = 'CONNECT_FAILED', connectionsLeft = 0): ConnectFailure {
-  return { error: new Error(code), code, connectionsLeft };
+  return { error: new PoolError(code, code), connectionsLeft };
 }
 
 /** Chance at its top, so that pauses come out in full. */

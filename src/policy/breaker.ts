@@ -7,7 +7,7 @@
 //      ^                                                                                     |
 //      +---------------------------------- a connect succeeds -------------------------------+
 
-import type { PoolErrorCode } from '../errors.js';
+import type { PoolError, PoolErrorCode } from '../errors.js';
 
 /** Wait after the first failed connect, ms; each further one is `PAUSE_FACTOR` times as long. */
 export const FIRST_PAUSE_MS = 8;
@@ -40,8 +40,7 @@ export interface BreakerOptions {
 }
 
 export interface ConnectFailure {
-  readonly error: Error;
-  readonly code: PoolErrorCode;
+  readonly error: PoolError;
   /** Connections that still serve: while there is one, callers aren't turned away. */
   readonly connectionsLeft: number;
 }
@@ -79,7 +78,8 @@ export class Breaker {
   }
 
   /** Notes a failed connect. @returns Whether this one opened the breaker. */
-  recordFailure({ error, code, connectionsLeft }: ConnectFailure, now: number): boolean {
+  recordFailure({ error, connectionsLeft }: ConnectFailure, now: number): boolean {
+    const { code } = error;
     this.#failuresInARow += 1;
     this.#weight += code === 'CONNECT_TIMEOUT' ? WEIGHT_OF_TIMEOUT : 1;
     this.#lastError = error;

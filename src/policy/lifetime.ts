@@ -42,11 +42,19 @@ export function judgeConnection(
   now: number,
   openConnections: number,
 ): LifetimeVerdict {
-  if (hasPassed(facts.lifetimeMs, now - facts.createdAt)) return 'close:lifetime';
+  if (isTooOld(facts, now)) return 'close:lifetime';
   if (facts.isInUse) return 'keep';
   const isSurplus = openConnections > options.minConnections;
   if (isSurplus && hasPassed(options.idleTimeoutMs, now - facts.lastUsedAt)) return 'close:idle';
   return hasPassed(options.healthCheckIntervalMs, now - facts.lastTrafficAt) ? 'ping' : 'keep';
+}
+
+/** @param now ms on the pool's clock. */
+export function isTooOld(
+  { createdAt, lifetimeMs }: Pick<ConnectionFacts, 'createdAt' | 'lifetimeMs'>,
+  now: number,
+): boolean {
+  return hasPassed(lifetimeMs, now - createdAt);
 }
 
 /**

@@ -127,10 +127,7 @@ export class Dialer {
     this.#hasFailed = true;
     const connectionsLeft = this.#owner.servingConnections;
     const now = this.#clock.now();
-    const hasOpened = this.#breaker.recordFailure(
-      { error, code: error.code, connectionsLeft },
-      now,
-    );
+    const hasOpened = this.#breaker.recordFailure({ error, connectionsLeft }, now);
     this.#pausedUntil = now + this.#breaker.pauseMs();
     this.#owner.onConnectFailed(error);
     if (hasOpened) this.#owner.onBreakerChange(true, error);

@@ -4,7 +4,7 @@
 
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
-import { judgeConnection } from '../policy/lifetime.js';
+import { isTooOld, judgeConnection } from '../policy/lifetime.js';
 import { isAlertRaised, utilizationPercent } from '../policy/recommendations.js';
 import type { Entry, EvictionReason } from './entry.js';
 import type { ConnectionLease } from './lease.js';
@@ -171,7 +171,7 @@ export class Inspector {
 }
 
 /** A lease for good, as pub/sub has it, would keep its connection, and its password, for ever. */
-function isKeptTooLong({ lease, staleReason, createdAt, lifetimeMs }: Entry, now: number): boolean {
-  if (lease?.isLongLived !== true || staleReason !== undefined) return false;
-  return lifetimeMs > 0 && now - createdAt >= lifetimeMs;
+function isKeptTooLong(entry: Entry, now: number): boolean {
+  const isKept = entry.lease?.isLongLived === true && entry.staleReason === undefined;
+  return isKept && isTooOld(entry, now);
 }

@@ -419,9 +419,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     const isKept = again !== 'no' && this.#recovery.tryAgain(command, outcome);
     if (retire === 'demoted') this.#membership.condemn(entry);
     if (breaks !== undefined) entry.evictionReason = 'unclean';
-    else if (retire !== undefined && retire !== 'demoted') {
-      this.#membership.retire(entry, 'unhealthy');
-    }
+    else if (retire === 'unauthenticated') this.#membership.retire(entry, 'unhealthy');
     return isKept;
   }
 

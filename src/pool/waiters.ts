@@ -177,7 +177,8 @@ export class Waiters {
   }
 }
 
-function bytesOf({ payload, ascii }: Command): number {
+/** What a command takes in memory while it waits. */
+export function bytesOf({ payload, ascii }: Command): number {
   return payloadBytes(payload, ascii);
 }
 

@@ -9,7 +9,6 @@
 import { onceAborted } from '../base/abort-signal.js';
 import type { Clock } from '../base/clock.js';
 import type { Command } from '../base/command.js';
-import { payloadBytes } from '../base/payload.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import type { Entry } from './entry.js';
@@ -20,7 +19,7 @@ import type { Membership } from './membership.js';
 import type { Refusals } from './refusals.js';
 import { countInUse } from './snapshot.js';
 import type { Statistics } from './statistics.js';
-import { LeaseRequest, Waiters } from './waiters.js';
+import { bytesOf, LeaseRequest, Waiters } from './waiters.js';
 
 /** A full queue is searched for callers who gave up no more often than this, ms: it is long. */
 const COMPACTION_PAUSE_MS = 20;
@@ -86,7 +85,7 @@ export class WaitingRoom {
   admitCommand(command: Command): void {
     const now = this.#dependencies.clock.now();
     if (command.startedAt === 0) command.startedAt = now;
-    const refusal = this.#refusal(command.name, payloadBytes(command.payload, command.ascii));
+    const refusal = this.#refusal(command.name, bytesOf(command));
     if (refusal !== undefined) {
       this.#refuse(command, refusal);
       return;
