@@ -6,11 +6,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { pino } from 'pino';
 import { InvalidOptionsError, resolveOptions } from 'plimsoll';
 import { Supervisor } from './cluster/supervisor.js';
 import { MetricsClient, serve } from './cluster/worker.js';
 import { type AuthConfig, ConfigError, resolveConfig } from './config.js';
+import { openLog } from './log.js';
 import { createKeys } from './tokens/key-file.js';
 import { openWorkerApp } from './worker-app.js';
 
@@ -24,7 +24,7 @@ async function runPrimary(): Promise<number> {
   const checked = checkConfiguration();
   if (checked === undefined) return EXIT_CONFIGURATION;
   const { config, workers, maxConnections, environment } = checked;
-  const log = pino({ level: config.logLevel });
+  const log = openLog(config.logLevel);
   const keys = await ephemeralKeys(config);
   if (keys !== undefined)
     log.warn('AUTH_KEYS_FILE is not set: the keys last as long as this process');

@@ -4,11 +4,13 @@ import type { FastifyInstance } from 'fastify';
 import { createPool, type Pool } from 'plimsoll';
 import { healthReport } from 'plimsoll/http';
 import { registerPoolMetrics } from 'plimsoll/prometheus';
-import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import type { AuthConfig } from './config.js';
 import { buildApp } from './http/app.js';
 import type { OperatorHooks } from './http/operator-routes.js';
+import { openLog } from './log.js';
 import { Passwords } from './passwords.js';
+import { SecurityEvents } from './security-events.js';
 import { peerCommands, plimsollCommands } from './store/drivers.js';
 import { Store } from './store/store.js';
 import { AccessTokens } from './tokens/access-tokens.js';
@@ -36,8 +38,12 @@ export async function openWorkerApp(
   const keys = await KeyRing.open(config.keysFile);
   const registry = new Registry();
   collectProcessMetrics(registry);
+  const log = openLog(config.logLevel);
+  const events = new SecurityEvents({ log, registry });
   const pool = createPool({}, env) as Pool;
   registerPoolMetrics(pool, { registry });
+  pool.on('breakerOpen', ({ code }) => events.emit('redis_lost', { reason: code }));
+  pool.on('breakerClose', () => events.emit('redis_found'));
   const store = new Store(await commandsOf(config, pool, env), config.refreshTokenSeconds);
   const app = await buildApp({
     config,
@@ -45,8 +51,10 @@ export async function openWorkerApp(
     keys,
     tokens: new AccessTokens(keys, config),
     passwords: new Passwords(config),
+    log,
+    events,
     hooks: {
-      ...measuringHooks(registry),
+      onAnswer: measuringHook(registry),
       healthRedis: () => healthReport(pool),
       metrics:
         metrics ??
@@ -54,7 +62,7 @@ export async function openWorkerApp(
     },
   });
   if (isExposed(config.keysFile)) {
-    app.log.warn('AUTH_KEYS_FILE can be read by others than its owner; chmod 600 it');
+    log.warn('AUTH_KEYS_FILE can be read by others than its owner; chmod 600 it');
   }
   return {
     app,
@@ -87,7 +95,7 @@ function collectProcessMetrics(registry: Registry): void {
   registry.removeSingleMetric('process_open_fds');
 }
 
-function measuringHooks(registry: Registry): Pick<OperatorHooks, 'onEvent' | 'onAnswer'> {
+function measuringHook(registry: Registry): NonNullable<OperatorHooks['onAnswer']> {
   const duration = new Histogram({
     name: 'http_request_duration_seconds',
     help: 'From the request to the end of its answer.',
@@ -95,15 +103,6 @@ function measuringHooks(registry: Registry): Pick<OperatorHooks, 'onEvent' | 'on
     buckets: DURATION_BUCKETS_SECONDS,
     registers: [registry],
   });
-  const events = new Counter({
-    name: 'auth_events_total',
-    help: 'Logins, failed logins, and refresh tokens that were shown a second time.',
-    labelNames: ['event'],
-    registers: [registry],
-  });
-  return {
-    onEvent: (event) => events.inc({ event }),
-    onAnswer: (method, route, status, seconds) =>
-      duration.observe({ method, route, status: String(status) }, seconds),
-  };
+  return (method, route, status, seconds) =>
+    duration.observe({ method, route, status: String(status) }, seconds);
 }

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { useServer } from '../../../test/support/servers.js';
+import { until } from '../../../test/support/until.js';
 import { resolveConfig } from '../src/config.js';
 import { openWorkerApp, type WorkerApp } from '../src/worker-app.js';
 import type { TokenAnswer } from './support/service.js';
@@ -89,6 +90,20 @@ describe('a worker', () => {
     expect(metrics).toContain('route="/health/redis"');
     expect(metrics).toMatch(/^auth_events_total\{event="login"\} 2$/m);
     expect(metrics).toMatch(/^redis_/m);
+  });
+
+  test('counts that Redis was lost, and found again', async () => {
+    const count = async (event: string) => {
+      const page = await (await fetch(`${url}/metrics`)).text();
+      return Number(
+        new RegExp(`^auth_events_total\\{event="${event}"\\} (\\d+)$`, 'm').exec(page)![1],
+      );
+    };
+    await server().kill();
+    await until(async () => (await count('redis_lost')) === 1, 15_000);
+    expect(await count('redis_found')).toBe(0);
+    await server().restart();
+    await until(async () => (await count('redis_found')) === 1, 15_000);
   });
 
   test('refuses to provision no users', async () => {

@@ -1,17 +1,18 @@
-// The service's face: Fastify with what all routes share: security headers, limits, problem+json,
-// logs without secrets. Routes stand in auth-routes.ts and operator-routes.ts.
+// The service's face: Fastify with what all routes share: security headers, limits, problem+json.
+// Routes stand in auth-routes.ts and operator-routes.ts.
 
 import Fastify, {
+  type FastifyBaseLogger,
   type FastifyError,
   type FastifyInstance,
   type FastifyReply,
-  type FastifyRequest,
   LogController,
 } from 'fastify';
-import type { DestinationStream } from 'pino';
+import type { Logger } from 'pino';
 import type { AuthConfig } from '../config.js';
 import { Problem, type ProblemCode } from '../errors.js';
 import type { Passwords } from '../passwords.js';
+import type { SecurityEvents } from '../security-events.js';
 import type { Store } from '../store/store.js';
 import type { AccessTokens } from '../tokens/access-tokens.js';
 import type { KeyRing } from '../tokens/key-ring.js';
@@ -32,7 +33,6 @@ const SECURITY_HEADERS = {
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
 } as const;
-const REDACTED = ['req.headers.authorization', 'req.headers.cookie', 'err.cause'];
 /** Proxies that are believed with AUTH_TRUST_PROXY: the nearest. What others say is the client's. */
 const TRUSTED_PROXIES = 1;
 
@@ -43,19 +43,14 @@ export interface AppParts {
   readonly tokens: AccessTokens;
   readonly passwords: Passwords;
   readonly hooks: OperatorHooks;
-  /** Where log lines go. Default: standard output. */
-  readonly logStream?: DestinationStream;
+  readonly log: Logger;
+  readonly events: SecurityEvents;
 }
 
 export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
-  const { config, logStream } = parts;
+  const { config, log } = parts;
   const app = Fastify({
-    logger: {
-      level: config.logLevel,
-      redact: REDACTED,
-      serializers: { req: loggedRequest },
-      ...(logStream === undefined ? {} : { stream: logStream }),
-    },
+    loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({
       disableRequestLogging: config.logLevel !== 'debug' && config.logLevel !== 'trace',
     }),
@@ -99,11 +94,6 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   registerAuthRoutes(app, parts);
   registerOperatorRoutes(app, parts);
   return app;
-}
-
-/** Without the query: some clients put tokens there. */
-function loggedRequest({ method, url, ip }: FastifyRequest) {
-  return { method, url: url.split('?', 1)[0]!, remoteAddress: ip };
 }
 
 function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {

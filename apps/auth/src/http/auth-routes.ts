@@ -19,13 +19,13 @@ export function registerAuthRoutes(app: FastifyInstance, parts: AppParts): void 
 }
 
 function registerAccounts(app: FastifyInstance, parts: AppParts): void {
-  const { store, passwords, config, hooks } = parts;
+  const { store, passwords, config, events } = parts;
   app.post<{ Body: Credentials }>(
     '/auth/register',
     { schema: { body: schemas.credentials, response: { 201: schemas.userAnswer } } },
     async (request, reply) => {
       const name = normalized(request.body.username);
-      await store.countAttempt(`address:${request.ip}`, config.addressLimit);
+      await countAddress(parts, request.ip);
       // Asked before the hash is paid for; createUser() decides.
       if ((await store.findUser(name)) !== undefined) throw new Problem('USERNAME_TAKEN');
       const user = await store.createUser(name, await passwords.hash(request.body.password));
@@ -38,20 +38,27 @@ function registerAccounts(app: FastifyInstance, parts: AppParts): void {
     { schema: { body: schemas.credentials, response: { 200: schemas.tokenAnswer } } },
     async (request, reply) => {
       const name = normalized(request.body.username);
-      await store.countAttempt(`address:${request.ip}`, config.addressLimit);
-      await store.countAttempt(`account:${name}`, config.accountLimit);
+      const { ip: address } = request;
+      await countAddress(parts, address);
+      await noteLimit(store.countAttempt(`account:${name}`, config.accountLimit), () =>
+        events.emit('account_limited', { address }),
+      );
       const user = await store.findUser(name);
       const isRight = await passwords.matches(user?.passwordHash, request.body.password);
-      hooks.onEvent?.(isRight ? 'login' : 'login_failed');
-      if (user === undefined || !isRight) throw new Problem('INVALID_CREDENTIALS');
+      if (user === undefined || !isRight) {
+        events.emit('login_failed', user === undefined ? { address } : { address, user: user.id });
+        throw new Problem('INVALID_CREDENTIALS');
+      }
+      const opened = await store.openSession(user);
+      events.emit('login', { address, user: user.id, session: opened.session.id });
       reply.header('cache-control', 'no-store');
-      return tokensOf(parts, await store.openSession(user));
+      return tokensOf(parts, opened);
     },
   );
 }
 
 function registerTokens(app: FastifyInstance, parts: AppParts): void {
-  const { store, keys, hooks } = parts;
+  const { store, keys, events } = parts;
   app.post<{ Body: { refresh_token: string } }>(
     '/auth/refresh',
     { schema: { body: schemas.refreshRequest, response: { 200: schemas.tokenAnswer } } },
@@ -62,7 +69,7 @@ function registerTokens(app: FastifyInstance, parts: AppParts): void {
         return await tokensOf(parts, opened);
       } catch (error) {
         if (error instanceof Problem && error.code === 'REFRESH_REUSED') {
-          hooks.onEvent?.('refresh_reused');
+          events.emit('refresh_reused', { address: request.ip });
         }
         throw error;
       }
@@ -98,14 +105,20 @@ function registerTokens(app: FastifyInstance, parts: AppParts): void {
 }
 
 function registerSessions(app: FastifyInstance, parts: AppParts): void {
-  const { store } = parts;
+  const { store, events } = parts;
   app.post('/auth/logout', async (request, reply) => {
-    await store.endSession(referenceOf(await liveClaims(parts, bearerOf(request))));
+    const { ip: address } = request;
+    const claims = await liveClaims(parts, bearerOf(request));
+    await store.endSession(referenceOf(claims));
+    events.emit('session_ended', { address, user: claims.sub, session: claims.sid });
     return reply.code(204).send();
   });
 
   app.post('/auth/logout-all', async (request, reply) => {
-    await store.endAllSessions(referenceOf(await liveClaims(parts, bearerOf(request))));
+    const { ip: address } = request;
+    const claims = await liveClaims(parts, bearerOf(request));
+    await store.endAllSessions(referenceOf(claims));
+    events.emit('sessions_ended', { address, user: claims.sub });
     return reply.code(204).send();
   });
 
@@ -124,6 +137,22 @@ function registerSessions(app: FastifyInstance, parts: AppParts): void {
       };
     },
   );
+}
+
+/** @throws Problem TOO_MANY_ATTEMPTS */
+function countAddress({ store, config, events }: AppParts, address: string): Promise<void> {
+  return noteLimit(store.countAttempt(`address:${address}`, config.addressLimit), () =>
+    events.emit('address_limited', { address }),
+  );
+}
+
+async function noteLimit(counted: Promise<void>, note: () => void): Promise<void> {
+  try {
+    await counted;
+  } catch (error) {
+    if (error instanceof Problem && error.code === 'TOO_MANY_ATTEMPTS') note();
+    throw error;
+  }
 }
 
 /** The claims of a token that is good now. @throws Problem INVALID_TOKEN, STORE_UNAVAILABLE */

@@ -3,13 +3,9 @@
 import type { FastifyInstance } from 'fastify';
 import type { AppParts } from './app.js';
 
-export type AuthEvent = 'login' | 'login_failed' | 'refresh_reused';
-
 export interface OperatorHooks {
   healthRedis(): Promise<{ readonly statusCode: number; readonly body: unknown }>;
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
-  /** Counts what happened. */
-  onEvent?(event: AuthEvent): void;
   /** Measures a request. @param route The route's pattern, or `unknown`. */
   onAnswer?(method: string, route: string, status: number, seconds: number): void;
 }

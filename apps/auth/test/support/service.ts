@@ -6,10 +6,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import { createPool, type Pool } from 'plimsoll';
+import { Registry } from 'prom-client';
 import { type AuthConfig, resolveConfig } from '../../src/config.js';
 import { buildApp } from '../../src/http/app.js';
 import type { OperatorHooks } from '../../src/http/operator-routes.js';
+import { openLog } from '../../src/log.js';
 import { Passwords } from '../../src/passwords.js';
+import { type SecurityEvent, SecurityEvents } from '../../src/security-events.js';
 import { plimsollCommands } from '../../src/store/drivers.js';
 import { Store } from '../../src/store/store.js';
 import { AccessTokens } from '../../src/tokens/access-tokens.js';
@@ -42,6 +45,7 @@ export interface TestService {
   readonly keysFile: string;
   /** Lines that were logged, as they stand. */
   readonly logged: string[];
+  readonly registry: Registry;
   close(): Promise<void>;
 }
 
@@ -69,6 +73,8 @@ export async function openService(url: string, options: TestOptions = {}): Promi
   const keys = await KeyRing.open(keysFile);
   const tokens = new AccessTokens(keys, config);
   const logged: string[] = [];
+  const log = openLog(config.logLevel, { write: (line) => void logged.push(line) });
+  const registry = new Registry();
   const app = await buildApp({
     config,
     store,
@@ -80,14 +86,15 @@ export async function openService(url: string, options: TestOptions = {}): Promi
       metrics: async () => ({ contentType: 'text/plain', body: 'up 1\n' }),
       ...options.hooks,
     },
-    logStream: { write: (line) => void logged.push(line) },
+    log,
+    events: new SecurityEvents({ log, registry }),
   });
   const close = async () => {
     await app.close();
     await store.close();
     rmSync(folder, { recursive: true, force: true });
   };
-  return { app, config, store, pool, keys, tokens, keysFile, logged, close };
+  return { app, config, store, pool, keys, tokens, keysFile, logged, registry, close };
 }
 
 export function post(
@@ -113,6 +120,12 @@ export const verify = (service: TestService, token: string) =>
 
 export function bearer(token: string): Record<string, string> {
   return { authorization: `Bearer ${token}` };
+}
+
+/** How often an event was counted. */
+export async function countOf({ registry }: TestService, event: SecurityEvent): Promise<number> {
+  const { values } = await registry.getSingleMetric('auth_events_total')!.get();
+  return values.find(({ labels }) => labels.event === event)?.value ?? 0;
 }
 
 let accounts = 0;

@@ -1,0 +1,95 @@
+// What somebody who watches over the service has to learn: each event is one line of the log, by
+// the name in its field `event`, and a count in `auth_events_total`. All of them stand here, so that
+// one place says what is told, and at which level. Facts are ids, addresses and reasons: a name
+// that doesn't exist may be a password in the wrong field, so names aren't among them.
+//
+// Whoever attacks decides how many events there are, so lines of one kind are bounded a second; the
+// next line that is written says how many were not. The count has them all.
+
+import type { Logger } from 'pino';
+import { Counter, type Registry } from 'prom-client';
+
+export const SECURITY_EVENTS = {
+  login: ['info', 'somebody logged in'],
+  login_failed: ['warn', 'a login failed'],
+  account_limited: ['warn', 'an account had more attempts than it may have'],
+  address_limited: ['warn', 'an address had more attempts than it may have'],
+  refresh_reused: ['warn', 'a refresh token was shown a second time; its session has ended'],
+  session_ended: ['info', 'somebody logged out'],
+  sessions_ended: ['info', 'somebody ended all sessions of an account'],
+  keys_changed: ['info', 'the signing keys are others than before'],
+  keys_unreadable: ['error', 'the file of keys cannot be read; the keys stay as they were'],
+  redis_lost: ['error', 'Redis cannot be reached'],
+  redis_found: ['info', 'Redis can be reached again'],
+} as const satisfies Record<string, readonly ['info' | 'warn' | 'error', string]>;
+
+export type SecurityEvent = keyof typeof SECURITY_EVENTS;
+
+/** What may be said of an event; never a name, a password, a token or a key. */
+export interface EventFacts {
+  /** The account's id. */
+  readonly user?: string;
+  /** The session's id. */
+  readonly session?: string;
+  /** The client's address. */
+  readonly address?: string;
+  /** The id of the key that signs. */
+  readonly kid?: string;
+  /** A code or a sentence of our own. */
+  readonly reason?: string;
+}
+
+/** Lines of one kind that one worker writes in a second, at most. */
+export const MAX_LINES_A_SECOND = 50;
+const SECOND_MS = 1_000;
+
+export interface EventSink {
+  readonly log: Logger;
+  readonly registry: Registry;
+  /** Monotonic, ms. Default: `performance.now`. */
+  readonly now?: () => number;
+}
+
+export class SecurityEvents {
+  readonly #log: Logger;
+  readonly #now: () => number;
+  readonly #counter: Counter<'event'>;
+  readonly #lines = new Map<SecurityEvent, { since: number; written: number; unlogged: number }>();
+
+  constructor({ log, registry, now = () => performance.now() }: EventSink) {
+    this.#log = log;
+    this.#now = now;
+    this.#counter = new Counter({
+      name: 'auth_events_total',
+      help: 'Security events by name; docs/auth-service.md has each.',
+      labelNames: ['event'],
+      registers: [registry],
+    });
+    // A rate needs the series before its first event.
+    for (const event of Object.keys(SECURITY_EVENTS)) this.#counter.inc({ event }, 0);
+  }
+
+  emit(event: SecurityEvent, facts: EventFacts = {}): void {
+    this.#counter.inc({ event });
+    const unlogged = this.#takeLine(event);
+    if (unlogged === undefined) return;
+    const [level, message] = SECURITY_EVENTS[event];
+    this.#log[level]({ event, ...facts, ...(unlogged === 0 ? {} : { unlogged }) }, message);
+  }
+
+  /** How many lines of the kind were left out before this one; `undefined`: so is this one. */
+  #takeLine(event: SecurityEvent): number | undefined {
+    const now = this.#now();
+    const lines = this.#lines.get(event) ?? { since: now, written: 0, unlogged: 0 };
+    this.#lines.set(event, lines);
+    if (now - lines.since >= SECOND_MS) Object.assign(lines, { since: now, written: 0 });
+    if (lines.written >= MAX_LINES_A_SECOND) {
+      lines.unlogged++;
+      return undefined;
+    }
+    lines.written++;
+    const { unlogged } = lines;
+    lines.unlogged = 0;
+    return unlogged;
+  }
+}
