@@ -14,6 +14,8 @@ import type { WaitingRoom } from './waiting-room.js';
 
 /** What blocks may reach the server after our word for it, so that is said again after this, ms. */
 const UNBLOCK_PAUSE_MS = 20;
+/** Who gives up what blocks waits so long at most for the server to say what became of it, ms. */
+const CANCEL_PATIENCE_MS = 1_000;
 /** Node's longest timer, ms. */
 const MAX_TIMER_MS = 2_147_483_647;
 
@@ -103,9 +105,27 @@ export class Ending {
     while (!this.#isPoolOver()) {
       const blocked = this.#membership.fleet.entries.filter((entry) => isBlocked(entry, holder));
       if (blocked.length === 0) return;
-      await Promise.all(blocked.map((entry) => this.#unblock(entry, errorFor('The command'))));
+      await Promise.all(
+        blocked.map(async (entry) => {
+          const error = errorFor('The command');
+          if (!(await this.#unblock(entry, error))) entry.lease?.destroy(error);
+        }),
+      );
       await sleep(UNBLOCK_PAUSE_MS);
     }
+  }
+
+  /**
+   * Ends what blocks on a lease since its caller gave up. Only the server knows whether it has
+   * handed something out: then he gets that, else `error`, and `error` too if the server is silent.
+   */
+  async cancel(lease: ConnectionLease, command: Command, error: Error): Promise<void> {
+    const timer = setTimeout(() => command.fail(error), CANCEL_PATIENCE_MS);
+    while (!command.settled && (await this.#unblock(lease.entry, error))) {
+      await Promise.race([command.promise.catch(() => undefined), sleep(UNBLOCK_PAUSE_MS)]);
+    }
+    clearTimeout(timer);
+    command.fail(error);
   }
 
   /**
@@ -168,21 +188,22 @@ export class Ending {
     return found;
   }
 
-  async #unblock(entry: Entry, error: Error): Promise<void> {
+  /** @returns False where the server could not be told. */
+  async #unblock(entry: Entry, error: Error): Promise<boolean> {
     const lease = entry.lease;
-    if (lease === undefined) return;
+    if (lease === undefined) return false;
     lease.blockEnd = error;
     const id = entry.connection.serverClientId;
     const { fleet, isFull } = this.#membership;
-    if (id === undefined || (isFull && fleet.readyCount === 0)) {
-      lease.destroy(error);
-      return;
-    }
+    if (id === undefined || (isFull && fleet.readyCount === 0)) return false;
     const command = ownCommand(['CLIENT', 'UNBLOCK', `${id}`, 'ERROR'], this.#probeTimeoutMs);
     const lane = fleet.pickLane();
     if (lane !== undefined) lane.connection.send(command);
     else this.#waitingRoom.admitCommand(command);
-    await command.promise.catch(() => lease.destroy(error));
+    return command.promise.then(
+      () => true,
+      () => false,
+    );
   }
 }
 

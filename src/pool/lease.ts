@@ -16,6 +16,8 @@ export interface LeaseOwner {
   refusal(error: Error): Promise<never>;
   takeBack(lease: ConnectionLease): void;
   discard(lease: ConnectionLease, reason: Error): void;
+  /** Ends a command that blocks, without loss where the server helps. */
+  cancelBlocking(lease: ConnectionLease, command: Command, error: Error): void;
 }
 
 export class ConnectionLease {
@@ -76,7 +78,10 @@ export class ConnectionLease {
   /** Sends on the leased connection. The promise rejects; nothing is thrown. */
   execute(command: Command, signal?: AbortSignal): Promise<unknown> {
     if (!isSendable(command)) return this.refusal(notSendable());
-    const refusal = this.#refusal(command.name) ?? cancelOnAbort(command, signal);
+    const cancel = command.isBlocking
+      ? (error: PoolError) => this.owner.cancelBlocking(this, command, error)
+      : undefined;
+    const refusal = this.#refusal(command.name) ?? cancelOnAbort(command, signal, cancel);
     if (refusal !== undefined) this.owner.refuse(command, refusal);
     else {
       this.#track(command.name);
@@ -140,16 +145,18 @@ export class ConnectionLease {
 }
 
 /**
- * Settles the command when the signal aborts; its reply is dropped when it comes.
+ * Ends the command when the signal aborts.
+ * @param cancel How. Default: it fails at once, and its reply is dropped when it comes.
  * @returns The error where the signal was aborted already, so that nothing may be sent.
  */
 export function cancelOnAbort(
   command: Command,
   signal: AbortSignal | undefined,
+  cancel = (error: PoolError) => command.fail(error),
 ): PoolError | undefined {
   if (signal === undefined) return undefined;
   if (signal.aborted) return abortedError(command.name, signal, false);
-  command.unlisten = onceAborted(signal, () => command.fail(abortedError(command.name, signal)));
+  command.unlisten = onceAborted(signal, () => cancel(abortedError(command.name, signal)));
   return undefined;
 }
 

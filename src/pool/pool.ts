@@ -296,6 +296,11 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     if (lease.entry.lease === lease) this.#membership.evict(lease.entry, 'destroyed', reason);
   }
 
+  /** For leases alone. @internal */
+  cancelBlocking(lease: ConnectionLease, command: Command, error: Error): void {
+    void this.ending.cancel(lease, command, error);
+  }
+
   #createMembership(dependencies: PoolDependencies): Membership {
     const pool = this;
     return new Membership(

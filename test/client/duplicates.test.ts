@@ -1,7 +1,7 @@
 // The end of a duplicate, which has no connection of its own: what was issued through it ends with
 // it, what others issued does not notice.
 
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { PlimsollClient } from '../../src/index.js';
 import { outcomeOf, outcomesOf } from '../support/outcome.js';
@@ -191,4 +191,50 @@ describeEachPrivateServer('a blocked caller who gives up', (server) => {
       }
     },
   );
+
+  test('by his signal gets the element that was on its way to him', async () => {
+    const redis = pool().client;
+    let delivered = 0;
+    for (let round = 0; round < 300; round++) {
+      const key = newKey('jobs');
+      const abort = new AbortController();
+      const popped = outcomeOf(redis.withAbortSignal(abort.signal).blPop(key, 0));
+      await until(() => pool().status().connections.leased === 1);
+      await redis.ping();
+      const pushed = redis.rPush(key, 'job');
+      // The push is written at the end of this turn, its answer and the element come later.
+      for (let turn = 0; turn < round % 3; turn++) await nextTurn();
+      abort.abort();
+      await pushed;
+      const { code } = await popped;
+      expect(['ok', 'ABORTED']).toContain(code);
+      expect(await redis.lLen(key)).toBe(code === 'ok' ? 0 : 1);
+      if (code === 'ok') delivered++;
+    }
+    expect(delivered).toBeGreaterThan(0);
+  });
+
+  test('on a lease may go on with it', async () => {
+    await pool().withLease(async (lease) => {
+      const abort = new AbortController();
+      const popped = outcomeOf(lease.withAbortSignal(abort.signal).blPop(newKey('jobs'), 0));
+      await pool().client.ping();
+      abort.abort();
+      expect((await popped).code).toBe('ABORTED');
+      expect(await lease.ping()).toBe('PONG');
+    });
+  });
+
+  test('by his signal is told in time where the server says nothing', async () => {
+    const abort = new AbortController();
+    const popped = outcomeOf(pool().client.withAbortSignal(abort.signal).blPop(newKey('jobs'), 0));
+    await until(() => pool().status().connections.leased === 1);
+    await pool().client.ping();
+    server().pause();
+    abort.abort();
+    const abortedAt = performance.now();
+    expect((await popped).code).toBe('ABORTED');
+    expect(performance.now() - abortedAt).toBeLessThan(2_000);
+    server().resume();
+  });
 });
