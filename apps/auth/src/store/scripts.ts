@@ -4,13 +4,12 @@ import { createHash } from 'node:crypto';
 
 export interface Script {
   readonly name: string;
-  readonly keys: number;
   readonly source: string;
   readonly sha1: string;
 }
 
-function script(name: string, keys: number, source: string): Script {
-  return { name, keys, source, sha1: createHash('sha1').update(source).digest('hex') };
+export function script(name: string, source: string): Script {
+  return { name, source, sha1: createHash('sha1').update(source).digest('hex') };
 }
 
 /**
@@ -19,7 +18,6 @@ function script(name: string, keys: number, source: string): Script {
  */
 export const OPEN_SESSION = script(
   'open-session',
-  3,
   `
 redis.call('SET', KEYS[1], ARGV[1], 'PXAT', ARGV[3])
 redis.call('SET', KEYS[3], ARGV[2], 'PXAT', ARGV[3])
@@ -45,7 +43,6 @@ return excess
  */
 export const ROTATE_REFRESH = script(
   'rotate-refresh',
-  2,
   `
 local value = redis.call('GET', KEYS[1])
 if not value then return {'unknown'} end
@@ -75,7 +72,6 @@ return {'rotated', id, session}
 /** KEYS session, index of the user, deny-list entry; ARGV session id, rest of the token's life (ms). */
 export const END_SESSION = script(
   'end-session',
-  3,
   `
 redis.call('SET', KEYS[3], '1', 'PX', ARGV[2])
 redis.call('ZREM', KEYS[2], ARGV[1])
@@ -86,7 +82,6 @@ return redis.call('DEL', KEYS[1])
 /** KEYS index of the user, deny-list entry; ARGV prefix of sessions, rest of the token's life (ms). */
 export const END_ALL_SESSIONS = script(
   'end-all-sessions',
-  2,
   `
 redis.call('SET', KEYS[2], '1', 'PX', ARGV[2])
 local ended = 0
@@ -101,7 +96,6 @@ return ended
 /** KEYS counter; ARGV window (ms). Answers {attempts in this window, ms until it ends}. */
 export const COUNT_ATTEMPT = script(
   'count-attempt',
-  1,
   `
 local count = redis.call('INCR', KEYS[1])
 if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end

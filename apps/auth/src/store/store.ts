@@ -187,7 +187,8 @@ function newRefreshToken(): string {
   return randomBytes(REFRESH_TOKEN_BYTES).toString('base64url');
 }
 
-async function reach<T>(answer: Promise<T>): Promise<T> {
+/** @throws Problem STORE_UNAVAILABLE */
+export async function reach<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
   } catch (cause) {
