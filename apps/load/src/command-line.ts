@@ -8,10 +8,14 @@ import type { LoadOptions } from './options.js';
 
 const DEFAULT_USERS = 1;
 const DEFAULT_SPAWN_RATE = 1;
+const DEFAULT_EXIT_CODE_ON_ERROR = 1;
+const MAX_EXIT_CODE = 255;
 
 export interface CommandLine {
   readonly options: LoadOptions;
   readonly headless: boolean;
+  /** For a run whose only fault is errors that no threshold judges. */
+  readonly exitCodeOnError: number;
 }
 
 /** Takes the arguments after the program's name. Throws `LoadError`, or `CommanderError`. */
@@ -44,6 +48,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
   return {
     options: Object.fromEntries(given) as unknown as LoadOptions,
     headless: flags.headless === true,
+    exitCodeOnError: flags.exitCodeOnError,
   };
 }
 
@@ -82,6 +87,12 @@ function createProgram(): Command {
         (text: string, before: string[] | undefined) => [...(before ?? []), text],
       ),
     )
+    .option(
+      '--exit-code-on-error <code>',
+      'when requests failed or tasks threw and no threshold judges that',
+      exitCode,
+      DEFAULT_EXIT_CODE_ON_ERROR,
+    )
     .option('--seed <number>', 'of tasks and waits (default: 1)', number('seed'))
     .option('--wait-scale <factor>', 'multiplies all waits (default: 1)', number('wait scale'))
     .option('--headless', 'no web UI; there is none, so this only silences the hint')
@@ -98,6 +109,12 @@ function number(name: string): (text: string) => number {
     if (Number.isFinite(value)) return value;
     throw new LoadError('INVALID_OPTION', `The ${name} '${text}' is no number.`);
   };
+}
+
+function exitCode(text: string): number {
+  const code = number('exit code')(text);
+  if (Number.isInteger(code) && code >= 0 && code <= MAX_EXIT_CODE) return code;
+  throw new LoadError('INVALID_OPTION', `The exit code '${text}' is not from 0 to 255.`);
 }
 
 /** 0 is allowed here: cut off at once. */

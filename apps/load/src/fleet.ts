@@ -26,6 +26,8 @@ interface Member {
   readonly ready: Promise<void>;
   readonly ended: Promise<void>;
   isDone: boolean;
+  /** Why the conductor ended it, where it did. */
+  reason?: string;
 }
 
 export class Fleet {
@@ -54,13 +56,23 @@ export class Fleet {
     this.#tell({ type: 'start' });
   }
 
-  /** Resolves when all have sent their last window or had time enough. */
+  /** Resolves when all have sent their last window or had time enough, which is a crash. */
   async stop(stopTimeoutMs: number): Promise<void> {
     this.#tell({ type: 'stop' });
-    const timer = setTimeout(() => this.kill(), stopTimeoutMs + STOP_MARGIN_MS);
+    const limitMs = stopTimeoutMs + STOP_MARGIN_MS;
+    const timer = setTimeout(() => {
+      for (const index of this.#members.keys()) this.end(index, `it did not stop in ${limitMs} ms`);
+    }, limitMs);
     await Promise.all(this.#members.map((member) => member.ended));
     clearTimeout(timer);
     this.#disbanded = true;
+  }
+
+  /** Ends a process that no longer does its work, which counts as its crash. */
+  end(processIndex: number, reason: string): void {
+    const member = this.#members[processIndex]!;
+    member.reason ??= reason;
+    member.child.kill('SIGKILL');
   }
 
   /** Ends all processes at once. */
@@ -94,7 +106,7 @@ export class Fleet {
       reason ??= error.message;
     });
     child.on('exit', (code, signal) => {
-      reason ??= `it ended with ${signal ?? `exit code ${code}`}`;
+      reason ??= member.reason ?? `it ended with ${signal ?? `exit code ${code}`}`;
       ready.reject(new Error(`Generator ${processIndex + 1} could not start: ${reason}`));
       ended.resolve();
       if (!member.isDone && !this.#disbanded) this.events.onCrash(processIndex, reason);

@@ -1,30 +1,39 @@
 // The command `plimsoll-load`: flags in, progress and tables out, and an exit code that a pipeline
-// can use: 0 passed, 1 a threshold missed or a generator crashed, 2 bad input, 130 or 143 stopped
-// by SIGINT or SIGTERM (with a report; a second signal ends at once, without).
+// can use: 0 passed, 1 not (--exit-code-on-error for failures and exceptions that no threshold
+// judges), 2 bad input, 129, 130 or 143 stopped by SIGHUP, SIGINT or SIGTERM (with a report; a
+// second signal ends at once, without).
 
 import process from 'node:process';
 import { asLoadError, type CommandLine, parseCommandLine } from './command-line.js';
 import { LoadError, messageOf } from './errors.js';
+import type { LoadReport } from './report/load-report.js';
 import { finalTables, progressPrinter } from './report/terminal.js';
 import { runLoad } from './run-load.js';
 
 const EXIT_MISSED = 1;
 const EXIT_BAD_INPUT = 2;
-const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+/** npm and npx pass on what the terminal has sent to the whole group already: one wish, two signals. */
+const SAME_WISH_MS = 500;
 
-async function main({ options, headless }: CommandLine): Promise<number> {
+async function main({ options, headless, exitCodeOnError }: CommandLine): Promise<number> {
   if (!headless) warn('There is no web UI: the run goes on in this terminal, as with --headless.');
   const stop = new AbortController();
   let signalCode: number | undefined;
+  let signalMs = 0;
   for (const [name, code] of Object.entries(SIGNALS)) {
     process.on(name, () => {
+      if (signalCode !== undefined && performance.now() - signalMs < SAME_WISH_MS) return;
       // The generators end when this process does.
       if (signalCode !== undefined) process.exit(code);
       signalCode = code;
+      signalMs = performance.now();
       warn('Stopping; once more ends at once, without a report.');
       stop.abort();
     });
   }
+  // A reader that went away (`| head`, a closed terminal) is no reason to lose the run.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   const report = await runLoad({
     ...options,
     signal: stop.signal,
@@ -32,7 +41,15 @@ async function main({ options, headless }: CommandLine): Promise<number> {
     onWarning: warn,
   });
   process.stdout.write(`\n${finalTables(report)}`);
-  return signalCode ?? (report.passed ? 0 : EXIT_MISSED);
+  return signalCode ?? exitCodeOf(report, exitCodeOnError);
+}
+
+function exitCodeOf(report: LoadReport, exitCodeOnError: number): number {
+  if (report.passed) return 0;
+  const { endReason, fileProblem, thresholds } = report;
+  const isWhole = endReason !== 'generator-crashed' && fileProblem === null;
+  const isErrorsAlone = isWhole && thresholds.every(({ passed }) => passed);
+  return isErrorsAlone ? exitCodeOnError : EXIT_MISSED;
 }
 
 function warn(text: string): void {

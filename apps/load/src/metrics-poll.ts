@@ -2,6 +2,7 @@
 // often than a chart needs: each reading costs the service CPU. Readings that fail are counted and
 // noted, not hidden: a chart with holes says why.
 
+import { unixNow } from './clock.js';
 import { messageOf } from './errors.js';
 import type { MetricsSample } from './report/load-report.js';
 
@@ -43,7 +44,7 @@ export class MetricsPoll {
       const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
       const text = await response.text();
       if (!response.ok) throw new Error(`status ${response.status}`);
-      this.samples.push({ timeMs: Date.now(), ...readMetrics(text) });
+      this.samples.push({ timeMs: unixNow(), ...readMetrics(text) });
     } catch (error) {
       this.#failed += 1;
       this.#lastFailure = messageOf(error);

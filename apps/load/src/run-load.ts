@@ -4,22 +4,27 @@
 //   check -> fork, prepare -> start -> [a second: close the books, tell progress] -> stop -> report
 
 import { once } from 'node:events';
+import { unixNow } from './clock.js';
 import { Fleet } from './fleet.js';
 import type { GeneratorSettings, GeneratorWindow } from './generator/protocol.js';
 import { loadUserClass } from './load-user-class.js';
 import { MetricsPoll } from './metrics-poll.js';
 import { type CheckedOptions, checkOptions, type LoadOptions } from './options.js';
 import { composeReport, type RunResult } from './report/compose-report.js';
-import { writeFiles } from './report/files.js';
+import { ResultFiles } from './report/files.js';
 import type { EndReason, LoadProgress, LoadReport } from './report/load-report.js';
-import { Ledger } from './stats/ledger.js';
+import { type HistoryRow, Ledger } from './stats/ledger.js';
 
 const SECOND_MS = 1000;
+/** A second is closed when all processes were heard, within these bounds. */
+const EARLIEST_CLOSE_MS = 500;
 const LATEST_CLOSE_MS = 1500;
+/** A generator that sends no window for so long is stopped or stuck in a loop. */
+const MAX_SILENCE_MS = 10_000;
 
 /**
- * Runs a load test and resolves with its report, whatever the service did; `report.passed` tells
- * whether the thresholds were met. Writes `csv`, `html` and `json` where asked to. Rejects with a
+ * Runs a load test and resolves with its report, whatever the service did; `report.passed` is its
+ * verdict. Writes `csv`, `html` and `json` where asked to. Rejects with a
  * `LoadError` for options that can't be used, before anything is sent.
  */
 export async function runLoad(options: LoadOptions): Promise<LoadReport> {
@@ -31,11 +36,15 @@ export async function runLoad(options: LoadOptions): Promise<LoadReport> {
         'password hashing; the time before the steady state measures that.',
     );
   }
-  const run = new Run(checked, options);
+  const files = new ResultFiles(options);
+  const run = new Run(checked, options, files);
   const result = await run.conduct();
   const report = composeReport({ ...result, options: checked, userClass });
-  await writeFiles(report, result.ledger.history, options);
-  return report;
+  files.finish(report);
+  if (files.problem === undefined) return report;
+  const note = `Not all files could be written: ${files.problem}`;
+  const notes = [...report.notes, note];
+  return { ...report, fileProblem: files.problem, passed: false, notes };
 }
 
 class Run {
@@ -45,6 +54,8 @@ class Run {
   readonly #over = new AbortController();
   /** The processes whose windows came since the last second was closed. */
   readonly #heard = new Set<number>();
+  /** When each process was heard last, ms on the monotonic clock. */
+  readonly #heardMs = new Map<number, number>();
   #ledger: Ledger | undefined;
   #endReason: EndReason = 'run-time';
   #stopping = false;
@@ -53,6 +64,7 @@ class Run {
   constructor(
     private readonly checked: CheckedOptions,
     private readonly options: LoadOptions,
+    private readonly files: ResultFiles,
   ) {
     this.#metrics = new MetricsPoll(checked.metricsUrl);
     this.#fleet = new Fleet(settingsOf(checked), {
@@ -60,6 +72,8 @@ class Run {
       onCrash: (processIndex, reason) => {
         this.#notes.push(`Generator ${processIndex + 1} crashed: ${reason}`);
         this.#end('generator-crashed');
+        // Also while the run is being stopped: its users' requests are in no figure.
+        this.#endReason = 'generator-crashed';
       },
     });
   }
@@ -80,14 +94,16 @@ class Run {
 
   async #measure(): Promise<RunResult> {
     const { processes, runTimeMs, stopTimeoutMs } = this.checked;
-    this.#startMs = Date.now();
+    this.#startMs = unixNow();
     const ledger = new Ledger(this.#startMs, processes);
     this.#ledger = ledger;
+    for (let index = 0; index < processes; index += 1) this.#heardMs.set(index, performance.now());
     this.#fleet.start();
     this.#metrics.start();
     // The windows set the pace; the timer steps in where a process stays silent.
     const second = setInterval(() => {
-      if (Date.now() - ledger.closedMs > LATEST_CLOSE_MS) this.#closeSecond(ledger, Date.now());
+      if (unixNow() - ledger.closedMs > LATEST_CLOSE_MS) this.#closeSecond(ledger);
+      this.#endSilent();
     }, SECOND_MS);
     const limit =
       runTimeMs === undefined ? undefined : setTimeout(() => this.#end('run-time'), runTimeMs);
@@ -98,8 +114,8 @@ class Run {
     await this.#fleet.stop(stopTimeoutMs);
     clearInterval(second);
     this.#metrics.stop();
-    const endMs = Date.now();
-    if (ledger.hasOpenRows) ledger.closeSecond(endMs);
+    const endMs = unixNow();
+    this.#closeSecond(ledger);
     return {
       startMs: this.#startMs,
       endMs,
@@ -121,17 +137,29 @@ class Run {
     if (ledger === undefined) return;
     ledger.add(processIndex, window);
     this.#heard.add(processIndex);
-    if (this.#heard.size === this.checked.processes) this.#closeSecond(ledger, window.endMs);
+    this.#heardMs.set(processIndex, performance.now());
+    if (this.#heard.size < this.checked.processes) return;
+    if (unixNow() - ledger.closedMs >= EARLIEST_CLOSE_MS) this.#closeSecond(ledger);
   }
 
-  #closeSecond(ledger: Ledger, nowMs: number): void {
+  #endSilent(): void {
+    const earliestMs = performance.now() - MAX_SILENCE_MS;
+    for (const [processIndex, heardMs] of this.#heardMs) {
+      if (heardMs > earliestMs) continue;
+      this.#heardMs.delete(processIndex);
+      this.#fleet.end(processIndex, `it was silent for ${MAX_SILENCE_MS} ms`);
+    }
+  }
+
+  #closeSecond(ledger: Ledger): void {
     this.#heard.clear();
-    ledger.closeSecond(nowMs);
-    this.options.onProgress?.(this.#progress(ledger));
+    const nowMs = unixNow();
+    const rows = ledger.closeSecond(nowMs);
+    this.files.addSecond(ledger, rows, nowMs);
+    this.options.onProgress?.(this.#progress(ledger, rows.at(-1)!));
   }
 
-  #progress(ledger: Ledger): LoadProgress {
-    const last = ledger.history.at(-1)!;
+  #progress(ledger: Ledger, last: HistoryRow): LoadProgress {
     const isSteady = last.users === this.checked.users;
     const { rps, failuresPerS, p50, p95, p99 } = last.sliding;
     return {
@@ -146,7 +174,7 @@ class Run {
       p50,
       p95,
       p99,
-      generatorCpuPercent: ledger.samples.at(-1)!.generatorCpuPercent,
+      generatorCpuPercent: ledger.samples.at(-1)?.generatorCpuPercent ?? 0,
       poolUtilizationPercent: this.#metrics.samples.at(-1)?.poolUtilizationPercent ?? null,
     };
   }

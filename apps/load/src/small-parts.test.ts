@@ -33,14 +33,13 @@ describe('durations', () => {
 describe('thresholds', () => {
   const row = (name: string, p95: number, failures = 0): RowSummary => {
     const stats = new RowStats('GET', name);
-    stats.add(
-      Uint32Array.from({ length: 100 }, () => p95 * 1000),
-      failures,
-      0,
-    );
+    const latenciesUs = Uint32Array.from({ length: 100 }, () => p95 * 1000);
+    stats.add({ latenciesUs, failures, bytes: 0 });
     return stats.summarize(10_000);
   };
   const rows = [row('/a', 100), row('/b', 900, 2)];
+  const figures = { rows, aggregated: rows[0]!, exceptions: 3 };
+  const nothing = { rows: [], aggregated: new RowStats('', '').summarize(1), exceptions: 0 };
 
   it.each([
     ['p95<500', true, 100],
@@ -51,18 +50,34 @@ describe('thresholds', () => {
     ['GET /b:fail%<1', false, 2],
     ['/b:fail% <= 2', true, 2],
     ['/none:p95<500', false, null],
+    ['exceptions<3', false, 3],
+    ['exceptions<=3', true, 3],
   ])('%s', (text, passed, actual) => {
-    const verdict = judge(parseThreshold(text), rows, rows[0]!);
+    const verdict = judge(parseThreshold(text), figures, undefined);
     expect(verdict.passed).toBe(passed);
     if (actual === null) expect(verdict.actual).toBeNull();
     else expect(verdict.actual).toBeCloseTo(actual, 3);
   });
 
-  it.each(['p95', 'p42<1', 'p95=5', 'p95<x', '<5'])("'%s' is refused", (text) => {
-    expect(() => parseThreshold(text)).toThrow(
-      expect.objectContaining({ code: 'INVALID_THRESHOLD' }),
-    );
+  it.each([
+    ['p95<500', figures, true, true],
+    ['p95<500', { ...figures, aggregated: rows[1]! }, false, false],
+    ['p95<500', nothing, false, false],
+    ['/a:p95<500', nothing, true, null],
+    ['exceptions<4', nothing, true, true],
+  ])('%s is judged over the steady state too', (text, steady, passed, steadyPassed) => {
+    const verdict = judge(parseThreshold(text), figures, steady);
+    expect(verdict).toMatchObject({ passed, wholePassed: true, steadyPassed });
   });
+
+  it.each(['p95', 'p42<1', 'p95=5', 'p95<x', '<5', '/a:exceptions<1'])(
+    "'%s' is refused",
+    (text) => {
+      expect(() => parseThreshold(text)).toThrow(
+        expect.objectContaining({ code: 'INVALID_THRESHOLD' }),
+      );
+    },
+  );
 });
 
 describe('chance', () => {

@@ -51,7 +51,11 @@ async function measureAutocannon(options: CrossCheckOptions): Promise<ToolFigure
     run.on('response', (_client, _status, _bytes, responseMs) => {
       if (performance.now() < countedFromMs) return;
       lastMs = performance.now();
-      stats.add(Uint32Array.of(Math.round(responseMs * 1000)), 0, 0);
+      stats.add({
+        latenciesUs: Uint32Array.of(Math.round(responseMs * 1000)),
+        failures: 0,
+        bytes: 0,
+      });
     });
   });
   const { rps, p50, p99 } = stats.summarize(lastMs - countedFromMs);

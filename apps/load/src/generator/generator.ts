@@ -2,6 +2,7 @@
 // the open model, and hands over a window of observations each second. It knows no files and no
 // parent process; the clock and the report of windows come in from outside.
 
+import { unixNow } from '../clock.js';
 import type { Target } from '../http/connection.js';
 import type { Host } from '../http/target.js';
 import { seededRandom, weightedChoice } from '../random.js';
@@ -50,11 +51,14 @@ export class Generator {
   readonly #localUsers: number;
   #arrivals: Arrivals<VirtualUser> | undefined;
   #timers: NodeJS.Timeout[] = [];
-  #windowStartMs = Date.now();
+  #windowStartMs = unixNow();
   #wasSteady = false;
+  /** Steady until it was stopped. */
+  #afterSteady = false;
   #alive = 0;
   #ready = 0;
   #aborted = 0;
+  #unfinished = 0;
   #stopping = false;
 
   constructor(private readonly dependencies: GeneratorDependencies) {
@@ -72,7 +76,8 @@ export class Generator {
       recorder: this.#recorder,
       deadlines: this.#deadlines,
       now: this.#now,
-      onAborted: () => {
+      isStopping: () => this.#stopping,
+      onCutOff: () => {
         this.#aborted += 1;
       },
     };
@@ -80,7 +85,7 @@ export class Generator {
 
   start(): void {
     this.#health.start();
-    this.#windowStartMs = Date.now();
+    this.#windowStartMs = unixNow();
     const { rate, processCount } = this.#settings;
     if (rate !== undefined) this.#startArrivals(rate / processCount);
     const startMs = this.#now();
@@ -94,6 +99,8 @@ export class Generator {
   /** Lets tasks under way finish within the stop timeout; resolves when the last window is out. */
   async stop(): Promise<void> {
     if (this.#stopping) return;
+    this.#takeWindow();
+    this.#afterSteady = this.#wasSteady;
     this.#stopping = true;
     void this.#arrivals?.drain();
     this.#naps.wakeAll();
@@ -101,6 +108,7 @@ export class Generator {
     const limit = new Naps();
     await Promise.race([ended, limit.sleep(this.#settings.stopTimeoutMs)]);
     limit.wakeAll();
+    this.#unfinished = this.#users.filter((user) => user.isBusy && !user.isWaiting).length;
     this.#arrivals?.abandon();
     for (const user of this.#users) user.end();
     for (const timer of this.#timers) clearInterval(timer);
@@ -125,17 +133,17 @@ export class Generator {
     const user = new VirtualUser(index, seededRandom(seed, index), account, this.#context);
     this.#users.push(user);
     this.#alive += 1;
-    const life = this.#live(user).catch((error: unknown) => this.#note(error));
+    const life = this.#live(user).catch((error: unknown) => this.note(error));
     this.#lives.push(life.finally(() => (this.#alive -= 1)));
   }
 
   async #live(user: VirtualUser): Promise<void> {
     const { userClass } = this.dependencies;
-    await this.#attempt(() => userClass.onStart?.(user));
+    await this.#attempt(user, () => userClass.onStart?.(user));
     this.#ready += 1;
     if (this.#arrivals === undefined) await this.#liveClosed(user);
     else await this.#liveOpen(user, this.#arrivals);
-    await this.#attempt(() => userClass.onStop?.(user));
+    await this.#attempt(user, () => userClass.onStop?.(user));
   }
 
   async #liveClosed(user: VirtualUser): Promise<void> {
@@ -170,7 +178,14 @@ export class Generator {
         );
       },
       onNotSent: (dueMs) => {
-        this.#recorder.record('', NOT_SENT, this.#now() - dueMs, 0, NOT_SENT_FAILURE);
+        this.#recorder.record({
+          method: '',
+          name: NOT_SENT,
+          durationMs: this.#now() - dueMs,
+          bytes: 0,
+          failure: NOT_SENT_FAILURE,
+          late: false,
+        });
       },
     });
     this.#arrivals = arrivals;
@@ -178,19 +193,23 @@ export class Generator {
 
   async #runTask(user: VirtualUser): Promise<void> {
     const task = this.#choose(user.random);
-    await this.#attempt(() => task.run(user));
+    await this.#attempt(user, () => task.run(user));
     user.dueMs = undefined;
   }
 
-  async #attempt(act: () => Promise<unknown> | undefined): Promise<void> {
+  async #attempt(user: VirtualUser, act: () => Promise<unknown> | undefined): Promise<void> {
+    user.isBusy = true;
     try {
       await act();
     } catch (error) {
-      this.#note(error);
+      this.note(error);
+    } finally {
+      user.isBusy = false;
     }
   }
 
-  #note(error: unknown): void {
+  /** Counts what a user class threw; the end of the run isn't its fault. */
+  note(error: unknown): void {
     if (!(error instanceof RunOver)) this.#recorder.recordException(error);
   }
 
@@ -199,7 +218,7 @@ export class Generator {
   }
 
   #takeWindow(): void {
-    const endMs = Date.now();
+    const endMs = unixNow();
     const isSteady = this.#ready === this.#localUsers && !this.#stopping;
     const { rows, failures, exceptions } = this.#recorder.take();
     this.dependencies.onWindow({
@@ -208,8 +227,10 @@ export class Generator {
       endMs,
       users: this.#alive,
       steady: isSteady && this.#wasSteady,
+      afterSteady: this.#afterSteady,
       backlog: this.#arrivals?.backlog ?? 0,
       aborted: this.#aborted,
+      unfinished: this.#unfinished,
       reconnects: this.#users.reduce((sum, user) => sum + user.reconnects, 0),
       health: this.#health.read(),
       rows,

@@ -1,5 +1,5 @@
 // A generator process: the conductor forks this file, tells it what to do, and gets windows back.
-// Ctrl-C reaches the whole process group, so the process ignores it and waits for the conductor's
+// Signals reach the whole process group, so the process ignores them and waits for the conductor's
 // word; when the conductor is gone, it goes too.
 
 import process from 'node:process';
@@ -47,9 +47,14 @@ function breakDown(error: unknown): void {
   if (process.connected) process.disconnect();
 }
 
-process.on('SIGINT', () => {});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {});
 process.on('disconnect', () => process.exit());
 process.on('uncaughtException', breakDown);
+// A promise that a task didn't wait for: the task's defect, and no reason to end the run.
+process.on('unhandledRejection', (error) => {
+  if (generator === undefined) breakDown(error);
+  else generator.note(error);
+});
 process.on('message', (message: ToGenerator) => {
   if (message.type === 'prepare') prepare(message.settings).catch(breakDown);
   else if (message.type === 'start') generator?.start();

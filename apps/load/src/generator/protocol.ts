@@ -29,6 +29,8 @@ export interface WindowRow {
   readonly failures: number;
   /** Bytes of response bodies. */
   readonly bytes: number;
+  /** These requests began when the run was being stopped already. */
+  readonly late: boolean;
 }
 
 export interface FailureCount {
@@ -68,10 +70,14 @@ export interface GeneratorWindow extends Observations {
   readonly users: number;
   /** Every user of this process was up and ready during the whole window. */
   readonly steady: boolean;
+  /** The run was steady until it was stopped: what ends now and isn't late belongs to that state. */
+  readonly afterSteady: boolean;
   /** Open model: arrivals that waited for a free connection at the end of the window. */
   readonly backlog: number;
-  /** Requests that were cut off when the run ended, since the start. */
+  /** Requests that were cut off when the run ended, since the start; each is a failure. */
   readonly aborted: number;
+  /** Users who were busy without an open request when the run ended. */
+  readonly unfinished: number;
   /** Sockets opened beyond the first of each user, since the start. */
   readonly reconnects: number;
   readonly health: GeneratorHealth;

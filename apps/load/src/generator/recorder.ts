@@ -1,23 +1,35 @@
 // Collects what a generator observes until the next window is taken. The number of rows, of
 // distinct errors and of latencies is bounded, so that a user class that puts an id into each name
-// costs a row '(other names)' and not the memory.
+// costs a row '(other names)' and not the memory. What is beyond a bound is counted as "other":
+// nothing is left out.
 
 import { messageOf } from '../errors.js';
+import { boundedEntry, OTHER_ERRORS, OTHER_NAMES } from '../stats/bounded.js';
 import type { ExceptionCount, FailureCount, Observations } from './protocol.js';
 
 export const MAX_ROWS = 500;
-const MAX_ERRORS_A_WINDOW = 200;
+export const MAX_ERRORS_A_WINDOW = 200;
 /** Latencies of one row between two windows; the recorder asks to be emptied at this number. */
 export const MAX_LATENCIES_A_WINDOW = 65_536;
 const MAX_LATENCY_US = 0xffff_ffff;
-const OTHER_NAMES = '(other names)';
-const OTHER_ERRORS = '(other errors)';
 const MAX_ERROR_CHARACTERS = 500;
 const MAX_TRACEBACK_CHARACTERS = 4000;
+
+/** How a request ended. */
+export interface RequestRecord {
+  readonly method: string;
+  readonly name: string;
+  readonly durationMs: number;
+  readonly bytes: number;
+  readonly failure: string | undefined;
+  /** It began when the run was being stopped already. */
+  readonly late: boolean;
+}
 
 interface Row {
   readonly method: string;
   readonly name: string;
+  readonly late: boolean;
   latenciesUs: number[];
   failures: number;
   bytes: number;
@@ -26,21 +38,18 @@ interface Row {
 type Counted<T> = { -readonly [Key in keyof T]: T[Key] };
 
 export class Recorder {
-  readonly #rows = new Map<string, Row>();
+  readonly #rows: Row[] = [];
+  /** Rows by method and then by name: no key has to be put together for a request. */
+  readonly #inTime = new Map<string, Map<string, Row>>();
+  readonly #late = new Map<string, Map<string, Row>>();
   #failures = new Map<string, Counted<FailureCount>>();
   #exceptions = new Map<string, Counted<ExceptionCount>>();
 
   /** `onFull` is called when a window should be taken early. */
   constructor(private readonly onFull: () => void = () => {}) {}
 
-  record(
-    method: string,
-    name: string,
-    durationMs: number,
-    bytes: number,
-    failure: string | undefined,
-  ): void {
-    const row = this.#row(method, name);
+  record({ method, name, durationMs, bytes, failure, late }: RequestRecord): void {
+    const row = this.#row(method, name, late);
     row.latenciesUs.push(Math.min(MAX_LATENCY_US, Math.max(0, Math.round(durationMs * 1000))));
     row.bytes += bytes;
     if (failure !== undefined) {
@@ -53,20 +62,19 @@ export class Recorder {
   recordException(error: unknown): void {
     const message = messageOf(error).slice(0, MAX_ERROR_CHARACTERS);
     const traceback = (error instanceof Error && error.stack) || message;
-    const known = this.#exceptions.get(message);
-    if (known !== undefined) known.count += 1;
-    else if (this.#exceptions.size < MAX_ERRORS_A_WINDOW) {
-      const shortened = traceback.slice(0, MAX_TRACEBACK_CHARACTERS);
-      this.#exceptions.set(message, { message, traceback: shortened, count: 1 });
-    }
+    boundedEntry(this.#exceptions, MAX_ERRORS_A_WINDOW, message, (isOther) =>
+      isOther
+        ? { message: OTHER_ERRORS, traceback: '', count: 0 }
+        : { message, traceback: traceback.slice(0, MAX_TRACEBACK_CHARACTERS), count: 0 },
+    ).count += 1;
   }
 
   /** Hands over everything since the last call. */
   take(): Observations {
-    const rows = [...this.#rows.values()]
+    const rows = this.#rows
       .filter((row) => row.latenciesUs.length > 0)
       .map((row) => ({ ...row, latenciesUs: Uint32Array.from(row.latenciesUs) }));
-    for (const row of this.#rows.values()) {
+    for (const row of this.#rows) {
       row.latenciesUs = [];
       row.failures = 0;
       row.bytes = 0;
@@ -78,26 +86,30 @@ export class Recorder {
     return { rows, failures, exceptions };
   }
 
-  #row(method: string, name: string): Row {
-    const key = `${method} ${name}`;
-    const known = this.#rows.get(key);
+  #row(method: string, name: string, late: boolean): Row {
+    const table = late ? this.#late : this.#inTime;
+    let named = table.get(method);
+    if (named === undefined) {
+      named = new Map();
+      table.set(method, named);
+    }
+    const known = named.get(name);
     if (known !== undefined) return known;
-    if (this.#rows.size >= MAX_ROWS && name !== OTHER_NAMES) return this.#row(method, OTHER_NAMES);
-    const row = { method, name, latenciesUs: [], failures: 0, bytes: 0 };
-    this.#rows.set(key, row);
+    if (this.#rows.length >= MAX_ROWS && name !== OTHER_NAMES) {
+      return this.#row(method, OTHER_NAMES, late);
+    }
+    const row = { method, name, late, latenciesUs: [], failures: 0, bytes: 0 };
+    named.set(name, row);
+    this.#rows.push(row);
     return row;
   }
 
   #countFailure({ method, name }: Row, failure: string): void {
     const error = failure.slice(0, MAX_ERROR_CHARACTERS);
-    const key = `${method} ${name} ${error}`;
-    const full = this.#failures.size >= MAX_ERRORS_A_WINDOW && !this.#failures.has(key);
-    const known = this.#failures.get(full ? OTHER_ERRORS : key);
-    if (known !== undefined) known.count += 1;
-    else if (!full) this.#failures.set(key, { method, name, error, count: 1 });
-    else {
-      const other = { method: '', name: OTHER_NAMES, error: OTHER_ERRORS, count: 1 };
-      this.#failures.set(OTHER_ERRORS, other);
-    }
+    boundedEntry(this.#failures, MAX_ERRORS_A_WINDOW, `${method} ${name} ${error}`, (isOther) =>
+      isOther
+        ? { method: '', name: OTHER_NAMES, error: OTHER_ERRORS, count: 0 }
+        : { method, name, error, count: 0 },
+    ).count += 1;
   }
 }

@@ -3,6 +3,7 @@
 // user class sees `ok: false`, as with locust's `catch_response`.
 
 import type { Buffer } from 'node:buffer';
+import { messageOf } from '../errors.js';
 import { Connection, type Outcome, type Target } from '../http/connection.js';
 import { requestText } from '../http/request-text.js';
 import { headerOf } from '../http/response-head.js';
@@ -14,8 +15,8 @@ import type { Deadlines } from './deadlines.js';
 import type { Recorder } from './recorder.js';
 
 const FIRST_FAILING_STATUS = 400;
-/** How a connection is aborted when the run is over: such a request is not counted. */
-const RUN_OVER = 'the run is over';
+/** The failure of a request that was still open when the run was over. */
+export const CUT_OFF = 'no response until the run was over';
 
 /** Thrown into a task that goes on after the end of the run; the generator swallows it. */
 export class RunOver extends Error {
@@ -31,7 +32,9 @@ export interface UserContext {
   readonly requestTimeoutMs: number;
   /** Milliseconds, monotonic. */
   readonly now: () => number;
-  readonly onAborted: () => void;
+  /** Whether the run is being stopped: what begins from here on is no part of the steady state. */
+  readonly isStopping: () => boolean;
+  readonly onCutOff: () => void;
 }
 
 export class VirtualUser implements User {
@@ -39,6 +42,8 @@ export class VirtualUser implements User {
   /** Open model: when the next request should have been sent. Only the first of a task is late. */
   dueMs: number | undefined;
   requests = 0;
+  /** Whether a task, onStart or onStop is under way. */
+  isBusy = false;
   readonly #connection: Connection;
   #over = false;
 
@@ -49,6 +54,10 @@ export class VirtualUser implements User {
     private readonly context: UserContext,
   ) {
     this.#connection = new Connection(context.target);
+  }
+
+  get isWaiting(): boolean {
+    return this.#connection.isBusy;
   }
 
   get reconnects(): number {
@@ -68,6 +77,7 @@ export class VirtualUser implements User {
     const { context } = this;
     const text = requestText(context.host, method, path, options);
     const startMs = this.dueMs ?? context.now();
+    const late = context.isStopping();
     this.dueMs = undefined;
     this.requests += 1;
     const exchange = this.#connection.exchange(method, text);
@@ -75,14 +85,17 @@ export class VirtualUser implements User {
     const outcome = await exchange;
     context.deadlines.end(this);
     const response = new Response(outcome, context.now() - startMs);
-    if (outcome.failure === RUN_OVER) {
-      context.onAborted();
-      throw new RunOver();
-    }
-    response.error ??= disappointment(options.expect, response);
-    const bytes = outcome.response?.body.length ?? 0;
-    const name = options.name ?? withoutQuery(path);
-    context.recorder.record(method, name, response.durationMs, bytes, response.error);
+    response.error ??= this.#disappointment(options.expect, response);
+    context.recorder.record({
+      method,
+      name: options.name ?? withoutQuery(path),
+      durationMs: response.durationMs,
+      bytes: outcome.response?.body.length ?? 0,
+      failure: response.error,
+      late,
+    });
+    if (outcome.failure === CUT_OFF) context.onCutOff();
+    if (this.#over) throw new RunOver();
     return response;
   }
 
@@ -90,10 +103,20 @@ export class VirtualUser implements User {
     this.#connection.abort(`timed out after ${this.context.requestTimeoutMs} ms`);
   }
 
-  /** Cuts off a request under way; later ones throw `RunOver`. */
+  /** Cuts off a request under way, which is a failure; later ones throw `RunOver`. */
   end(): void {
     this.#over = true;
-    this.#connection.abort(RUN_OVER);
+    this.#connection.abort(CUT_OFF);
+  }
+
+  /** A check that throws has found a response that it wasn't made for: a failure, and a defect. */
+  #disappointment(expect: Expectation | undefined, response: LoadResponse): string | undefined {
+    try {
+      return disappointment(expect, response);
+    } catch (error) {
+      this.context.recorder.recordException(error);
+      return `expect threw: ${messageOf(error)}`;
+    }
   }
 }
 

@@ -51,6 +51,11 @@ export class Connection {
     return this.#opened;
   }
 
+  /** Whether a request waits for its response. */
+  get isBusy(): boolean {
+    return this.#settle !== undefined;
+  }
+
   /** Sends a whole request; never rejects. */
   exchange(method: string, request: string): Promise<Outcome> {
     if (this.#settle !== undefined) {

@@ -3,8 +3,8 @@
 import { OWN_FAILURE } from '../http/connection.js';
 import type { MetricsPoll } from '../metrics-poll.js';
 import type { CheckedOptions } from '../options.js';
-import type { Ledger } from '../stats/ledger.js';
-import { judge } from '../thresholds.js';
+import type { Figures, Ledger } from '../stats/ledger.js';
+import { judge, type Threshold } from '../thresholds.js';
 import type { UserClass } from '../user-class.js';
 import type {
   EndReason,
@@ -35,14 +35,12 @@ export interface ReportSources extends RunResult {
 
 export function composeReport(sources: ReportSources): LoadReport {
   const { startMs, endMs, endReason, ledger, metrics, options, userClass } = sources;
-  const { rows, aggregated } = ledger.totals(endMs);
-  const steady = ledger.steady() ?? null;
-  const thresholds = options.thresholds.map((one) => judge(one, rows, aggregated));
+  const whole = ledger.totals(endMs);
+  const { rows, aggregated } = whole;
+  const steady = ledger.steady();
+  const thresholds = options.thresholds.map((one) => judge(one, whole, steady));
+  const unjudged = unjudgedErrors(options.thresholds, whole);
   const windows = ledger.windows();
-  const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
-  const metricsNote = metrics.note();
-  const notes = [...sources.notes, ...(metricsNote === undefined ? [] : [metricsNote])];
-  if (steady === null) notes.push('There was no steady state: not all users were up for a second.');
   return {
     startMs,
     endMs,
@@ -53,18 +51,50 @@ export function composeReport(sources: ReportSources): LoadReport {
     tasks: taskShares(userClass),
     rows,
     aggregated,
-    steady,
+    steady: steady ?? null,
     failures: ledger.failures(),
     exceptions: ledger.exceptions(),
     thresholds,
-    passed: endReason !== 'generator-crashed' && thresholds.every((verdict) => verdict.passed),
+    unjudgedErrors: unjudged,
+    fileProblem: null,
+    passed:
+      endReason !== 'generator-crashed' &&
+      unjudged === 0 &&
+      thresholds.every((verdict) => verdict.passed),
     generator: generatorSummary(ledger, aggregated.count),
     aborted: sum(windows.map((window) => window.aborted)),
     reconnects: sum(windows.map((window) => window.reconnects)),
     samples: ledger.samples,
     metrics: metrics.samples,
-    notes,
+    notes: notesOf(sources),
   };
+}
+
+/** Errors are part of the verdict also where no threshold speaks of them, as with locust. */
+function unjudgedErrors(thresholds: readonly Threshold[], whole: Figures): number {
+  const isJudged = (measure: Threshold['measure']) =>
+    thresholds.some((one) => one.measure === measure && one.name === undefined);
+  const failures = isJudged('fail%') ? 0 : whole.aggregated.failures;
+  return failures + (isJudged('exceptions') ? 0 : whole.exceptions);
+}
+
+function notesOf({ notes, metrics, ledger }: ReportSources): string[] {
+  const metricsNote = metrics.note();
+  const unfinished = sum(ledger.windows().map((window) => window.unfinished));
+  return [
+    ...notes,
+    ...(metricsNote === undefined ? [] : [metricsNote]),
+    ...(ledger.steady() === undefined
+      ? ['There was no steady state: not all users were up for a second.']
+      : []),
+    ...(unfinished === 0
+      ? []
+      : [`${unfinished} users were in a task without an open request when the run ended.`]),
+  ];
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 function settingsOf(options: CheckedOptions): LoadSettings {

@@ -1,8 +1,7 @@
 // locust's four CSV files, with exactly its columns, so that whatever reads those reads these.
 
-import type { ExceptionSummary, FailureSummary, HistoryRow } from '../stats/ledger.js';
+import type { ExceptionSummary, FailureSummary, Figures, HistoryRow } from '../stats/ledger.js';
 import { PERCENTILES, type RowSummary } from '../stats/summary.js';
-import type { LoadReport } from './load-report.js';
 
 const HEADINGS = PERCENTILES.map(([, , heading]) => heading);
 
@@ -38,7 +37,7 @@ const HISTORY_COLUMNS = [
   'Total Average Content Size',
 ];
 
-export function statsCsv({ rows, aggregated }: LoadReport): string {
+export function statsCsv({ rows, aggregated }: Figures): string {
   return csv([
     STATS_COLUMNS,
     ...[...rows, aggregated].map((row) => [
@@ -54,14 +53,18 @@ export function statsCsv({ rows, aggregated }: LoadReport): string {
   ]);
 }
 
-export function historyCsv(history: readonly HistoryRow[]): string {
-  return csv([
-    HISTORY_COLUMNS,
-    ...history.map(({ timeMs, users, sliding, total }) => [
+export function historyHeading(): string {
+  return csv([HISTORY_COLUMNS]);
+}
+
+/** Rows to append below the heading. */
+export function historyCsv(rows: readonly HistoryRow[]): string {
+  return csv(
+    rows.map(({ timeMs, users, sliding, total }) => [
       Math.floor(timeMs / 1000),
       users,
-      '',
-      'Aggregated',
+      total.method,
+      total.name,
       sliding.rps.toFixed(6),
       sliding.failuresPerS.toFixed(6),
       ...percentilesOf(sliding),
@@ -69,7 +72,7 @@ export function historyCsv(history: readonly HistoryRow[]): string {
       total.failures,
       ...totalsOf(total),
     ]),
-  ]);
+  );
 }
 
 export function failuresCsv(failures: readonly FailureSummary[]): string {

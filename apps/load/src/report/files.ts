@@ -1,8 +1,12 @@
-// Writes a report's files: locust's CSV files, the page, and the document for programs.
+// Writes a run's files. locust's CSV files are written each second while the run lasts, so that a
+// run that is killed loses a second: the history grows by its rows, the other three are replaced as
+// a whole. The page and the document for programs need the end. A disk that is full doesn't end a
+// run: what couldn't be written is told in the report.
 
-import { writeFile } from 'node:fs/promises';
-import type { HistoryRow } from '../stats/ledger.js';
-import { exceptionsCsv, failuresCsv, historyCsv, statsCsv } from './csv.js';
+import { appendFileSync, renameSync, writeFileSync } from 'node:fs';
+import { messageOf } from '../errors.js';
+import type { HistoryRow, Ledger } from '../stats/ledger.js';
+import { exceptionsCsv, failuresCsv, historyCsv, historyHeading, statsCsv } from './csv.js';
 import { reportPage } from './html-page.js';
 import type { LoadReport } from './load-report.js';
 
@@ -13,21 +17,53 @@ export interface ReportFiles {
   readonly json?: string;
 }
 
-export async function writeFiles(
-  report: LoadReport,
-  history: readonly HistoryRow[],
-  { csv, html, json }: ReportFiles,
-): Promise<void> {
-  const files: [string, string][] = [];
-  if (csv !== undefined) {
-    files.push(
-      [`${csv}_stats.csv`, statsCsv(report)],
-      [`${csv}_stats_history.csv`, historyCsv(history)],
-      [`${csv}_failures.csv`, failuresCsv(report.failures)],
-      [`${csv}_exceptions.csv`, exceptionsCsv(report.exceptions)],
-    );
+export class ResultFiles {
+  #problem: string | undefined;
+
+  constructor(private readonly files: ReportFiles) {
+    const { csv } = files;
+    if (csv === undefined) return;
+    this.#attempt(() => writeFileSync(`${csv}_stats_history.csv`, historyHeading()));
   }
-  if (html !== undefined) files.push([html, reportPage(report)]);
-  if (json !== undefined) files.push([json, `${JSON.stringify(report, null, 2)}\n`]);
-  await Promise.all(files.map(([file, text]) => writeFile(file, text)));
+
+  /** The first thing that couldn't be written. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** Takes the rows of the second that ended at `nowMs`. */
+  addSecond(ledger: Ledger, rows: readonly HistoryRow[], nowMs: number): void {
+    const { csv } = this.files;
+    if (csv === undefined) return;
+    this.#attempt(() => {
+      appendFileSync(`${csv}_stats_history.csv`, historyCsv(rows));
+      replaceFile(`${csv}_stats.csv`, statsCsv(ledger.totals(nowMs)));
+      replaceFile(`${csv}_failures.csv`, failuresCsv(ledger.failures()));
+      replaceFile(`${csv}_exceptions.csv`, exceptionsCsv(ledger.exceptions()));
+    });
+  }
+
+  /** Writes what needs the whole run. */
+  finish(report: LoadReport): void {
+    const { html, json } = this.files;
+    if (html !== undefined) this.#attempt(() => replaceFile(html, reportPage(report)));
+    if (json !== undefined) {
+      this.#attempt(() => replaceFile(json, `${JSON.stringify(report, null, 2)}\n`));
+    }
+  }
+
+  #attempt(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      this.#problem ??= messageOf(error);
+    }
+  }
+}
+
+/** Whoever reads the file finds the old text or the new one, and never a part. */
+function replaceFile(file: string, text: string): void {
+  const draft = `${file}.tmp`;
+  writeFileSync(draft, text);
+  renameSync(draft, file);
 }

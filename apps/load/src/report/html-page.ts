@@ -65,7 +65,8 @@ ${raw(settingsTable(report))}
 
 function verdict(report: LoadReport): string {
   if (report.endReason === 'generator-crashed') return 'a generator crashed';
-  if (report.thresholds.length === 0) return 'no thresholds';
+  if (report.unjudgedErrors > 0) return `${report.unjudgedErrors} errors`;
+  if (report.thresholds.length === 0) return 'no thresholds, no errors';
   const missed = report.thresholds.filter((one) => !one.passed).length;
   return missed === 0
     ? 'all thresholds met'

@@ -5,6 +5,7 @@ import type { RowSummary } from '../stats/summary.js';
 import { MAX_CPU_PERCENT, MAX_LOOP_LAG_P99_MS } from './compose-report.js';
 import { html, raw } from './html-text.js';
 import type { LoadReport } from './load-report.js';
+import { measured } from './terminal.js';
 
 type Cell = string | number;
 
@@ -57,12 +58,14 @@ export function tasksTable({ tasks }: LoadReport): string {
 
 export function thresholdsTable({ thresholds }: LoadReport): string {
   if (thresholds.length === 0) return '';
+  const sign = (passed: boolean | null) => (passed === null ? '' : passed ? ' ✓' : ' ✗');
   const rows = thresholds.map((one) => [
     one.text,
-    one.actual === null ? 'no requests' : one.actual.toFixed(2),
+    measured(one.actual) + sign(one.wholePassed),
+    measured(one.steadyActual) + sign(one.steadyPassed),
     one.passed ? '✓ met' : '✗ missed',
   ]);
-  return table('Thresholds', ['Threshold', 'Measured', 'Verdict'], rows);
+  return table('Thresholds', ['Threshold', 'Whole run', 'Steady state', 'Verdict'], rows);
 }
 
 export function generatorTable({ generator, settings, aborted, reconnects }: LoadReport): string {

@@ -1,7 +1,7 @@
 // The document that a run leaves behind: all that the pages, tables and files are made from.
 // Times of day are Unix milliseconds, durations milliseconds, rates per second.
 
-import type { ExceptionSummary, FailureSummary, SecondSample } from '../stats/ledger.js';
+import type { ExceptionSummary, FailureSummary, Figures, SecondSample } from '../stats/ledger.js';
 import type { RowSummary } from '../stats/summary.js';
 import type { ThresholdVerdict } from '../thresholds.js';
 
@@ -34,11 +34,10 @@ export interface TaskShare {
   sharePercent: number;
 }
 
-export interface SteadyState {
+/** Requests that began in it and ended after it count too, but not for its rates. */
+export interface SteadyState extends Figures {
   startMs: number;
   durationMs: number;
-  rows: RowSummary[];
-  aggregated: RowSummary;
 }
 
 export interface GeneratorSummary {
@@ -80,10 +79,14 @@ export interface LoadReport {
   failures: FailureSummary[];
   exceptions: ExceptionSummary[];
   thresholds: ThresholdVerdict[];
-  /** All thresholds met and no generator crashed. */
+  /** Failures and exceptions that no threshold judges: `fail%` and `exceptions` do. */
+  unjudgedErrors: number;
+  /** Why not all files could be written; null when they were. */
+  fileProblem: string | null;
+  /** All thresholds met, no unjudged errors, no generator crashed, and all files were written. */
   passed: boolean;
   generator: GeneratorSummary;
-  /** Requests under way that were cut off at the end; they are in no row. */
+  /** Requests that were still open when the run was over; they are among the failures. */
   aborted: number;
   /** Connections that the service closed and users opened again. */
   reconnects: number;

@@ -125,17 +125,26 @@ function failureLines({ failures, exceptions }: LoadReport): string[] {
 }
 
 function verdictLines(report: LoadReport): string[] {
-  const { generator, thresholds, notes, model, aborted } = report;
-  const lines = thresholds.map(({ text, passed, actual }) => {
-    const measured = actual === null ? 'no such requests' : actual.toFixed(2);
-    return `${passed ? 'met   ' : 'MISSED'}  ${text}  (${measured})`;
-  });
+  const { generator, thresholds, notes, model, aborted, unjudgedErrors } = report;
+  const lines = thresholds.map(
+    ({ text, passed, actual, steadyActual }) =>
+      `${passed ? 'met   ' : 'MISSED'}  ${text}  ` +
+      `(whole run ${measured(actual)}, steady state ${measured(steadyActual)})`,
+  );
+  if (unjudgedErrors > 0) {
+    lines.push(`MISSED  ${unjudgedErrors} failures and exceptions that no threshold judges`);
+  }
   lines.push(
     `${model} model; generator ${generator.cpuPercent.toFixed(1)} % CPU, event loop ` +
       `${generator.loopLagP99Ms.toFixed(1)} ms late (p99); ${aborted} requests cut off at the end`,
   );
   for (const reason of generator.reasons) lines.push(`THE LOAD TESTER WAS THE LIMIT: ${reason}`);
   return ['', ...lines, ...notes];
+}
+
+/** What a threshold saw. */
+export function measured(actual: number | null): string {
+  return actual === null ? 'no such requests' : actual.toFixed(2);
 }
 
 function line(type: string, name: string, cells: (readonly [string, number])[]): string {

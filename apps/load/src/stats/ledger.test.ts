@@ -1,14 +1,26 @@
 import { expect, it } from 'vitest';
 import type { GeneratorWindow } from '../generator/protocol.js';
 import { seededRandom } from '../random.js';
-import { exceptionsCsv, failuresCsv, historyCsv, statsCsv } from '../report/csv.js';
-import type { LoadReport } from '../report/load-report.js';
+import { exceptionsCsv, failuresCsv, historyCsv, historyHeading, statsCsv } from '../report/csv.js';
 import { Ledger } from './ledger.js';
 
-const STEADY = { type: 'window', users: 5, steady: true, backlog: 0, aborted: 0 } as const;
+const STEADY = {
+  type: 'window',
+  users: 5,
+  steady: true,
+  afterSteady: false,
+  backlog: 0,
+  aborted: 0,
+  unfinished: 0,
+} as const;
 
 function windowOf(second: number, latenciesUs: number[], failures = 0): GeneratorWindow {
-  const row = { method: 'GET', name: '/a', latenciesUs: Uint32Array.from(latenciesUs) };
+  const row = {
+    method: 'GET',
+    name: '/a',
+    latenciesUs: Uint32Array.from(latenciesUs),
+    late: false,
+  };
   return {
     ...STEADY,
     reconnects: 0,
@@ -56,15 +68,14 @@ it('two processes make the same histogram as one, within three digits of the tru
 
 it('history slides over ten seconds, totals grow', () => {
   const ledger = new Ledger(0, 1);
-  for (let second = 0; second < 12; second += 1) {
+  const history = Array.from({ length: 12 }, (_, second) => {
     ledger.add(0, windowOf(second, [second < 2 ? 900_000 : 1000, 1000]));
-    ledger.closeSecond(second * 1000 + 1000);
-  }
-  expect(ledger.history).toHaveLength(12);
-  expect(ledger.history[9]!.sliding.max).toBe(900);
-  expect(ledger.history[11]!.sliding.max, 'the slow seconds have left').toBe(1);
-  expect(ledger.history[11]!.sliding.rps).toBeCloseTo(2, 3);
-  expect(ledger.history[11]!.total).toMatchObject({ count: 24, max: 900 });
+    return ledger.closeSecond(second * 1000 + 1000)[0]!;
+  });
+  expect(history[9]!.sliding.max).toBe(900);
+  expect(history[11]!.sliding.max, 'the slow seconds have left').toBe(1);
+  expect(history[11]!.sliding.rps).toBeCloseTo(2, 3);
+  expect(history[11]!.total).toMatchObject({ count: 24, max: 900 });
 });
 
 it('the steady state needs all processes', () => {
@@ -75,13 +86,43 @@ it('the steady state needs all processes', () => {
   expect(ledger.steady()?.aggregated.count).toBe(1);
 });
 
+it('what began in the steady state and ended after it counts for it, but not for its rates', () => {
+  const ledger = new Ledger(0, 1);
+  ledger.add(0, windowOf(0, [1000, 1000]));
+  const end = windowOf(1, [1_900_000], 1);
+  const [cutOff] = end.rows;
+  const late = { ...cutOff!, name: '/late' };
+  const rows = [cutOff!, { ...late, late: true }];
+  const exceptions = [{ message: 'no', traceback: '', count: 3 }];
+  ledger.add(0, { ...end, steady: false, afterSteady: true, rows, exceptions });
+  const { aggregated, durationMs, exceptions: thrown, ...steady } = ledger.steady()!;
+  expect(aggregated).toMatchObject({ count: 3, failures: 1, max: 1900, rps: 2, failuresPerS: 0 });
+  expect(steady.rows.map((row) => row.name)).toEqual(['/a']);
+  expect({ durationMs, thrown }).toEqual({ durationMs: 1000, thrown: 3 });
+  expect(ledger.totals(2000).aggregated).toMatchObject({ count: 4, failures: 2 });
+});
+
+it('errors beyond the number that is told apart are counted as others', () => {
+  const ledger = new Ledger(0, 1);
+  const window = windowOf(0, [1]);
+  for (let second = 0; second < 12; second += 1) {
+    const texts = Array.from({ length: 100 }, (_, index) => `id ${100 * second + index}`);
+    const failures = texts.map((error) => ({ method: 'GET', name: '/a', error, count: 1 }));
+    const exceptions = texts.map((message) => ({ message, traceback: '', count: 1 }));
+    ledger.add(0, { ...window, failures, exceptions });
+  }
+  const [failure] = ledger.failures();
+  const [exception] = ledger.exceptions();
+  expect(failure).toMatchObject({ error: '(other errors)', occurrences: 200 });
+  expect(exception).toMatchObject({ message: '(other errors)', count: 200 });
+});
+
 it("the CSV files have locust's columns", () => {
   const ledger = new Ledger(0, 1);
   ledger.add(0, windowOf(0, [10_400, 20_600], 1));
-  ledger.closeSecond(1000);
-  const report = ledger.totals(1000) as LoadReport;
+  const history = ledger.closeSecond(1000);
   const percentiles = '50%,66%,75%,80%,90%,95%,98%,99%,99.9%,99.99%,100%';
-  expect(statsCsv(report).split('\r\n')).toEqual([
+  expect(statsCsv(ledger.totals(1000)).split('\r\n')).toEqual([
     'Type,Name,Request Count,Failure Count,Median Response Time,Average Response Time,' +
       'Min Response Time,Max Response Time,Average Content Size,Requests/s,Failures/s,' +
       percentiles,
@@ -89,7 +130,7 @@ it("the CSV files have locust's columns", () => {
     ',Aggregated,2,1,10,15.5,10.4,20.6,10,2,1,10,21,21,21,21,21,21,21,21,21,21',
     '',
   ]);
-  expect(historyCsv(ledger.history).split('\r\n')).toEqual([
+  expect((historyHeading() + historyCsv(history)).split('\r\n')).toEqual([
     `Timestamp,User Count,Type,Name,Requests/s,Failures/s,${percentiles},Total Request Count,` +
       'Total Failure Count,Total Median Response Time,Total Average Response Time,' +
       'Total Min Response Time,Total Max Response Time,Total Average Content Size',

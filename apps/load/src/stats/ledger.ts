@@ -1,16 +1,27 @@
 // The conductor's books: merges the windows of all generator processes into totals, the steady
-// state, a row of history each second and the sliding ten seconds that locust's history shows.
+// state, a sample each second and the sliding ten seconds that locust's history shows. What ends
+// after the steady state and began in it counts for it: a request that hung must not get lost
+// because the run was over before it was.
 //
 //   windows --> totals + steady state
-//          \--> open second --closeSecond()--> history, last ten seconds
+//          \--> open second --closeSecond()--> samples, last ten seconds
 
-import type { GeneratorWindow, WindowRow } from '../generator/protocol.js';
+import type {
+  ExceptionCount,
+  FailureCount,
+  GeneratorWindow,
+  WindowRow,
+} from '../generator/protocol.js';
+import { boundedEntry, OTHER_ERRORS, OTHER_NAMES } from './bounded.js';
 import { RowTable } from './row-table.js';
 import { RowStats, type RowSummary } from './summary.js';
 
 const SLIDING_SECONDS = 10;
-/** A day; a longer run keeps its first day's history. */
-const MAX_HISTORY = 86_400;
+/** The rate of less than this says nothing: the rest after the last second gets no sample. */
+const MIN_SAMPLE_MS = 250;
+/** A day; a longer run keeps its first day's samples. */
+const MAX_SAMPLES = 86_400;
+/** Failures and exceptions that are told apart; what is beyond is counted as "other". */
 const MAX_DISTINCT = 1000;
 
 export interface FailureSummary {
@@ -53,6 +64,14 @@ export interface HistoryRow {
   total: RowSummary;
 }
 
+/** All requests of the run, or of a part of it. */
+export interface Figures {
+  rows: RowSummary[];
+  aggregated: RowSummary;
+  /** How many exceptions user classes threw. */
+  exceptions: number;
+}
+
 export class Ledger {
   readonly #totals = new RowTable();
   readonly #steady = new RowTable();
@@ -63,9 +82,10 @@ export class Ledger {
   readonly #cpu = new Map<number, { spentUs: number; durationMs: number }>();
   readonly #sliding: { rows: WindowRow[]; durationMs: number }[] = [];
   readonly samples: SecondSample[] = [];
-  readonly history: HistoryRow[] = [];
   #openRows: WindowRow[] = [];
   #closedMs: number;
+  #exceptionCount = 0;
+  #steadyExceptions = 0;
   #steadyMs = 0;
   #steadyStartMs: number | undefined;
 
@@ -74,10 +94,6 @@ export class Ledger {
     private readonly processCount: number,
   ) {
     this.#closedMs = startMs;
-  }
-
-  get hasOpenRows(): boolean {
-    return this.#openRows.length > 0;
   }
 
   /** When the last second was closed, Unix ms. */
@@ -91,17 +107,16 @@ export class Ledger {
     this.#addCpu(processIndex, window);
     for (const row of window.rows) {
       this.#openRows.push(row);
-      this.#second.add(row.latenciesUs, row.failures, row.bytes);
+      this.#second.add(row);
     }
     this.#addSteady(window);
     for (const failure of window.failures) this.#addFailure(failure);
     for (const exception of window.exceptions) this.#addException(processIndex, exception);
   }
 
-  /** Ends the open second; `nowMs` is Unix time. */
-  closeSecond(nowMs: number): void {
+  /** Ends the open second; `nowMs` is Unix time. Returns its rows of history. */
+  closeSecond(nowMs: number): HistoryRow[] {
     const durationMs = nowMs - this.#closedMs;
-    if (durationMs <= 0 || this.history.length >= MAX_HISTORY) return;
     this.#closedMs = nowMs;
     const second = this.#second.summarize(durationMs);
     this.#sliding.push({ rows: this.#openRows, durationMs });
@@ -111,7 +126,7 @@ export class Ledger {
     const windows = this.windows();
     const users = windows.reduce((sum, window) => sum + window.users, 0);
     const { rps, failuresPerS, p50, p95, p99, max } = second;
-    this.samples.push({
+    const sample = {
       timeMs: nowMs,
       users,
       rps,
@@ -122,9 +137,10 @@ export class Ledger {
       max,
       backlog: windows.reduce((sum, window) => sum + window.backlog, 0),
       generatorCpuPercent: Math.max(0, ...windows.map((window) => window.health.cpuPercent)),
-    });
+    };
+    if (durationMs >= MIN_SAMPLE_MS && this.samples.length < MAX_SAMPLES) this.samples.push(sample);
     const total = this.#totals.aggregated.summarize(nowMs - this.startMs);
-    this.history.push({ timeMs: nowMs, users, sliding: this.#slidingSummary(), total });
+    return [{ timeMs: nowMs, users, sliding: this.#slidingSummary(), total }];
   }
 
   /** The latest window of each process. */
@@ -132,8 +148,9 @@ export class Ledger {
     return [...this.#latest.values()];
   }
 
-  totals(endMs: number): { rows: RowSummary[]; aggregated: RowSummary } {
-    return this.#totals.summarize(endMs - this.startMs);
+  totals(endMs: number): Figures {
+    const summary = this.#totals.summarize(endMs - this.startMs);
+    return { ...summary, exceptions: this.#exceptionCount };
   }
 
   /** CPU of each process over the whole run. */
@@ -145,12 +162,15 @@ export class Ledger {
   }
 
   /** Undefined when not all users were up for a second. */
-  steady():
-    | { startMs: number; durationMs: number; rows: RowSummary[]; aggregated: RowSummary }
-    | undefined {
+  steady(): ({ startMs: number; durationMs: number } & Figures) | undefined {
     if (this.#steadyStartMs === undefined) return undefined;
     const durationMs = this.#steadyMs / this.processCount;
-    return { startMs: this.#steadyStartMs, durationMs, ...this.#steady.summarize(durationMs) };
+    return {
+      startMs: this.#steadyStartMs,
+      durationMs,
+      ...this.#steady.summarize(durationMs),
+      exceptions: this.#steadyExceptions,
+    };
   }
 
   failures(): FailureSummary[] {
@@ -166,7 +186,7 @@ export class Ledger {
     let durationMs = 0;
     for (const second of this.#sliding) {
       durationMs += second.durationMs;
-      for (const row of second.rows) stats.add(row.latenciesUs, row.failures, row.bytes);
+      for (const row of second.rows) stats.add(row);
     }
     return stats.summarize(durationMs);
   }
@@ -180,35 +200,43 @@ export class Ledger {
   }
 
   #addSteady(window: GeneratorWindow): void {
+    const exceptions = exceptionsIn(window);
+    this.#exceptionCount += exceptions;
     // All processes: one that still starts users is a load of its own.
     const all = this.windows();
-    const steady = all.length === this.processCount && all.every((latest) => latest.steady);
-    if (!steady) return;
-    this.#steadyStartMs ??= window.startMs;
-    this.#steadyMs += window.endMs - window.startMs;
-    this.#steady.add(window.rows);
-  }
-
-  #addFailure(failure: { method: string; name: string; error: string; count: number }): void {
-    const key = `${failure.method} ${failure.name} ${failure.error}`;
-    const known = this.#failures.get(key);
-    if (known !== undefined) known.occurrences += failure.count;
-    else if (this.#failures.size < MAX_DISTINCT) {
-      const { method, name, error, count: occurrences } = failure;
-      this.#failures.set(key, { method, name, error, occurrences });
+    if (all.length === this.processCount && all.every((latest) => latest.steady)) {
+      this.#steadyStartMs ??= window.startMs;
+      this.#steadyMs += window.endMs - window.startMs;
+      this.#steady.add(window.rows);
+      this.#steadyExceptions += exceptions;
+    } else if (window.afterSteady && this.#steadyStartMs !== undefined) {
+      const begunBefore = window.rows.filter((row) => !row.late);
+      this.#steady.add(begunBefore, true);
+      this.#steadyExceptions += exceptions;
     }
   }
 
-  #addException(
-    processIndex: number,
-    exception: { message: string; traceback: string; count: number },
-  ): void {
-    const known = this.#exceptions.get(exception.message);
-    if (known !== undefined) {
-      known.count += exception.count;
-      if (!known.processes.includes(processIndex)) known.processes.push(processIndex);
-    } else if (this.#exceptions.size < MAX_DISTINCT) {
-      this.#exceptions.set(exception.message, { ...exception, processes: [processIndex] });
-    }
+  #addFailure({ method, name, error, count }: FailureCount): void {
+    const key = `${method} ${name} ${error}`;
+    boundedEntry(this.#failures, MAX_DISTINCT, key, (isOther) =>
+      isOther
+        ? { method: '', name: OTHER_NAMES, error: OTHER_ERRORS, occurrences: 0 }
+        : { method, name, error, occurrences: 0 },
+    ).occurrences += count;
   }
+
+  #addException(processIndex: number, { message, traceback, count }: ExceptionCount): void {
+    const known = boundedEntry(this.#exceptions, MAX_DISTINCT, message, (isOther) => ({
+      message: isOther ? OTHER_ERRORS : message,
+      traceback: isOther ? '' : traceback,
+      count: 0,
+      processes: [] as number[],
+    }));
+    known.count += count;
+    if (!known.processes.includes(processIndex)) known.processes.push(processIndex);
+  }
+}
+
+function exceptionsIn({ exceptions }: GeneratorWindow): number {
+  return exceptions.reduce((sum, { count }) => sum + count, 0);
 }

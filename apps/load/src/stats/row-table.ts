@@ -9,16 +9,18 @@ export class RowTable {
   readonly aggregated = new RowStats('', AGGREGATED);
   readonly #rows = new Map<string, RowStats>();
 
-  add(windowRows: readonly WindowRow[]): void {
-    for (const { method, name, latenciesUs, failures, bytes } of windowRows) {
+  /** See `RowStats.add`. */
+  add(windowRows: readonly WindowRow[], outside = false): void {
+    for (const windowRow of windowRows) {
+      const { method, name } = windowRow;
       const key = `${method} ${name}`;
       let row = this.#rows.get(key);
       if (row === undefined) {
         row = new RowStats(method, name);
         this.#rows.set(key, row);
       }
-      row.add(latenciesUs, failures, bytes);
-      this.aggregated.add(latenciesUs, failures, bytes);
+      row.add(windowRow, outside);
+      this.aggregated.add(windowRow, outside);
     }
   }
 

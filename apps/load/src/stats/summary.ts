@@ -12,7 +12,7 @@ export interface RowSummary {
   name: string;
   count: number;
   failures: number;
-  /** Requests per second. */
+  /** Requests that ended, per second. */
   rps: number;
   failuresPerS: number;
   p50: number;
@@ -47,6 +47,13 @@ export const PERCENTILES = [
   ['max', 100, '100%'],
 ] as const;
 
+/** What is added to a row. */
+export interface Counts {
+  readonly latenciesUs: Uint32Array;
+  readonly failures: number;
+  readonly bytes: number;
+}
+
 /** Counts of one row, over a second or the whole run. */
 export class RowStats {
   readonly #histogram: Histogram = build({
@@ -58,6 +65,9 @@ export class RowStats {
   });
   count = 0;
   failures = 0;
+  /** Requests and failures that belong to the row and not to its rates. */
+  #outsideCount = 0;
+  #outsideFailures = 0;
   #bytes = 0;
   #sumUs = 0;
   #minUs = Number.POSITIVE_INFINITY;
@@ -68,7 +78,8 @@ export class RowStats {
     readonly name: string,
   ) {}
 
-  add(latenciesUs: Uint32Array, failures: number, bytes: number): void {
+  /** What ended `outside` of the time that is summarized counts, but not for the rates. */
+  add({ latenciesUs, failures, bytes }: Counts, outside = false): void {
     for (const latencyUs of latenciesUs) {
       this.#histogram.recordValue(Math.min(HIGHEST_LATENCY_US, latencyUs));
       this.#sumUs += latencyUs;
@@ -78,10 +89,14 @@ export class RowStats {
     this.count += latenciesUs.length;
     this.failures += failures;
     this.#bytes += bytes;
+    if (!outside) return;
+    this.#outsideCount += latenciesUs.length;
+    this.#outsideFailures += failures;
   }
 
   reset(): void {
     this.#histogram.reset();
+    this.#outsideCount = this.#outsideFailures = 0;
     this.count = this.failures = this.#bytes = this.#sumUs = this.#maxUs = 0;
     this.#minUs = Number.POSITIVE_INFINITY;
   }
@@ -102,8 +117,8 @@ export class RowStats {
       name: this.name,
       count: this.count,
       failures: this.failures,
-      rps: this.count / seconds,
-      failuresPerS: this.failures / seconds,
+      rps: (this.count - this.#outsideCount) / seconds,
+      failuresPerS: (this.failures - this.#outsideFailures) / seconds,
       p50: percentile(50),
       p66: percentile(66),
       p75: percentile(75),

@@ -27,10 +27,12 @@ export function exampleReport(): LoadReport {
       users: Math.min(100, second * 10),
       steady: second > 10,
       backlog: 0,
+      afterSteady: false,
       aborted: 0,
+      unfinished: 0,
       reconnects: 0,
       health: { cpuPercent: 99, loopLagP99Ms: 1, loopLagMaxMs: 2, memoryBytes: 1e8 },
-      rows: [{ method: 'GET', name: MARKUP, latenciesUs, failures: 1, bytes: 100 }],
+      rows: [{ method: 'GET', name: MARKUP, latenciesUs, failures: 1, bytes: 100, late: false }],
       failures: [{ method: 'GET', name: MARKUP, error: MARKUP, count: 1 }],
       exceptions: [{ message: MARKUP, traceback: MARKUP, count: 1 }],
     });
