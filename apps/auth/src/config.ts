@@ -24,6 +24,7 @@ export const VARIABLES = [
   'AUTH_RATE_LIMIT_ACCOUNT',
   'AUTH_RATE_LIMIT_ADDRESS',
   'AUTH_TRUST_PROXY',
+  'AUTH_MAX_CONNECTIONS',
   'AUTH_STOP_TIMEOUT_MS',
 ] as const;
 
@@ -48,6 +49,8 @@ export interface AuthConfig {
   readonly addressLimit: number;
   /** Whether X-Forwarded-For names the client. */
   readonly trustProxy: boolean;
+  /** Connections of clients, of each worker. */
+  readonly maxConnections: number;
   readonly stopTimeoutMs: number;
 }
 
@@ -82,6 +85,7 @@ export function resolveConfig(env: NodeJS.ProcessEnv): AuthConfig {
     accountLimit: read.integer('AUTH_RATE_LIMIT_ACCOUNT', 10, 0, 1_000_000),
     addressLimit: read.integer('AUTH_RATE_LIMIT_ADDRESS', 100, 0, 1_000_000),
     trustProxy: read.choice('AUTH_TRUST_PROXY', ['true', 'false'] as const, 'false') === 'true',
+    maxConnections: read.integer('AUTH_MAX_CONNECTIONS', 10_000, 1, 1_000_000),
     stopTimeoutMs: read.integer('AUTH_STOP_TIMEOUT_MS', 10_000, 0, 600_000),
   };
   if (config.keysFile !== undefined && !existsSync(config.keysFile)) {

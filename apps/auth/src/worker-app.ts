@@ -7,6 +7,7 @@ import { registerPoolMetrics } from 'plimsoll/prometheus';
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import type { AuthConfig } from './config.js';
 import { buildApp } from './http/app.js';
+import { limitConnections } from './http/connection-limit.js';
 import type { OperatorHooks } from './http/operator-routes.js';
 import { openLog } from './log.js';
 import { Passwords } from './passwords.js';
@@ -61,6 +62,7 @@ export async function openWorkerApp(
         (async () => ({ contentType: registry.contentType, body: await registry.metrics() })),
     },
   });
+  limitConnections(app.server, config.maxConnections, registry);
   if (isExposed(config.keysFile)) {
     log.warn('AUTH_KEYS_FILE can be read by others than its owner; chmod 600 it');
   }

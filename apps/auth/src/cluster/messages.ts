@@ -4,6 +4,8 @@ import type { WorkerMetrics } from 'plimsoll/prometheus';
 
 export type FromWorker =
   | { readonly type: 'ready'; readonly port: number; readonly maxConnections: number }
+  /** Its event loop runs; each second. */
+  | { readonly type: 'alive' }
   /** It takes no new connection any more. */
   | { readonly type: 'closed' }
   /** A worker was scraped and wants everybody's metrics. */

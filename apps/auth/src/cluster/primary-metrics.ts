@@ -21,8 +21,18 @@ export class PrimaryMetrics {
     registers: [this.#registry],
   });
 
+  readonly #hung = new Counter({
+    name: 'auth_workers_hung_total',
+    help: 'Workers that were killed because their event loop stood still.',
+    registers: [this.#registry],
+  });
+
   countRestart(): void {
     this.#restarts.inc();
+  }
+
+  countHung(): void {
+    this.#hung.inc();
   }
 
   async read(workers: number, missing: number): Promise<WorkerMetrics> {

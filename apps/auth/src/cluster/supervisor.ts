@@ -2,7 +2,7 @@
 //
 //   fork --> starting --(ready)--> serving --(stop)--> draining --> gone
 //               |                     |
-//               +------(exit)---------+--> back-off --> fork
+//               +---(exit, hung)------+--> back-off --> fork
 //
 // Knows nothing of what the workers do. A first start at which none becomes ready is given up,
 // since it would fail for ever: wrong configuration, a port that is taken.
@@ -14,9 +14,10 @@ import { failuresAfter, pauseMs } from './backoff.js';
 import { Collector, send } from './collector.js';
 import type { FromWorker } from './messages.js';
 import { PrimaryMetrics } from './primary-metrics.js';
+import { HEARTBEAT_MS, Watchdog } from './watchdog.js';
 
-/** A worker that isn't ready by then is killed, ms. */
-export const START_TIMEOUT_MS = 15_000;
+/** A worker that isn't ready by then is killed, ms: on a busy host a start takes ten seconds. */
+export const START_TIMEOUT_MS = 60_000;
 /**
  * V8's usual largest size from the start, for either half, MiB. It would start small and shrink in a
  * quiet moment, and the load after that would fill the old generation with what is short-lived:
@@ -56,6 +57,7 @@ export class Supervisor {
   readonly #leaving = new Set<Worker>();
   readonly #metrics = new PrimaryMetrics();
   readonly #collector: Collector;
+  readonly #watchdog = new Watchdog(performance.now());
   #finish!: (code: number) => void;
   #hasServed = false;
   #failedStarts = 0;
@@ -84,6 +86,9 @@ export class Supervisor {
     cluster.on('message', (worker, message: FromWorker) => this.#onMessage(worker, message));
     cluster.on('exit', (worker, code, signal) => this.#onExit(worker, code, signal));
     for (const slot of this.#slots) this.#fill(slot);
+    // At a breakpoint a worker stands still because somebody wants it to.
+    const isDebugged = process.execArgv.some((arg) => arg.startsWith('--inspect'));
+    if (!isDebugged) setInterval(() => this.#endHung(), HEARTBEAT_MS).unref();
   }
 
   /** Ends all workers after what they have in flight. A second call ends them at once. */
@@ -181,7 +186,24 @@ export class Supervisor {
     }
   }
 
+  /** SIGKILL is all that reaches a process that is stopped, or that never leaves its loop. */
+  #endHung(): void {
+    const serving = this.#serving().map(({ worker }) => worker!);
+    const ids = serving.map(({ id }) => id);
+    const hung = this.#watchdog.look(ids, performance.now());
+    for (const worker of serving.filter(({ id }) => hung.includes(id))) {
+      const { id, process } = worker;
+      this.#options.log.error(
+        { event: 'worker_hung', worker: id, pid: process.pid },
+        'a worker hung',
+      );
+      this.#metrics.countHung();
+      process.kill('SIGKILL');
+    }
+  }
+
   #onMessage(worker: Worker, message: FromWorker): void {
+    this.#watchdog.heard(worker.id);
     this.#collector.take(worker, message);
     if (message.type !== 'ready') return;
     const slot = this.#slots.find((one) => one.worker === worker);

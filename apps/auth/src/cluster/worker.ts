@@ -12,6 +12,7 @@ import { aggregateWorkerMetrics, type WorkerMetrics } from 'plimsoll/prometheus'
 import type { WorkerApp } from '../worker-app.js';
 import { COLLECT_TIMEOUT_MS } from './collector.js';
 import type { FromPrimary, FromWorker } from './messages.js';
+import { HEARTBEAT_MS } from './watchdog.js';
 
 const DRAIN_POLL_MS = 20;
 /** Of the time to stop, what is kept for closing what is left, ms. */
@@ -78,6 +79,7 @@ export async function serve(
   // The terminal's Ctrl-C reaches all; the primary decides.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
   await worker.listen();
+  setInterval(() => tell({ type: 'alive' }), HEARTBEAT_MS).unref();
   const { port } = worker.app.server.address() as AddressInfo;
   tell({ type: 'ready', port, maxConnections: worker.maxConnections });
 }

@@ -22,8 +22,15 @@ import { type OperatorHooks, registerOperatorRoutes } from './operator-routes.js
 const BODY_LIMIT_BYTES = 4_096;
 /** Longer than users think between requests: reconnecting costs more than an idle socket. */
 const KEEP_ALIVE_MS = 75_000;
-/** The whole of a request must have come by then, against slow senders. */
-const REQUEST_TIMEOUT_MS = 10_000;
+/** Header and body of a request must have come by then, against slow senders, ms. */
+export const REQUEST_TIMEOUT_MS = 10_000;
+/** How often that is looked at, ms: 30,000 by default, which makes a limit of 10 s one of 40. */
+export const REQUEST_CHECK_MS = 500;
+/**
+ * A connection on which nothing moves while an answer is due is closed, ms: against those who don't
+ * read what they asked for, and those who connect and say nothing.
+ */
+export const STALLED_MS = 20_000;
 /** What OWASP's REST cheat sheet asks of every answer; nothing here is ever a page. */
 const SECURITY_HEADERS = {
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
@@ -57,6 +64,12 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     bodyLimit: BODY_LIMIT_BYTES,
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    http: {
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: REQUEST_CHECK_MS,
+    },
+    connectionTimeout: STALLED_MS,
     forceCloseConnections: 'idle',
     trustProxy: config.trustProxy && ((_address, hop) => hop < TRUSTED_PROXIES),
     // Nothing is taken for what it isn't, and nothing unknown is dropped in silence.

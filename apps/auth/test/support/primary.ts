@@ -1,0 +1,71 @@
+// The service as it is run: a primary with workers, as processes of their own. They end with the
+// test that started them; a primary that is killed takes its workers along.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { freePort } from '../../../../scripts/free-port.js';
+import { until } from '../../../../test/support/until.js';
+
+export const MAIN = path.join(import.meta.dirname, '..', '..', 'dist', 'main.js');
+/** For a machine that is busy, ms. */
+const START_TIMEOUT_MS = 15_000;
+
+export interface RunningService {
+  readonly url: string;
+  readonly primary: ChildProcess;
+  readonly output: () => string;
+}
+
+const running: ChildProcess[] = [];
+
+export async function startService(
+  redisUrl: string,
+  env: NodeJS.ProcessEnv = {},
+): Promise<RunningService> {
+  const port = await freePort();
+  const primary = spawn(process.execPath, [MAIN], {
+    env: {
+      PATH: process.env.PATH,
+      REDIS_URL: redisUrl,
+      PORT: String(port),
+      WEB_CONCURRENCY: '2',
+      AUTH_STOP_TIMEOUT_MS: '4000',
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  running.push(primary);
+  let output = '';
+  for (const stream of [primary.stdout!, primary.stderr!]) {
+    stream.on('data', (chunk) => {
+      output += chunk;
+    });
+  }
+  const service = { url: `http://127.0.0.1:${port}`, primary, output: () => output };
+  await until(
+    () => output.includes('"event":"ready"') || primary.exitCode !== null,
+    START_TIMEOUT_MS,
+  );
+  return service;
+}
+
+/** The workers' process ids, as the kernel knows them. */
+export async function workersOf({ primary }: RunningService): Promise<number[]> {
+  const list = spawn('pgrep', ['-P', String(primary.pid)]);
+  let text = '';
+  list.stdout.on('data', (chunk) => {
+    text += chunk;
+  });
+  await once(list, 'close');
+  return text.trim().split('\n').filter(Boolean).map(Number).sort();
+}
+
+/** For `afterEach`. */
+export async function endServices(): Promise<void> {
+  for (const primary of running.splice(0)) {
+    if (primary.exitCode !== null || primary.signalCode !== null) continue;
+    primary.kill('SIGKILL');
+    await once(primary, 'exit');
+  }
+}
