@@ -1,13 +1,21 @@
 import { expect, test } from 'vitest';
+import { seededRandom, testSeed } from '../../../../test/support/seeded-random.js';
 import type { AccessClaims } from './access-tokens.js';
-import { MAX_REMEMBERED, VerifiedTokens } from './verified-tokens.js';
+import { VerifiedTokens } from './verified-tokens.js';
 
+const SEED = testSeed();
 const NOW = 1_000;
 const KEYS = 0;
 
 function claims(sid: string, exp = NOW + 60): AccessClaims {
   const who = { iss: 'issuer', aud: 'audience', sub: 'user', username: 'ada' };
   return { ...who, sid, jti: `${sid}-token`, iat: NOW, exp };
+}
+
+function chance(): () => number {
+  console.log(`TEST_SEED=${SEED}`);
+  const random = seededRandom(SEED);
+  return () => random.next();
 }
 
 test('knows a token until it expires', () => {
@@ -37,14 +45,41 @@ test('a token that is shown again stays known', () => {
   expect(tokens.size).toBe(1);
 });
 
-test('the oldest gives way', () => {
-  const tokens = new VerifiedTokens();
-  for (let user = 0; user <= MAX_REMEMBERED; user++) {
+test('holds no more than its places', () => {
+  const tokens = new VerifiedTokens(100);
+  for (let user = 0; user < 1_000; user++) {
     tokens.remember(`token ${user}`, claims(`session ${user}`), KEYS);
   }
-  expect(tokens.size).toBe(MAX_REMEMBERED);
-  expect(tokens.get('token 0', KEYS, NOW)).toBeUndefined();
-  expect(tokens.get('token 1', KEYS, NOW)).toBeDefined();
+  expect(tokens.size).toBe(100);
+  const known = Array.from({ length: 1_000 }, (_, user) => tokens.get(`token ${user}`, KEYS, NOW));
+  expect(known.filter((one) => one !== undefined)).toHaveLength(100);
+  expect(known.every((one, user) => one === undefined || one.sid === `session ${user}`)).toBe(true);
+});
+
+test('a few more tokens in turn than there are places: most are known', () => {
+  const tokens = new VerifiedTokens(1_000, chance());
+  let found = 0;
+  for (let turn = 0; turn < 12_000; turn++) {
+    const token = `token ${turn % 1_200}`;
+    if (tokens.get(token, KEYS, NOW) !== undefined) found++;
+    else tokens.remember(token, claims(`session ${turn % 1_200}`), KEYS);
+  }
+  expect(found / 12_000).toBeGreaterThan(0.5);
+});
+
+test('forgets the right ones, whatever the order', () => {
+  const random = chance();
+  const tokens = new VerifiedTokens(50, random);
+  const last = new Map<string, string>();
+  for (let turn = 0; turn < 5_000; turn++) {
+    const session = `session ${Math.floor(random() * 80)}`;
+    tokens.remember(`token ${turn}`, claims(session), KEYS);
+    last.set(session, `token ${turn}`);
+    const asked = `token ${Math.floor(random() * turn)}`;
+    const known = tokens.get(asked, KEYS, NOW);
+    if (known !== undefined) expect(last.get(known.sid)).toBe(asked);
+    expect(tokens.size).toBeLessThanOrEqual(50);
+  }
 });
 
 test('other keys: nothing is known, and what the old ones found good is not taken', () => {
