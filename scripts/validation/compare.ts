@@ -2,14 +2,15 @@
 // the same way, on the same server, one after the other and round again, so that a slow minute of
 // the machine doesn't count against one of them.
 
+import { drive } from './drive.js';
 import { PHASES, scaled } from './phases.js';
 import type { Section } from './report.js';
-import { drive } from './run-phase.js';
 import { DRIVERS, type Driver } from './service.js';
 import type { Stage } from './stage.js';
 import type { PhaseResult } from './verdict.js';
 import { warmUp } from './warm-up.js';
 
+export const COMPARE_TITLE = 'compared with other clients';
 const ROUNDS = 2;
 /** Long enough for all 5,000 users and 20 s of them together. */
 const SECONDS = 70;
@@ -38,7 +39,7 @@ export async function compareDrivers(stage: Stage, scale: number): Promise<Secti
     }
   }
   return {
-    title: 'compared with other clients',
+    title: COMPARE_TITLE,
     how: `stress phase, ${ROUNDS} rounds of ${seconds} s each after a warm-up, interleaved; means of the rounds`,
     rows: [],
     details: [

@@ -1,24 +1,26 @@
 // `npm run validate`: the service under 1,000, 5,000 and 10,000 users, a Redis that dies on the
-// way, and the table of what was expected and measured. Exit code 0 only when every row passed;
-// reports/ has the same for reading later.
+// way, and the table of what was expected and measured. Exit code 0 only when every row passed and
+// everything ran; reports/ has the same for reading later.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { MAX_ATTEMPTS } from '../machine-load.js';
-import { compareDrivers } from './compare.js';
-import { crossCheck } from './cross-check.js';
+import { COMPARE_TITLE, compareDrivers } from './compare.js';
+import { CROSS_CHECK_TITLE, crossCheck } from './cross-check.js';
 import { PHASES, type Phase, scaled, soak } from './phases.js';
 import {
-  hasPassed,
   machine,
+  notRun,
   type Section,
   toHtml,
   toMarkdown,
   toText,
   type Validation,
+  type Verdict,
+  verdictOf,
 } from './report.js';
-import { restartSection } from './restart.js';
+import { RESTART_TITLE, restartSection } from './restart.js';
 import { runPhase } from './run-phase.js';
 import { openStage, type Stage } from './stage.js';
 import { warmUp } from './warm-up.js';
@@ -32,7 +34,16 @@ const HELP = `npm run validate -- [options]
   --scale 0.1         fewer users and less time: to try the program, not to judge the product
   --reports folder    where to write. Default: reports
   --processes n       load generator processes. Default: 1
+
+Exit codes: 0 passed (or compared, where nothing is judged), 1 a row failed, 2 bad arguments or no
+stage to run on, 3 incomplete: no row failed, but something that was asked for could not run.
 `;
+const EXIT_CODES: Readonly<Record<Verdict, number>> = {
+  PASS: 0,
+  COMPARED: 0,
+  FAIL: 1,
+  INCOMPLETE: 3,
+};
 
 const ALL = [...PHASES.map(({ name }) => name), 'restart', 'cross-check'];
 const DEFAULT_SOAK_MINUTES = 30;
@@ -97,12 +108,15 @@ async function validate(settings: Settings): Promise<number> {
   // Not where nothing is judged on latency: a soak's first two minutes are its own warm-up.
   const isWarmedUp = judgedPhases(settings).length > 0;
   const sections: Section[] = [];
+  const planned = plannedSections(settings, stage);
   const validation: Validation = {
     startedAt: new Date().toISOString(),
     command: ['npm run validate', ...(args.length > 0 ? ['--', ...args] : [])].join(' '),
     machine: machine(),
     versions: `Node ${process.versions.node}, ${stage.serverVersion}`,
     isWarmedUp,
+    scale: settings.scale,
+    planned: planned.map(({ title }) => title),
     sections,
   };
   try {
@@ -110,8 +124,9 @@ async function validate(settings: Settings): Promise<number> {
       console.log('Warming up ...');
       await warmUp(stage.service, settings.scale);
     }
-    for (const section of plannedSections(settings, stage)) {
-      const done = await section();
+    for (const { title, run } of planned) {
+      // One that breaks doesn't take the others with it; the verdict can't be PASS then.
+      const done = await run().catch((error: Error) => notRun(title, error.message));
       sections.push(done);
       console.log(toText(done));
       // Each time: what was measured outlives what fails later.
@@ -120,26 +135,37 @@ async function validate(settings: Settings): Promise<number> {
   } finally {
     await stage.close();
   }
-  const passed = hasPassed(validation);
-  console.log(`${passed ? 'PASS' : 'FAIL'}: ${path.join(settings.reports, 'validation.md')}`);
-  return passed ? 0 : 1;
+  const verdict = verdictOf(validation);
+  console.log(`${verdict}: ${path.join(settings.reports, 'validation.md')}`);
+  return EXIT_CODES[verdict];
+}
+
+interface PlannedSection {
+  readonly title: string;
+  run(): Promise<Section>;
 }
 
 /** In the order of the brief; each is started when the one before has ended. */
-function plannedSections(settings: Settings, stage: Stage): (() => Promise<Section>)[] {
+function plannedSections(settings: Settings, stage: Stage): PlannedSection[] {
   const { phases, full, scale, reports, processes, soakMinutes, compare } = settings;
   const isTrial = scale !== 1;
-  const run = (phase: Phase, attempts: number) => () => {
+  const section = (title: string, run: () => Promise<Section>) => ({ title, run });
+  const driven = (phase: Phase, attempts: number) => {
     const chosen = scaled(phase, scale);
     const seconds = full ? chosen.seconds.full : chosen.seconds.short;
-    return runPhase(stage, chosen, { seconds, reports, processes, attempts });
+    const options = { seconds, reports, processes, attempts };
+    return section(phase.name, () => runPhase(stage, chosen, options));
   };
   return [
-    ...judgedPhases(settings).map((phase) => run(phase, isTrial ? 1 : MAX_ATTEMPTS)),
-    ...(phases.includes('restart') ? [() => restartSection(stage, scale)] : []),
-    ...(phases.includes('cross-check') ? [() => crossCheck(stage, scale)] : []),
-    ...(soakMinutes === undefined ? [] : [run(soak(soakMinutes * 60), 1)]),
-    ...(compare ? [() => compareDrivers(stage, scale)] : []),
+    ...judgedPhases(settings).map((phase) => driven(phase, isTrial ? 1 : MAX_ATTEMPTS)),
+    ...(phases.includes('restart')
+      ? [section(RESTART_TITLE, () => restartSection(stage, scale))]
+      : []),
+    ...(phases.includes('cross-check')
+      ? [section(CROSS_CHECK_TITLE, () => crossCheck(stage, scale))]
+      : []),
+    ...(soakMinutes === undefined ? [] : [driven(soak(soakMinutes * 60), 1)]),
+    ...(compare ? [section(COMPARE_TITLE, () => compareDrivers(stage, scale))] : []),
   ];
 }
 

@@ -9,12 +9,21 @@ export interface Limits {
   readonly failurePercent: number;
   /** At least so many requests/s. */
   readonly throughput?: number;
-  /** The pool's utilisation at most, percent. */
+  /**
+   * The pool's utilisation at most, percent. A requirement of the product, and no proof of it: who
+   * pipelines has few connections in use under any load.
+   */
   readonly utilizationPercent?: number;
   /** Redis operations, ms, as the pool measures them. */
   readonly redisP99Ms?: number;
+  /** The event loop of the latest worker, in its worst two seconds, ms. */
+  readonly loopLagP99Ms: number;
+  /** Redis may hold so much for each user of the phase at its end. */
+  readonly redisBytesPerUser?: number;
   /** Resident memory of all workers may grow by so much after the first two minutes, percent. */
   readonly memoryGrowthPercent?: number;
+  /** Redis may keep so much for good of each request after the first two minutes, bytes. */
+  readonly redisBytesPerRequest?: number;
 }
 
 export interface Phase {
@@ -34,6 +43,22 @@ export interface Phase {
 }
 
 const REDIS_P99_MS = 5;
+/** A tenth of the longest p99 that is allowed: later than that, and a worker serves nobody. */
+const LOOP_LAG_P99_MS = 100;
+/** Account and session take about 1 KiB; a key that each refresh leaves behind would soon pass it. */
+const REDIS_BYTES_PER_USER = 2_048;
+/**
+ * In a soak: registrations stay, one in a thousand requests with some 400 bytes, and so do marks of
+ * logouts for a while. A key for each refresh, one request in five, would be 50.
+ */
+const REDIS_BYTES_PER_REQUEST = 4;
+const COMMON = {
+  redisP99Ms: REDIS_P99_MS,
+  loopLagP99Ms: LOOP_LAG_P99_MS,
+  redisBytesPerUser: REDIS_BYTES_PER_USER,
+} as const;
+/** Of both user classes: 1 to 9.4 s. */
+const MEAN_PAUSE_SECONDS = 5.2;
 /** How long the service may fail after Redis came back, ms. */
 export const RECOVERY_MS = 2_000;
 
@@ -49,7 +74,7 @@ export const PHASES: readonly Phase[] = [
       p95Ms: 200,
       failurePercent: 0.5,
       utilizationPercent: 15,
-      redisP99Ms: REDIS_P99_MS,
+      ...COMMON,
     },
   },
   {
@@ -66,7 +91,7 @@ export const PHASES: readonly Phase[] = [
       failurePercent: 0.5,
       throughput: 1_200,
       utilizationPercent: 40,
-      redisP99Ms: REDIS_P99_MS,
+      ...COMMON,
     },
   },
   {
@@ -83,7 +108,7 @@ export const PHASES: readonly Phase[] = [
       failurePercent: 1,
       throughput: 1_500,
       utilizationPercent: 60,
-      redisP99Ms: REDIS_P99_MS,
+      ...COMMON,
     },
   },
 ];
@@ -99,7 +124,12 @@ export function soak(seconds: number): Phase {
     users: 5_000,
     spawnRate: 50,
     seconds: { short: seconds, full: seconds },
-    limits: { failurePercent: 0.5, memoryGrowthPercent: 5 },
+    limits: {
+      failurePercent: 0.5,
+      loopLagP99Ms: LOOP_LAG_P99_MS,
+      memoryGrowthPercent: 5,
+      redisBytesPerRequest: REDIS_BYTES_PER_REQUEST,
+    },
   };
 }
 
@@ -113,16 +143,32 @@ export const FIRST_IMPRESSION: Phase = {
   limits: PHASES[0]!.limits,
 };
 
+/** Requests/s that the users of a phase ask for, whatever the service does. */
+export function offeredRate({ users, waitScale = 1 }: Phase): number {
+  return users / (MEAN_PAUSE_SECONDS * waitScale);
+}
+
+/** Of a scaled phase, so that there is a moment with all users, however small it is. */
+const MARGIN_SECONDS = 3;
+
 /** So much of a phase: for trying the program, not for judging the product. */
 export function scaled(phase: Phase, scale: number): Phase {
   if (scale === 1) return phase;
   const { short, full } = phase.seconds;
-  const { throughput, ...limits } = phase.limits;
+  // Of few users, what Redis holds beside them would be most.
+  const { throughput, redisBytesPerUser: _, ...limits } = phase.limits;
+  const users = Math.max(1, Math.round(phase.users * scale));
+  const spawnRate = Math.max(1, Math.round(phase.spawnRate * Math.max(scale, 0.2)));
+  const spawning = (all: number, rate: number) => Math.ceil(all / rate);
+  const seconds = (whole: number) =>
+    spawning(users, spawnRate) +
+    Math.ceil((whole - spawning(phase.users, phase.spawnRate)) * scale) +
+    MARGIN_SECONDS;
   return {
     ...phase,
-    users: Math.max(1, Math.round(phase.users * scale)),
-    spawnRate: Math.max(1, Math.round(phase.spawnRate * Math.max(scale, 0.2))),
-    seconds: { short: Math.ceil(short * scale) + 3, full: Math.ceil(full * scale) + 3 },
+    users,
+    spawnRate,
+    seconds: { short: seconds(short), full: seconds(full) },
     limits: throughput === undefined ? limits : { ...limits, throughput: throughput * scale * 0.5 },
   };
 }

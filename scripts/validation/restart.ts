@@ -1,18 +1,21 @@
 // Redis dies under load (kill -9) and comes back with what it had written. Meanwhile two tokens are
 // shown without a pause on connections of their own: a valid one, to see from when on the service
-// works again, and a revoked one, which must never be taken.
+// works again, and a revoked one, which must never be taken. Sessions that are refreshed in the moment
+// of the kill are watched too: none may end by it.
 
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PrivateServer } from '../redis-server.js';
+import { drive } from './drive.js';
 import { PHASES, type Phase, scaled } from './phases.js';
-import type { Section } from './report.js';
-import { drive } from './run-phase.js';
+import { notRun, type Section } from './report.js';
 import type { Service } from './service.js';
+import { SessionWatch } from './session-watch.js';
 import type { Stage } from './stage.js';
 import { judgeRestart, type RestartResult } from './verdict.js';
 
+export const RESTART_TITLE = 'restart of Redis under stress';
 /** The users of the stress phase are started faster here, as only what follows is looked at. */
 const SPAWN_RATE = 250;
 /** After the last user's start until Redis is killed. */
@@ -20,6 +23,10 @@ const SETTLE_SECONDS = 5;
 /** From the first user's start to the end of the watch: 20 s, 5 s, and what restartRedis() takes. */
 const SECONDS = 40;
 
+/** From the start of the probes until Redis is killed. */
+const LEAD_MS = 1_000;
+/** So long before the kill sessions begin to be refreshed. */
+const REFRESH_LEAD_MS = 400;
 const DEAD_MS = 1_500;
 /** How long the service is watched after Redis answers again. */
 const WATCH_MS = 6_000;
@@ -36,22 +43,21 @@ export interface Tokens {
 /** Kills and restarts Redis in the middle of the stress phase. */
 export async function restartSection(stage: Stage, scale: number): Promise<Section> {
   const { privateServer, service } = stage;
-  const title = 'restart of Redis under stress';
   if (privateServer === undefined) {
-    const how = 'not run: REDIS_URL names a server that is not ours to kill';
-    return { title, how, rows: [], details: [], notes: [] };
+    return notRun(RESTART_TITLE, 'REDIS_URL names a server that is not ours to kill');
   }
   const stress = PHASES.find(({ name }) => name === 'stress')!;
   const { users } = scaled(stress, scale);
   const phase: Phase = { ...stress, name: 'restart', users, spawnRate: SPAWN_RATE };
   const tokens = await tokensFor(service);
+  const sessions = await SessionWatch.open(service);
   const driving = drive(stage, service, phase, { seconds: SECONDS });
   const [{ result }, restart] = await Promise.all([
     driving,
-    waitForUsers(phase).then(() => restartRedis(service.url, privateServer, tokens)),
+    waitForUsers(phase).then(() => restartRedis(service.url, privateServer, tokens, sessions)),
   ]);
   return {
-    title,
+    title: RESTART_TITLE,
     how: `${users.toLocaleString('en-US')} users; kill -9, ${DEAD_MS / 1000} s without Redis, start`,
     rows: judgeRestart(restart),
     details: [],
@@ -71,6 +77,7 @@ export async function restartRedis(
   url: string,
   server: PrivateServer,
   tokens: Tokens,
+  sessions: SessionWatch,
 ): Promise<RestartResult> {
   const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
   const state = { isOver: false, lastFailureAt: 0, revokedAccepted: 0, revokedShown: 0 };
@@ -90,8 +97,11 @@ export async function restartRedis(
           if (status === 200) state.revokedAccepted++;
         }),
   );
-  await sleep(1_000);
+  await sleep(LEAD_MS - REFRESH_LEAD_MS);
+  sessions.start();
+  await sleep(REFRESH_LEAD_MS);
   await server.kill();
+  sessions.stop();
   await sleep(DEAD_MS);
   await server.restart();
   const backAt = performance.now();
@@ -100,6 +110,7 @@ export async function restartRedis(
   await Promise.all(probes);
   agent.destroy();
   return {
+    ...(await sessions.finish()),
     recoveryMs: Math.max(0, state.lastFailureAt - backAt),
     revokedAccepted: state.revokedAccepted,
     revokedShown: state.revokedShown,

@@ -13,7 +13,7 @@ import { GuardedProcess } from '../guarded-process.js';
 import { readScrape, type Scrape } from './scrape.js';
 
 const AUTH = fileURLToPath(new URL('../../../apps/auth/dist/', import.meta.url));
-const READY_TIMEOUT_MS = 20_000;
+const READY_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 15_000;
 const READY_POLL_MS = 50;
 /** Longer than any run, so that no token expires under a user's hands, s. */
@@ -42,6 +42,8 @@ export interface Service {
    * @param name - Begins the accounts' names: refresh tokens serve once, so each run has its own.
    */
   provision(name: string, users: number): Promise<string>;
+  /** The page of all workers' metrics. */
+  readMetrics(): Promise<string>;
   scrape(): Promise<Scrape>;
   stop(): Promise<void>;
 }
@@ -97,18 +99,22 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     await stop();
     throw new Error(`The authentication service did not become ready:\n${guarded.output}`);
   }
+  const readMetrics = async () => {
+    const answer = await fetch(`${url}/metrics`);
+    if (!answer.ok) throw new Error(`GET /metrics answered ${answer.status}`);
+    return answer.text();
+  };
   return {
     url,
     stop,
+    readMetrics,
     async provision(name, users) {
       const file = path.join(folder, `${name}.ndjson`);
       const args = ['--users', String(users), '--prefix', name, '--output', file];
       await program('provision-cli.js', args);
       return file;
     },
-    async scrape() {
-      return readScrape(await (await fetch(`${url}/metrics`)).text());
-    },
+    scrape: async () => readScrape(await readMetrics()),
   };
 }
 

@@ -8,6 +8,7 @@ import {
   serverFromEnvironment,
   startPrivateServer,
 } from '../redis-server.js';
+import { type RedisState, readRedisState } from './redis-state.js';
 import { type Service, type ServiceOptions, startService } from './service.js';
 
 /** As in production: acknowledged writes outlive the process. */
@@ -20,8 +21,7 @@ export interface Stage {
   readonly serverVersion: string;
   /** The same service on another driver, or pinned; stop it when done. */
   startService(options?: Omit<ServiceOptions, 'redisUrl'>): Promise<Service>;
-  /** Connections that the server turned away since it started. */
-  rejectedConnections(): Promise<number>;
+  redisState(): Promise<RedisState>;
   close(): Promise<void>;
 }
 
@@ -47,8 +47,7 @@ export async function openStage({ port }: { port?: number } = {}): Promise<Stage
       privateServer,
       serverVersion: await versionOf(pool),
       startService: (options = {}) => startService({ redisUrl, ...options }),
-      rejectedConnections: async () =>
-        Number(/rejected_connections:(\d+)/.exec(await pool.client.info('stats'))?.[1]),
+      redisState: () => readRedisState(pool),
       close,
     };
   } catch (error) {

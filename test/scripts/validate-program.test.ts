@@ -43,6 +43,14 @@ describe('npm run validate', () => {
       ]);
       const json = JSON.parse(readFileSync(path.join(folder, 'validation.json'), 'utf8'));
       expect(json.sections[0].title).toBe('baseline');
+      const measured = new Map(
+        json.sections[0].rows.map((row: { what: string; measured: string }) => [
+          row.what,
+          row.measured,
+        ]),
+      );
+      expect(measured.get('event-loop lag of a worker, p99')).toMatch(/^[\d.,]+ ms$/);
+      expect(measured.get('keys evicted by Redis')).toBe('0');
     } finally {
       rmSync(folder, { recursive: true });
     }
