@@ -2,9 +2,16 @@
 // number of workers are Plimsoll's business and stand in docs/configuration.md.
 
 import { existsSync } from 'node:fs';
+import { isIP } from 'node:net';
 
 export const STORE_DRIVERS = ['plimsoll', 'redis-pool', 'redis', 'ioredis'] as const;
 export type StoreDriver = (typeof STORE_DRIVERS)[number];
+
+/** Longer chains of proxies are a mistake. */
+const MAX_HOPS = 10;
+/** Names that Fastify knows for networks, beside addresses and prefixes. */
+const NAMED_NETWORKS = ['loopback', 'linklocal', 'uniquelocal'];
+export type TrustedProxies = false | number | string[];
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -43,12 +50,12 @@ export interface AuthConfig {
   readonly hashConcurrency: number;
   /** Password hashes that may wait, in each worker. */
   readonly hashQueue: number;
-  /** Logins a minute for one account; 0: no limit. */
+  /** Failed logins a minute to one account from one network; 0: no limit. */
   readonly accountLimit: number;
-  /** Registrations and logins a minute from one address; 0: no limit. */
+  /** Registrations and failed logins a minute from one network; 0: no limit. */
   readonly addressLimit: number;
-  /** Whether X-Forwarded-For names the client. */
-  readonly trustProxy: boolean;
+  /** Who is believed about X-Forwarded-For: the nearest so many hops, or these networks. */
+  readonly trustProxy: TrustedProxies;
   /** Connections of clients, of each worker. */
   readonly maxConnections: number;
   readonly stopTimeoutMs: number;
@@ -84,7 +91,7 @@ export function resolveConfig(env: NodeJS.ProcessEnv): AuthConfig {
     hashQueue: read.integer('AUTH_HASH_QUEUE', 64, 0, 10_000),
     accountLimit: read.integer('AUTH_RATE_LIMIT_ACCOUNT', 10, 0, 1_000_000),
     addressLimit: read.integer('AUTH_RATE_LIMIT_ADDRESS', 100, 0, 1_000_000),
-    trustProxy: read.choice('AUTH_TRUST_PROXY', ['true', 'false'] as const, 'false') === 'true',
+    trustProxy: read.trustedProxies('AUTH_TRUST_PROXY'),
     maxConnections: read.integer('AUTH_MAX_CONNECTIONS', 10_000, 1, 1_000_000),
     stopTimeoutMs: read.integer('AUTH_STOP_TIMEOUT_MS', 10_000, 0, 600_000),
   };
@@ -133,4 +140,26 @@ class Reader {
     this.problems.push(`${name}: must be one of ${allowed.join(', ')}`);
     return fallback;
   }
+
+  trustedProxies(name: (typeof VARIABLES)[number]): TrustedProxies {
+    const text = this.optional(name);
+    if (text === undefined || text === 'false') return false;
+    if (/^\d+$/.test(text) && Number(text) <= MAX_HOPS) return Number(text) || false;
+    const networks = text.split(',').map((network) => network.trim());
+    if (networks.every(isNetwork)) return networks;
+    this.problems.push(
+      `${name}: must be false, the number of proxies (at most ${MAX_HOPS}), or their addresses and ` +
+        `networks with commas between (192.0.2.1, 10.0.0.0/8, ${NAMED_NETWORKS.join(', ')})`,
+    );
+    return false;
+  }
+}
+
+/** Everybody (a prefix of 0) is no network: whoever connects could call himself what he likes. */
+function isNetwork(text: string): boolean {
+  if (NAMED_NETWORKS.includes(text)) return true;
+  const [address = '', prefix, ...rest] = text.split('/');
+  const bits = isIP(address) === 4 ? 32 : 128;
+  if (isIP(address) === 0 || rest.length > 0) return false;
+  return prefix === undefined || (/^[1-9]\d*$/.test(prefix) && Number(prefix) <= bits);
 }

@@ -43,6 +43,14 @@ export class Passwords {
     this.#nobody = hash(randomBytes(32), this.#parameters);
   }
 
+  /** @throws Problem BUSY where a password would not be looked at now. */
+  refuseWhenFull(): void {
+    const { hashConcurrency, hashQueue } = this.#options;
+    if (this.#running >= hashConcurrency && this.#waiting.length >= hashQueue) {
+      throw new Problem('BUSY', undefined, RETRY_AFTER_SECONDS);
+    }
+  }
+
   /** @throws Problem BUSY */
   hash(password: string): Promise<string> {
     return this.#inTurn(() => hash(password, this.#parameters));
@@ -59,11 +67,8 @@ export class Passwords {
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const { hashConcurrency, hashQueue } = this.#options;
-    if (this.#running >= hashConcurrency) {
-      if (this.#waiting.length >= hashQueue) {
-        throw new Problem('BUSY', undefined, RETRY_AFTER_SECONDS);
-      }
+    this.refuseWhenFull();
+    if (this.#running >= this.#options.hashConcurrency) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     } else {
       this.#running++;

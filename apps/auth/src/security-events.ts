@@ -12,8 +12,13 @@ import { Counter, type Registry } from 'prom-client';
 export const SECURITY_EVENTS = {
   login: ['info', 'somebody logged in'],
   login_failed: ['warn', 'a login failed'],
-  account_limited: ['warn', 'an account had more attempts than it may have'],
-  address_limited: ['warn', 'an address had more attempts than it may have'],
+  account_limited: ['warn', 'a client must wait: too many failed logins to one account'],
+  address_limited: [
+    'warn',
+    'a client must wait: too many failures or registrations from its network',
+  ],
+  account_attacked: ['error', 'an account has so many failed logins that it is under attack'],
+  proxy_untrusted: ['warn', 'X-Forwarded-For comes from a proxy that is not believed; told once'],
   refresh_reused: ['warn', 'a refresh token was shown a second time; its session has ended'],
   session_ended: ['info', 'somebody logged out'],
   sessions_ended: ['info', 'somebody ended all sessions of an account'],

@@ -5,6 +5,7 @@ import { createPool, type Pool } from 'plimsoll';
 import { healthReport } from 'plimsoll/http';
 import { registerPoolMetrics } from 'plimsoll/prometheus';
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { Attempts } from './attempts.js';
 import type { AuthConfig } from './config.js';
 import { buildApp } from './http/app.js';
 import { limitConnections } from './http/connection-limit.js';
@@ -15,6 +16,7 @@ import { SecurityEvents } from './security-events.js';
 import { peerCommands, plimsollCommands } from './store/drivers.js';
 import { Store } from './store/store.js';
 import { AccessTokens } from './tokens/access-tokens.js';
+import { DeviceTokens } from './tokens/device-tokens.js';
 import { isExposed } from './tokens/key-file.js';
 import { KeyRing } from './tokens/key-ring.js';
 
@@ -45,13 +47,16 @@ export async function openWorkerApp(
   registerPoolMetrics(pool, { registry });
   pool.on('breakerOpen', ({ code }) => events.emit('redis_lost', { reason: code }));
   pool.on('breakerClose', () => events.emit('redis_found'));
-  const store = new Store(await commandsOf(config, pool, env), config.refreshTokenSeconds);
+  const commands = await commandsOf(config, pool, env);
+  const store = new Store(commands, config.refreshTokenSeconds);
   const app = await buildApp({
     config,
     store,
     keys,
     tokens: new AccessTokens(keys, config),
+    devices: new DeviceTokens(keys, config),
     passwords: new Passwords(config),
+    attempts: new Attempts(commands, config, events),
     log,
     events,
     hooks: {

@@ -73,6 +73,38 @@ describe('configuration', () => {
   });
 });
 
+describe('AUTH_TRUST_PROXY', () => {
+  test.each([
+    ['false', false],
+    ['0', false],
+    ['1', 1],
+    ['10', 10],
+    ['loopback', ['loopback']],
+    ['loopback, uniquelocal', ['loopback', 'uniquelocal']],
+    ['192.0.2.1,10.0.0.0/8,2001:db8::/32,::1', ['192.0.2.1', '10.0.0.0/8', '2001:db8::/32', '::1']],
+  ])('%s is taken', (text, expected) => {
+    expect(resolveConfig({ AUTH_TRUST_PROXY: text }).trustProxy).toEqual(expected);
+  });
+
+  // `true` would believe whoever connects, and so does a network of everybody.
+  test.each([
+    'true',
+    '11',
+    '-1',
+    '10.0.0.0/0',
+    '10.0.0.0/33',
+    '10.0.0.0/8/8',
+    '10.1',
+    'a,b',
+    '1,2',
+    ',',
+  ])('%s is refused', (text) => {
+    expect(problemsOf({ AUTH_TRUST_PROXY: text })).toEqual([
+      expect.stringMatching(/^AUTH_TRUST_PROXY: must be false, the number of proxies/),
+    ]);
+  });
+});
+
 describe('docs/auth-service.md', () => {
   const page = readFileSync(new URL('../../../docs/auth-service.md', import.meta.url), 'utf8');
   const rows = page.split('\n').filter((line) => line.startsWith('|'));

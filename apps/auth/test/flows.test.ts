@@ -199,40 +199,6 @@ describeEachServer('routes', (server) => {
     });
   });
 
-  describe('limits of attempts', () => {
-    test('an account can be tried so often a minute, whoever tries', async () => {
-      const limited = await openService(server().url, { config: { accountLimit: 3 } });
-      const username = await register(limited);
-      const guess = () => post(limited, '/auth/login', { username, password: 'a wild guess' });
-      for (let attempt = 0; attempt < 3; attempt++) {
-        expectProblem(await guess(), 'INVALID_CREDENTIALS');
-      }
-      const refused = await guess();
-      expectProblem(refused, 'TOO_MANY_ATTEMPTS');
-      expect(Number(refused.headers['retry-after'])).toBeLessThanOrEqual(60);
-      await limited.close();
-    });
-
-    test('an address can try so often a minute, whatever it says of itself', async () => {
-      const config = { addressLimit: 2, trustProxy: true };
-      const limited = await openService(server().url, { config });
-      const tryFrom = (forwarded: string) =>
-        post(
-          limited,
-          '/auth/login',
-          { username: newName(), password: PASSWORD },
-          { 'x-forwarded-for': forwarded },
-        );
-      const address = `2001:db8::${process.pid.toString(16)}`;
-      expect((await tryFrom(address)).statusCode).toBe(401);
-      // The nearest proxy adds what it saw at the end; what stands before is the client's own word.
-      expect((await tryFrom(`10.0.0.1, ${address}`)).statusCode).toBe(401);
-      expectProblem(await tryFrom(`10.0.0.2, ${address}`), 'TOO_MANY_ATTEMPTS');
-      expect((await tryFrom(`10.0.0.2, ${address}1`)).statusCode).toBe(401);
-      await limited.close();
-    });
-  });
-
   describe('operators', () => {
     test('health and metrics answer', async () => {
       const get = (url: string) => service.app.inject(url);

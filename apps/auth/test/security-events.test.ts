@@ -67,7 +67,7 @@ describe('security events', () => {
     ['address_limited', { addressLimit: 2 }],
   ] as const)('%s is told once there were too many attempts', async (event, config) => {
     const limited = await openService(server().url, { config });
-    const credentials = { username: await register(limited), password: PASSWORD };
+    const credentials = { username: await register(limited), password: `${PASSWORD}!` };
     for (let count = 0; count < 3; count++) await post(limited, '/auth/login', credentials);
     expect(lastLine(event, limited)).toMatchObject({ address: '127.0.0.1' });
     expect(await countOf(limited, event)).toBeGreaterThan(0);

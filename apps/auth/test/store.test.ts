@@ -103,19 +103,6 @@ describe.each(STORE_DRIVERS)('the store on %s', (driver) => {
     now = Date.now();
   });
 
-  test('attempts beyond the limit are refused until the minute is over', async () => {
-    const what = newName();
-    const outcomes = await Promise.allSettled(
-      Array.from({ length: 10 }, () => store.countAttempt(what, 4)),
-    );
-    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(4);
-    const refused = (await store.countAttempt(what, 4).catch((error) => error)) as Problem;
-    expect(refused.code).toBe('TOO_MANY_ATTEMPTS');
-    expect(refused.retryAfterSeconds).toBeGreaterThan(0);
-    expect(refused.retryAfterSeconds).toBeLessThanOrEqual(60);
-    await expect(store.countAttempt(what, 0)).resolves.toBeUndefined();
-  });
-
   test('scripts that the server has forgotten are sent again', async () => {
     const observer = await createClient({ url: server().url }).connect();
     await observer.scriptFlush();
@@ -130,7 +117,7 @@ describe.each(STORE_DRIVERS)('the store on %s', (driver) => {
     const { refreshToken } = await store.rotateRefresh(opened.refreshToken);
     await store.endSession(tokenOf(await store.openSession(await newUser())));
     for (const key of await observer.keys('*')) {
-      expect(key).toMatch(/^auth:(user|session|sessions|refresh|deny|attempts):/);
+      expect(key).toMatch(/^auth:(user|session|sessions|refresh|deny):/);
       const isUser = key.startsWith('auth:user:');
       expect([key, (await observer.pTTL(key)) > 0]).toEqual([key, !isUser]);
       const value = key.startsWith('auth:sessions:') ? '' : await observer.get(key);

@@ -9,12 +9,14 @@ import Fastify, {
   LogController,
 } from 'fastify';
 import type { Logger } from 'pino';
+import type { Attempts } from '../attempts.js';
 import type { AuthConfig } from '../config.js';
 import { Problem, type ProblemCode } from '../errors.js';
 import type { Passwords } from '../passwords.js';
 import type { SecurityEvents } from '../security-events.js';
 import type { Store } from '../store/store.js';
 import type { AccessTokens } from '../tokens/access-tokens.js';
+import type { DeviceTokens } from '../tokens/device-tokens.js';
 import type { KeyRing } from '../tokens/key-ring.js';
 import { registerAuthRoutes } from './auth-routes.js';
 import { type OperatorHooks, registerOperatorRoutes } from './operator-routes.js';
@@ -40,15 +42,15 @@ const SECURITY_HEADERS = {
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
 } as const;
-/** Proxies that are believed with AUTH_TRUST_PROXY: the nearest. What others say is the client's. */
-const TRUSTED_PROXIES = 1;
 
 export interface AppParts {
   readonly config: AuthConfig;
   readonly store: Store;
   readonly keys: KeyRing;
   readonly tokens: AccessTokens;
+  readonly devices: DeviceTokens;
   readonly passwords: Passwords;
+  readonly attempts: Attempts;
   readonly hooks: OperatorHooks;
   readonly log: Logger;
   readonly events: SecurityEvents;
@@ -56,6 +58,7 @@ export interface AppParts {
 
 export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   const { config, log } = parts;
+  const { trustProxy } = config;
   const app = Fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({
@@ -71,7 +74,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     },
     connectionTimeout: STALLED_MS,
     forceCloseConnections: 'idle',
-    trustProxy: config.trustProxy && ((_address, hop) => hop < TRUSTED_PROXIES),
+    trustProxy: typeof trustProxy === 'number' ? (_address, hop) => hop < trustProxy : trustProxy,
     // Nothing is taken for what it isn't, and nothing unknown is dropped in silence.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     onProtoPoisoning: 'error',
@@ -85,6 +88,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     reply.headers(SECURITY_HEADERS);
     done();
   });
+  lookForProxies(app, parts);
   acceptForms(app);
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = problemOf(error);
@@ -107,6 +111,21 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   registerAuthRoutes(app, parts);
   registerOperatorRoutes(app, parts);
   return app;
+}
+
+/**
+ * Says once, when a proxy tells of its clients and isn't believed: they all count as one, so that a
+ * few failed logins would stop everybody's.
+ */
+function lookForProxies(app: FastifyInstance, { events }: AppParts): void {
+  let wasTold = false;
+  app.addHook('onRequest', ({ headers, ip, socket: { remoteAddress } }, _reply, done) => {
+    if (!wasTold && headers['x-forwarded-for'] !== undefined && ip === remoteAddress) {
+      wasTold = true;
+      events.emit('proxy_untrusted', { address: ip, reason: 'not in AUTH_TRUST_PROXY' });
+    }
+    done();
+  });
 }
 
 function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {

@@ -5,6 +5,8 @@ import { Problem } from '../errors.js';
 import type { OpenedSession } from '../store/store.js';
 import { type AccessClaims, referenceOf } from '../tokens/access-tokens.js';
 import type { AppParts } from './app.js';
+import { clientAddressOf } from './client-address.js';
+import { checkLogin } from './login.js';
 import * as schemas from './schemas.js';
 
 interface Credentials {
@@ -19,13 +21,13 @@ export function registerAuthRoutes(app: FastifyInstance, parts: AppParts): void 
 }
 
 function registerAccounts(app: FastifyInstance, parts: AppParts): void {
-  const { store, passwords, config, events } = parts;
+  const { store, passwords, attempts, devices, events } = parts;
   app.post<{ Body: Credentials }>(
     '/auth/register',
     { schema: { body: schemas.credentials, response: { 201: schemas.userAnswer } } },
     async (request, reply) => {
       const name = normalized(request.body.username);
-      await countAddress(parts, request.ip);
+      await attempts.registration(clientAddressOf(request));
       // Asked before the hash is paid for; createUser() decides.
       if ((await store.findUser(name)) !== undefined) throw new Problem('USERNAME_TAKEN');
       const user = await store.createUser(name, await passwords.hash(request.body.password));
@@ -33,26 +35,20 @@ function registerAccounts(app: FastifyInstance, parts: AppParts): void {
     },
   );
 
-  app.post<{ Body: Credentials }>(
+  app.post<{ Body: Credentials & { readonly device_token?: string } }>(
     '/auth/login',
-    { schema: { body: schemas.credentials, response: { 200: schemas.tokenAnswer } } },
+    { schema: { body: schemas.loginRequest, response: { 200: schemas.loginAnswer } } },
     async (request, reply) => {
-      const name = normalized(request.body.username);
-      const { ip: address } = request;
-      await countAddress(parts, address);
-      await noteLimit(store.countAttempt(`account:${name}`, config.accountLimit), () =>
-        events.emit('account_limited', { address }),
-      );
-      const user = await store.findUser(name);
-      const isRight = await passwords.matches(user?.passwordHash, request.body.password);
-      if (user === undefined || !isRight) {
-        events.emit('login_failed', user === undefined ? { address } : { address, user: user.id });
-        throw new Problem('INVALID_CREDENTIALS');
-      }
+      const { username, password, device_token } = request.body;
+      const name = normalized(username);
+      const device = await devices.check(name, device_token);
+      const user = await checkLogin(parts, request, { name, password, device });
       const opened = await store.openSession(user);
+      const { address } = clientAddressOf(request);
       events.emit('login', { address, user: user.id, session: opened.session.id });
       reply.header('cache-control', 'no-store');
-      return tokensOf(parts, opened);
+      const tokens = await tokensOf(parts, opened);
+      return { ...tokens, device_token: await devices.sign(name, device) };
     },
   );
 }
@@ -69,7 +65,7 @@ function registerTokens(app: FastifyInstance, parts: AppParts): void {
         return await tokensOf(parts, opened);
       } catch (error) {
         if (error instanceof Problem && error.code === 'REFRESH_REUSED') {
-          events.emit('refresh_reused', { address: request.ip });
+          events.emit('refresh_reused', { address: clientAddressOf(request).address });
         }
         throw error;
       }
@@ -107,7 +103,7 @@ function registerTokens(app: FastifyInstance, parts: AppParts): void {
 function registerSessions(app: FastifyInstance, parts: AppParts): void {
   const { store, events } = parts;
   app.post('/auth/logout', async (request, reply) => {
-    const { ip: address } = request;
+    const { address } = clientAddressOf(request);
     const claims = await liveClaims(parts, bearerOf(request));
     await store.endSession(referenceOf(claims));
     events.emit('session_ended', { address, user: claims.sub, session: claims.sid });
@@ -115,7 +111,7 @@ function registerSessions(app: FastifyInstance, parts: AppParts): void {
   });
 
   app.post('/auth/logout-all', async (request, reply) => {
-    const { ip: address } = request;
+    const { address } = clientAddressOf(request);
     const claims = await liveClaims(parts, bearerOf(request));
     await store.endAllSessions(referenceOf(claims));
     events.emit('sessions_ended', { address, user: claims.sub });
@@ -137,22 +133,6 @@ function registerSessions(app: FastifyInstance, parts: AppParts): void {
       };
     },
   );
-}
-
-/** @throws Problem TOO_MANY_ATTEMPTS */
-function countAddress({ store, config, events }: AppParts, address: string): Promise<void> {
-  return noteLimit(store.countAttempt(`address:${address}`, config.addressLimit), () =>
-    events.emit('address_limited', { address }),
-  );
-}
-
-async function noteLimit(counted: Promise<void>, note: () => void): Promise<void> {
-  try {
-    await counted;
-  } catch (error) {
-    if (error instanceof Problem && error.code === 'TOO_MANY_ATTEMPTS') note();
-    throw error;
-  }
 }
 
 /** The claims of a token that is good now. @throws Problem INVALID_TOKEN, STORE_UNAVAILABLE */

@@ -29,6 +29,17 @@ export const credentials = object({
   password: { ...text, minLength: 8, maxLength: 256 },
 });
 
+/** A device token is at most some 400 characters of ours. */
+const MAX_DEVICE_TOKEN_LENGTH = 1_024;
+
+export const loginRequest = {
+  ...credentials,
+  properties: {
+    ...credentials.properties,
+    device_token: { ...text, maxLength: MAX_DEVICE_TOKEN_LENGTH },
+  },
+} as const;
+
 export const refreshRequest = object({ refresh_token: { ...text, minLength: 20, maxLength: 200 } });
 
 export const introspectRequest = {
@@ -43,6 +54,8 @@ export const tokenAnswer = object({
   token_type: text,
   expires_in: integer,
 });
+
+export const loginAnswer = object({ ...tokenAnswer.properties, device_token: text });
 
 export const userAnswer = object({ id: text, username: text });
 

@@ -92,13 +92,3 @@ redis.call('DEL', KEYS[1])
 return ended
 `,
 );
-
-/** KEYS counter; ARGV window (ms). Answers {attempts in this window, ms until it ends}. */
-export const COUNT_ATTEMPT = script(
-  'count-attempt',
-  `
-local count = redis.call('INCR', KEYS[1])
-if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
-return {count, redis.call('PTTL', KEYS[1])}
-`,
-);

@@ -1,11 +1,10 @@
-// Users, sessions, refresh tokens, the deny-list and attempts, as Redis holds them:
+// Users, sessions, refresh tokens and the deny-list, as Redis holds them:
 //
 //   auth:user:<name>          the user, JSON                           kept
 //   auth:session:<id>         a session, JSON                          life of its refresh token
 //   auth:sessions:<user id>   its sessions by expiry (sorted set)      life of the last of them
 //   auth:refresh:<sha-256>    session id, or `used:` and session id    its life
 //   auth:deny:<token id>      an access token that was logged out      rest of the token's life
-//   auth:attempts:<what>      attempts in this minute                  a minute
 //
 // A token is good only while its session is there, so that lost data refuses and never admits.
 // Whatever keeps Redis from answering becomes STORE_UNAVAILABLE: the service fails closed.
@@ -14,7 +13,6 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { Problem } from '../errors.js';
 import type { RedisCommands } from './commands.js';
 import {
-  COUNT_ATTEMPT,
   END_ALL_SESSIONS,
   END_SESSION,
   OPEN_SESSION,
@@ -25,7 +23,6 @@ import {
 /** Sessions a user may have; a further login ends the oldest. */
 export const MAX_SESSIONS = 50;
 const REFRESH_TOKEN_BYTES = 32;
-const ATTEMPT_WINDOW_MS = 60_000;
 const RETRY_AFTER_SECONDS = 1;
 
 const SESSION = 'auth:session:';
@@ -152,17 +149,6 @@ export class Store {
     if (ids.length === 0) return [];
     const texts = await reach(this.#redis.mGet(ids.map((id) => SESSION + id)));
     return texts.filter((text) => text !== null).map((text) => JSON.parse(text) as Session);
-  }
-
-  /** @param limit Attempts a minute; 0: no limit. @throws Problem TOO_MANY_ATTEMPTS */
-  async countAttempt(what: string, limit: number): Promise<void> {
-    if (limit === 0) return;
-    const key = `auth:attempts:${what}`;
-    const answer = await this.#run(COUNT_ATTEMPT, [key], [ATTEMPT_WINDOW_MS]);
-    const [count, restMs] = answer as [number, number];
-    if (count > limit) {
-      throw new Problem('TOO_MANY_ATTEMPTS', undefined, Math.max(1, Math.ceil(restMs / 1000)));
-    }
   }
 
   async ping(): Promise<void> {

@@ -1,13 +1,12 @@
-// Access tokens: JWTs as RFC 9068 has them, checked as RFC 8725 asks. Which key and algorithm
-// apply is decided by the key's id and our own file; keys and addresses in a token's header are
-// not looked at.
+// Access tokens: JWTs as RFC 9068 has them, checked as RFC 8725 asks (signed.ts). Signatures that
+// were found good are remembered.
 
 import { randomUUID } from 'node:crypto';
-import { type CompactJWSHeaderParameters, errors, type JWTPayload, jwtVerify, SignJWT } from 'jose';
+import type { JWTPayload } from 'jose';
 import { Problem } from '../errors.js';
 import type { Session, TokenReference } from '../store/store.js';
-import { ALGORITHMS } from './key-file.js';
 import type { KeyRing } from './key-ring.js';
+import { signToken, type TokenKind, verifyToken } from './signed.js';
 import { VerifiedTokens } from './verified-tokens.js';
 
 const TYPE = 'at+jwt';
@@ -35,24 +34,18 @@ export interface TokenOptions {
 export class AccessTokens {
   readonly #keys: KeyRing;
   readonly #options: TokenOptions;
-  readonly #checks;
+  readonly #kind: TokenKind;
   readonly #verified = new VerifiedTokens();
 
   constructor(keys: KeyRing, options: TokenOptions) {
     this.#keys = keys;
     this.#options = options;
-    this.#checks = {
-      issuer: options.issuer,
-      audience: options.audience,
-      typ: TYPE,
-      algorithms: [...ALGORITHMS],
-      requiredClaims: REQUIRED,
-    };
+    const { issuer, audience } = options;
+    this.#kind = { type: TYPE, issuer, audience, requiredClaims: REQUIRED };
   }
 
   async sign({ id, userId, userName }: Session): Promise<string> {
     const keysVersion = await this.#keys.version();
-    const key = await this.#keys.signing();
     const { issuer, audience, accessTokenSeconds } = this.#options;
     const now = Math.floor(Date.now() / 1000);
     const claims: AccessClaims = {
@@ -65,9 +58,7 @@ export class AccessTokens {
       iat: now,
       exp: now + accessTokenSeconds,
     };
-    const token = await new SignJWT(claims)
-      .setProtectedHeader({ alg: key.algorithm, kid: key.kid, typ: TYPE })
-      .sign(key.privateKey);
+    const token = await signToken(this.#keys, TYPE, claims);
     // Most clients show it next on the connection that it came by: to who signed it.
     this.#verified.remember(token, claims, keysVersion);
     return token;
@@ -86,16 +77,7 @@ export class AccessTokens {
 
   async #verify(token: string): Promise<AccessClaims> {
     try {
-      const { payload } = await jwtVerify(
-        token,
-        async ({ kid, alg }: CompactJWSHeaderParameters) => {
-          const key = typeof kid === 'string' ? await this.#keys.find(kid) : undefined;
-          if (key === undefined || key.algorithm !== alg) throw new errors.JWKSNoMatchingKey();
-          return key.publicKey;
-        },
-        this.#checks,
-      );
-      return payload as AccessClaims;
+      return (await verifyToken(this.#keys, this.#kind, token)) as AccessClaims;
     } catch {
       // Why a token is bad is nobody's business who shows a bad one.
       throw new Problem('INVALID_TOKEN');

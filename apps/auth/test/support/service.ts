@@ -7,6 +7,7 @@ import path from 'node:path';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import { createPool, type Pool } from 'plimsoll';
 import { Registry } from 'prom-client';
+import { Attempts } from '../../src/attempts.js';
 import { type AuthConfig, resolveConfig } from '../../src/config.js';
 import { buildApp } from '../../src/http/app.js';
 import type { OperatorHooks } from '../../src/http/operator-routes.js';
@@ -16,6 +17,7 @@ import { type SecurityEvent, SecurityEvents } from '../../src/security-events.js
 import { plimsollCommands } from '../../src/store/drivers.js';
 import { Store } from '../../src/store/store.js';
 import { AccessTokens } from '../../src/tokens/access-tokens.js';
+import { DeviceTokens } from '../../src/tokens/device-tokens.js';
 import { createKeys } from '../../src/tokens/key-file.js';
 import { KeyRing } from '../../src/tokens/key-ring.js';
 
@@ -75,11 +77,14 @@ export async function openService(url: string, options: TestOptions = {}): Promi
   const logged: string[] = [];
   const log = openLog(config.logLevel, { write: (line) => void logged.push(line) });
   const registry = new Registry();
+  const events = new SecurityEvents({ log, registry });
   const app = await buildApp({
     config,
     store,
     keys,
     tokens,
+    devices: new DeviceTokens(keys, config),
+    attempts: new Attempts(commands, config, events),
     passwords: options.passwords ?? new Passwords({ ...config, parameters: CHEAP }),
     hooks: {
       healthRedis: async () => ({ statusCode: 200, body: { healthy: true } }),
@@ -87,7 +92,7 @@ export async function openService(url: string, options: TestOptions = {}): Promi
       ...options.hooks,
     },
     log,
-    events: new SecurityEvents({ log, registry }),
+    events,
   });
   const close = async () => {
     await app.close();

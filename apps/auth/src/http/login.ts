@@ -1,0 +1,37 @@
+// A name and a password, held against the account, within what may be tried (attempts.ts).
+
+import type { FastifyRequest } from 'fastify';
+import { Problem } from '../errors.js';
+import type { User } from '../store/store.js';
+import type { AppParts } from './app.js';
+import { clientAddressOf } from './client-address.js';
+
+export interface Login {
+  readonly name: string;
+  readonly password: string;
+  /** Id of a device that the account knows. */
+  readonly device: string | undefined;
+}
+
+/** @throws Problem INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS, BUSY, STORE_UNAVAILABLE */
+export async function checkLogin(
+  { store, passwords, attempts, events }: AppParts,
+  request: FastifyRequest,
+  { name, password, device }: Login,
+): Promise<User> {
+  const client = clientAddressOf(request);
+  // Nobody's attempt is counted when no password could be looked at.
+  passwords.refuseWhenFull();
+  const attempt = await attempts.login(name, client, device);
+  let isRight: boolean | undefined;
+  try {
+    const user = await store.findUser(name);
+    isRight = await passwords.matches(user?.passwordHash, password);
+    if (user !== undefined && isRight) return user;
+    const { address } = client;
+    events.emit('login_failed', user === undefined ? { address } : { address, user: user.id });
+    throw new Problem('INVALID_CREDENTIALS');
+  } finally {
+    if (isRight !== false) await attempt.forgive();
+  }
+}
