@@ -34,6 +34,7 @@ describe('the environment', () => {
 
   it('comes from NODE_ENV where DEPLOYMENT_ENV is absent or empty', () => {
     expect(sizeOf({ NODE_ENV: 'production' })[0]).toBe('production');
+    expect(sizeOf({ NODE_ENV: ' Production ' })[0]).toBe('production');
     expect(sizeOf({ NODE_ENV: 'production', DEPLOYMENT_ENV: '' })[0]).toBe('production');
     expect(sizeOf({ NODE_ENV: 'production', DEPLOYMENT_ENV: 'staging' })[0]).toBe('staging');
   });

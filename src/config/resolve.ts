@@ -87,7 +87,7 @@ function resolveSize(given: PoolOptions, reader: EnvironmentReader, problems: Pr
 function detectEnvironment(reader: EnvironmentReader): Environment {
   const deployment = reader.choice('DEPLOYMENT_ENV', ENVIRONMENTS);
   if (deployment !== undefined) return deployment;
-  const nodeEnvironment = reader.text('NODE_ENV');
+  const nodeEnvironment = reader.text('NODE_ENV')?.trim().toLowerCase();
   return ENVIRONMENTS.find((name) => name === nodeEnvironment) ?? DEFAULTS.environment;
 }
 

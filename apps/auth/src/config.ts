@@ -75,7 +75,7 @@ export class ConfigError extends Error {
 export function resolveConfig(env: NodeJS.ProcessEnv): AuthConfig {
   const problems: string[] = [];
   const read = new Reader(env, problems);
-  const isProduction = (env.DEPLOYMENT_ENV ?? env.NODE_ENV) === 'production';
+  const isProduction = read.isProduction();
   const port = read.integer('PORT', 8000, 0, 65_535);
   const config: AuthConfig = {
     host: read.text('HOST', isProduction ? '0.0.0.0' : '127.0.0.1'),
@@ -114,6 +114,12 @@ class Reader {
   optional(name: (typeof VARIABLES)[number]): string | undefined {
     const text = this.env[name]?.trim();
     return text === '' ? undefined : text;
+  }
+
+  /** However it is spelt, as Plimsoll's presets read it. */
+  isProduction(): boolean {
+    const given = [this.env.DEPLOYMENT_ENV, this.env.NODE_ENV].map((text) => text?.trim());
+    return given.find((text) => text !== undefined && text !== '')?.toLowerCase() === 'production';
   }
 
   text(name: (typeof VARIABLES)[number], fallback: string): string {

@@ -8,16 +8,23 @@ import {
   createKeys,
   promoteKey,
   readKeys,
+  removeKey,
 } from './tokens/key-file.js';
 
 const USAGE = `keys-cli create <file> [EdDSA|ES256]   a new file with one key, readable by its owner
 keys-cli add <file> [EdDSA|ES256]      a further key, published, that doesn't sign yet
-keys-cli promote <file>                the key that was added last signs from now on
+keys-cli promote <file>                the newest key signs from now on; does nothing if it does
+keys-cli remove <file> <kid>           a key that doesn't sign; its tokens are refused at once
 keys-cli list <file>                   ids and algorithms; the first one signs`;
 
-async function main([command, file, algorithm = 'EdDSA', ...rest]: string[]): Promise<number> {
-  const isKnown = ALGORITHMS.includes(algorithm as Algorithm);
-  if (file === undefined || rest.length > 0 || !isKnown) return usage();
+async function main([command, file, extra, ...rest]: string[]): Promise<number> {
+  if (file === undefined || rest.length > 0) return usage();
+  if (command === 'remove' && extra !== undefined) {
+    removeKey(file, extra);
+    return 0;
+  }
+  const algorithm = extra ?? 'EdDSA';
+  if (!ALGORITHMS.includes(algorithm as Algorithm)) return usage();
   switch (command) {
     case 'create':
       console.log(await createKeys(file, algorithm as Algorithm));

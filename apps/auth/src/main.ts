@@ -12,6 +12,7 @@ import { MetricsClient, serve } from './cluster/worker.js';
 import { type AuthConfig, ConfigError, resolveConfig } from './config.js';
 import { openLog } from './log.js';
 import { createKeys } from './tokens/key-file.js';
+import { KeyRing } from './tokens/key-ring.js';
 import { openWorkerApp } from './worker-app.js';
 
 /** EX_CONFIG of sysexits.h. */
@@ -21,7 +22,7 @@ if (cluster.isPrimary) process.exit(await runPrimary());
 else await runWorker();
 
 async function runPrimary(): Promise<number> {
-  const checked = checkConfiguration();
+  const checked = await checkConfiguration();
   if (checked === undefined) return EXIT_CONFIGURATION;
   const { config, workers, maxConnections, environment } = checked;
   const log = openLog(config.logLevel);
@@ -71,7 +72,7 @@ async function runWorker(): Promise<void> {
 }
 
 /** Everything that is wrong is said at once; `undefined` then. */
-function checkConfiguration() {
+async function checkConfiguration() {
   const problems: string[] = [];
   let config: AuthConfig | undefined;
   let options: ReturnType<typeof resolveOptions> | undefined;
@@ -81,13 +82,18 @@ function checkConfiguration() {
     if (!(error instanceof ConfigError)) throw error;
     problems.push(error.message);
   }
+  if (config?.keysFile !== undefined) {
+    await KeyRing.open(config.keysFile).catch(({ message }: Error) => {
+      problems.push(`Invalid configuration:\n- AUTH_KEYS_FILE: ${message}`);
+    });
+  }
   try {
     options = resolveOptions({}, process.env);
   } catch (error) {
     if (!(error instanceof InvalidOptionsError)) throw error;
     problems.push(error.message);
   }
-  if (config === undefined || options === undefined) {
+  if (config === undefined || options === undefined || problems.length > 0) {
     console.error(problems.join('\n'));
     return undefined;
   }

@@ -4,11 +4,11 @@
 //   node provision-cli.js --users 10000 --prefix load --output users.ndjson
 
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { createPool, type Pool } from 'plimsoll';
 import { resolveConfig } from './config.js';
 import { Passwords } from './passwords.js';
+import { writeSecretFile } from './secret-file.js';
 import { plimsollCommands } from './store/drivers.js';
 import { Store } from './store/store.js';
 import { AccessTokens } from './tokens/access-tokens.js';
@@ -61,7 +61,7 @@ async function main(): Promise<void> {
       const count = Math.min(BATCH, users - from);
       await Promise.all(Array.from({ length: count }, (_, index) => account(from + index)));
     }
-    writeFileSync(values.output, `${lines.join('\n')}\n`, { mode: 0o600 });
+    writeSecretFile(values.output, `${lines.join('\n')}\n`);
   } finally {
     await store.close();
   }

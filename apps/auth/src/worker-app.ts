@@ -18,6 +18,7 @@ import { Store } from './store/store.js';
 import { AccessTokens } from './tokens/access-tokens.js';
 import { DeviceTokens } from './tokens/device-tokens.js';
 import { isExposed } from './tokens/key-file.js';
+import { registerKeyMetrics } from './tokens/key-metrics.js';
 import { KeyRing } from './tokens/key-ring.js';
 
 const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
@@ -38,11 +39,12 @@ export async function openWorkerApp(
   env: NodeJS.ProcessEnv,
   metrics?: OperatorHooks['metrics'],
 ): Promise<WorkerApp> {
-  const keys = await KeyRing.open(config.keysFile);
   const registry = new Registry();
   collectProcessMetrics(registry);
   const log = openLog(config.logLevel);
   const events = new SecurityEvents({ log, registry });
+  const keys = await KeyRing.open(config.keysFile, { events });
+  registerKeyMetrics(keys, registry);
   const pool = createPool({}, env) as Pool;
   registerPoolMetrics(pool, { registry });
   pool.on('breakerOpen', ({ code }) => events.emit('redis_lost', { reason: code }));

@@ -2,8 +2,11 @@
 // connections. What matters is that nobody's request is lost when workers come and go.
 
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { useServer } from '../../../test/support/servers.js';
@@ -128,6 +131,16 @@ describe('the cluster', () => {
       const series = `worker_redis_pool_connections_max{pool="plimsoll",worker="${worker}"} 20`;
       expect(page).toContain(series);
     }
+  });
+
+  test('keys that cannot be used end the start with their reason and exit code 78', async () => {
+    const keysFile = path.join(mkdtempSync(path.join(tmpdir(), 'auth-cluster-')), 'keys.json');
+    writeFileSync(keysFile, '{"keys":[{"kid":"a","alg":"EdDSA","d":"c2VjcmV0"}]}');
+    const service = await startService(server().url, { AUTH_KEYS_FILE: keysFile });
+    expect(service.primary.exitCode).toBe(78);
+    expect(service.output()).toContain(`AUTH_KEYS_FILE: ${keysFile}`);
+    expect(service.output()).not.toContain('c2VjcmV0');
+    rmSync(path.dirname(keysFile), { recursive: true });
   });
 
   test('a wrong configuration ends it at once, with every problem and exit code 78', async () => {

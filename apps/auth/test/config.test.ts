@@ -2,6 +2,7 @@
 // Holds docs/auth-service.md to the code as well.
 
 import { readFileSync } from 'node:fs';
+import { resolveOptions } from 'plimsoll';
 import { describe, expect, test } from 'vitest';
 import { ConfigError, resolveConfig, VARIABLES } from '../src/config.js';
 import { PROBLEMS } from '../src/errors.js';
@@ -44,6 +45,27 @@ describe('configuration', () => {
     ]);
     const config = resolveConfig({ DEPLOYMENT_ENV: 'production', AUTH_KEYS_FILE: OWN_FILE });
     expect(config.host).toBe('0.0.0.0');
+  });
+
+  test.each<NodeJS.ProcessEnv>([
+    { DEPLOYMENT_ENV: 'Production' },
+    { DEPLOYMENT_ENV: ' production ' },
+    { DEPLOYMENT_ENV: 'PRODUCTION\n' },
+    { NODE_ENV: 'production' },
+    { NODE_ENV: ' Production' },
+    { NODE_ENV: 'production', DEPLOYMENT_ENV: '' },
+  ])('%j is production, for the pool and for the keys', (env) => {
+    expect(resolveOptions({}, env).environment).toBe('production');
+    expect(problemsOf(env)).toEqual([expect.stringContaining('AUTH_KEYS_FILE')]);
+  });
+
+  test.each<NodeJS.ProcessEnv>([
+    {},
+    { NODE_ENV: 'test' },
+    { NODE_ENV: 'production', DEPLOYMENT_ENV: 'staging' },
+  ])('%j is not production', (env) => {
+    expect(resolveOptions({}, env).environment).not.toBe('production');
+    expect(problemsOf(env)).toEqual([]);
   });
 
   test('all problems are said at once', () => {

@@ -1,16 +1,43 @@
 // A rotation on disk reaches a running worker, and a bad file does not take its keys away.
 
-import { chmodSync, mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Registry } from 'prom-client';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { openLog } from '../src/log.js';
+import { SecurityEvents } from '../src/security-events.js';
 import type { Session } from '../src/store/store.js';
 import { AccessTokens } from '../src/tokens/access-tokens.js';
-import { addKey, createKeys, isExposed, promoteKey, readKeys } from '../src/tokens/key-file.js';
+import {
+  addKey,
+  createKeys,
+  isExposed,
+  promoteKey,
+  readKeys,
+  removeKey,
+} from '../src/tokens/key-file.js';
+import { registerKeyMetrics } from '../src/tokens/key-metrics.js';
 import { KeyRing, RELOAD_PAUSE_MS } from '../src/tokens/key-ring.js';
 
 const OPTIONS = { issuer: 'http://issuer.test', audience: 'plimsoll', accessTokenSeconds: 60 };
 const SESSION: Session = { id: 'session', userId: 'user', userName: 'ann', createdAt: 0 };
+
+const isRoot = process.geteuid?.() === 0;
+/** The user that Linux keeps for those who own nothing. */
+const NOBODY = 65_534;
 
 let folder: string;
 let file: string;
@@ -24,7 +51,7 @@ beforeEach(async () => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const openRing = () => KeyRing.open(file, () => now);
+const openRing = () => KeyRing.open(file, { now: () => now });
 let changes = 0;
 
 /** File systems may keep times too coarsely to tell two quick changes apart. */
@@ -104,9 +131,108 @@ test('the file is its owner’s alone, also after a rotation, and an exposed one
   expect(isExposed(file)).toBe(true);
 });
 
-test('a file that exists is not overwritten, and one key cannot be promoted', async () => {
+test('a file that exists is not overwritten', async () => {
+  const before = readFileSync(file, 'utf8');
   await expect(createKeys(file)).rejects.toThrow(/EEXIST/);
-  expect(() => promoteKey(file)).toThrow(/one key only/);
+  expect(readFileSync(file, 'utf8')).toBe(before);
+  expect(readdirSync(folder)).toEqual(['keys.json']);
+});
+
+test('promoting again changes nothing, and never brings an old key back', async () => {
+  const [first] = readKeys(file);
+  expect(promoteKey(file)).toBe(first!.kid);
+  for (let rotation = 0; rotation < 3; rotation++) {
+    const added = await addKey(file);
+    for (let time = 0; time < 3; time++) expect(promoteKey(file)).toBe(added);
+    expect(readKeys(file)[0]!.kid).toBe(added);
+  }
+});
+
+test('a key that is added while the clock goes back is the newest all the same', async () => {
+  vi.useFakeTimers({ now: 0, toFake: ['Date'] });
+  const added = await addKey(file);
+  vi.useRealTimers();
+  expect(promoteKey(file)).toBe(added);
+});
+
+test('a key that was removed verifies no more; the one that signs cannot be removed', async () => {
+  const [old] = readKeys(file);
+  const added = await addKey(file);
+  expect(() => removeKey(file, old!.kid)).toThrow(/signs; promote another/);
+  expect(() => removeKey(file, 'made-up')).toThrow(/no key made-up/);
+  promoteKey(file);
+  removeKey(file, old!.kid);
+  expect(readKeys(file).map(({ kid }) => kid)).toEqual([added]);
+});
+
+/** Without root's right to read everything, where the tests run as root. */
+async function asOrdinaryUser<T>(act: () => Promise<T> | T): Promise<T> {
+  if (!isRoot) return act();
+  chmodSync(folder, 0o777);
+  process.seteuid!(NOBODY);
+  try {
+    return await act();
+  } finally {
+    process.seteuid!(0);
+  }
+}
+
+test('a file that only another user can read is told once, shown, and leaves the keys', async () => {
+  const lines: string[] = [];
+  const log = openLog('info', { write: (line) => void lines.push(line) });
+  const registry = new Registry();
+  const events = new SecurityEvents({ log, registry });
+  const ring = await KeyRing.open(file, { events, now: () => now });
+  registerKeyMetrics(ring, registry);
+  const { kid } = await ring.signing();
+  const added = await addKey(file);
+  chmodSync(file, isRoot ? 0o600 : 0o000);
+  const page = await asOrdinaryUser(async () => {
+    for (let look = 0; look < 3; look++) {
+      now += RELOAD_PAUSE_MS;
+      expect((await ring.signing()).kid).toBe(kid);
+    }
+    await expect(KeyRing.open(file)).rejects.toThrow(/cannot be read: EACCES/);
+    return registry.metrics();
+  });
+  expect(lines.filter((line) => line.includes('"event":"keys_unreadable"'))).toHaveLength(1);
+  expect(lines.join('')).toContain('EACCES');
+  expect(page).toMatch(/^auth_keys_file_readable 0$/m);
+  expect(page).toContain(`auth_signing_key_info{kid="${kid}"} 1`);
+  chmodSync(file, 0o600);
+  now += RELOAD_PAUSE_MS;
+  expect(await ring.find(added)).toBeDefined();
+  expect(lines.at(-1)).toContain('"event":"keys_changed"');
+  const healed = await registry.metrics();
+  expect(healed).toMatch(/^auth_keys_file_readable 1$/m);
+  const [, readAt] = /^auth_keys_read_timestamp_seconds (\S+)$/m.exec(healed)!;
+  expect(Math.abs(Number(readAt) - Date.now() / 1000)).toBeLessThan(60);
+});
+
+test.runIf(isRoot)('a rotation by root leaves the file its owner’s', async () => {
+  chownSync(file, NOBODY, NOBODY);
+  const added = await addKey(file);
+  promoteKey(file);
+  expect([statSync(file).uid, statSync(file).gid]).toEqual([NOBODY, NOBODY]);
+  const readable = await asOrdinaryUser(() => readKeys(file));
+  expect(readable[0]!.kid).toBe(added);
+});
+
+test.runIf(isRoot)('a rotation by a third user is refused before anything is written', async () => {
+  chmodSync(file, 0o644);
+  const before = readFileSync(file, 'utf8');
+  await asOrdinaryUser(async () => {
+    await expect(addKey(file)).rejects.toThrow(/belongs to user 0/);
+  });
+  expect(readFileSync(file, 'utf8')).toBe(before);
+});
+
+test('a rotation through a symbolic link replaces the file, not the link', async () => {
+  const link = path.join(folder, 'link.json');
+  symlinkSync(file, link);
+  const added = await addKey(link);
+  expect(lstatSync(link).isSymbolicLink()).toBe(true);
+  expect(readKeys(file).map(({ kid }) => kid)).toContain(added);
 });
 
 test('a bad file is refused without showing what is in it', async () => {

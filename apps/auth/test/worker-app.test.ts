@@ -2,7 +2,7 @@
 // write, the worker takes.
 
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -56,6 +56,7 @@ describe('a worker', () => {
 
   test('takes the tokens and passwords of provisioned accounts', async () => {
     const file = path.join(folder, 'users.ndjson');
+    writeFileSync(file, '', { mode: 0o666 });
     await program('provision-cli.js', '--users', String(USERS), '--prefix', 'p', '--output', file);
     expect(statSync(file).mode & 0o777).toBe(0o600);
     const users = readFileSync(file, 'utf8')

@@ -2,8 +2,9 @@
 // others verify. It is replaced as a whole, so that a reader sees the old keys or the new ones.
 
 import { randomUUID } from 'node:crypto';
-import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { exportJWK, generateKeyPair, type JWK } from 'jose';
+import { writeSecretFile } from '../secret-file.js';
 
 export const ALGORITHMS = ['EdDSA', 'ES256'] as const;
 export type Algorithm = (typeof ALGORITHMS)[number];
@@ -11,10 +12,15 @@ export type Algorithm = (typeof ALGORITHMS)[number];
 export interface PrivateKey extends JWK {
   readonly kid: string;
   readonly alg: Algorithm;
+  /** When it was made, Unix s; later than that of any key that was in the file before it. */
+  readonly iat?: number;
 }
 
 /** Keys that are kept for verification, beside the one that signs; older ones are dropped. */
 const MAX_KEYS = 5;
+
+/** What a key is later than its predecessor at least, where the clock stood still or went back, s. */
+const IAT_STEP_SECONDS = 0.001;
 
 /** Permission bits of everybody but the owner. */
 const OTHERS = 0o077;
@@ -29,8 +35,10 @@ export function readKeys(file: string): PrivateKey[] {
   let keys: unknown;
   try {
     keys = (JSON.parse(readFileSync(file, 'utf8')) as { keys?: unknown }).keys;
-  } catch {
-    throw new Error(`${file} is not a readable JSON file of keys`);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== undefined) throw new Error(`${file} cannot be read: ${whyUnreadable(file, code)}`);
+    throw new Error(`${file} is not a JSON file of keys`);
   }
   if (!Array.isArray(keys) || keys.length === 0) throw new Error(`${file} has no keys`);
   for (const key of keys as Partial<PrivateKey>[]) {
@@ -42,9 +50,10 @@ export function readKeys(file: string): PrivateKey[] {
   return keys as PrivateKey[];
 }
 
+/** @throws Error EEXIST where there is such a file. */
 export async function createKeys(file: string, algorithm: Algorithm = 'EdDSA'): Promise<string> {
-  const key = await newKey(algorithm);
-  writeFileSync(file, serialized([key]), { mode: 0o600, flag: 'wx' });
+  const key = await newKey(algorithm, []);
+  writeSecretFile(file, serialized([key]), { isNew: true });
   return key.kid;
 }
 
@@ -53,31 +62,57 @@ export async function createKeys(file: string, algorithm: Algorithm = 'EdDSA'): 
  * `add` publishes a new key that doesn't sign yet; `promote` lets the newest key sign.
  */
 export async function addKey(file: string, algorithm: Algorithm = 'EdDSA'): Promise<string> {
-  const [signing, ...others] = readKeys(file);
-  const key = await newKey(algorithm);
+  const keys = readKeys(file);
+  const [signing, ...others] = keys;
+  const key = await newKey(algorithm, keys);
   replace(file, [signing!, key, ...others].slice(0, MAX_KEYS));
   return key.kid;
 }
 
-/** @throws Error where there is no other key. */
+/** Does nothing where the newest key signs already. @returns The id of the key that signs. */
 export function promoteKey(file: string): string {
-  const [signing, next, ...others] = readKeys(file);
-  if (next === undefined) throw new Error(`${file} has one key only; add another first`);
-  replace(file, [next, signing!, ...others]);
-  return next.kid;
+  const keys = readKeys(file);
+  const newest = keys.reduce((latest, key) => (madeAt(key) > madeAt(latest) ? key : latest));
+  if (newest !== keys[0]) replace(file, [newest, ...keys.filter((key) => key !== newest)]);
+  return newest.kid;
 }
 
-async function newKey(alg: Algorithm): Promise<PrivateKey> {
+/** Its tokens are refused from then on. @throws Error for the key that signs, and for an unknown one. */
+export function removeKey(file: string, kid: string): void {
+  const keys = readKeys(file);
+  const rest = keys.filter((key) => key.kid !== kid);
+  if (rest.length === keys.length) throw new Error(`${file} has no key ${kid}`);
+  if (keys[0]!.kid === kid) throw new Error(`${kid} signs; promote another key first`);
+  replace(file, rest);
+}
+
+function madeAt({ iat }: PrivateKey): number {
+  return iat ?? 0;
+}
+
+async function newKey(alg: Algorithm, others: readonly PrivateKey[]): Promise<PrivateKey> {
   const { privateKey } = await generateKeyPair(alg, { extractable: true });
-  return { ...(await exportJWK(privateKey)), kid: randomUUID(), alg, use: 'sig' };
+  const iat = Math.max(Date.now() / 1000, ...others.map((key) => madeAt(key) + IAT_STEP_SECONDS));
+  return { ...(await exportJWK(privateKey)), kid: randomUUID(), alg, use: 'sig', iat };
 }
 
+/** The service that reads the file must go on being able to, so the file stays its owner's. */
 function replace(file: string, keys: readonly PrivateKey[]): void {
-  const temporary = `${file}.${randomUUID()}`;
-  writeFileSync(temporary, serialized(keys), { mode: 0o600, flag: 'wx' });
-  renameSync(temporary, file);
+  const target = realpathSync(file);
+  const owner = statSync(target);
+  const uid = process.geteuid?.();
+  if (uid !== 0 && uid !== owner.uid) {
+    throw new Error(`${file} belongs to user ${owner.uid}; do this as that user, or as root`);
+  }
+  writeSecretFile(target, serialized(keys), uid === 0 ? { owner } : {});
 }
 
 function serialized(keys: readonly PrivateKey[]): string {
   return `${JSON.stringify({ keys }, null, 2)}\n`;
+}
+
+function whyUnreadable(file: string, code: string): string {
+  if (code !== 'EACCES') return code;
+  const owner = statSync(file, { throwIfNoEntry: false })?.uid;
+  return `${code}, this is user ${process.geteuid?.()}, and the file belongs to user ${owner}`;
 }

@@ -1,8 +1,10 @@
 // The keys of one worker, read from the file and read again when the file has changed: a rotation
-// reaches every worker within a second, without a restart.
+// reaches every worker within a second, without a restart. A file that can't be read any more is told
+// once, and leaves the keys as they were.
 
 import { statSync } from 'node:fs';
 import { type CryptoKey, importJWK, type JWK } from 'jose';
+import type { SecurityEvents } from '../security-events.js';
 import { type Algorithm, type PrivateKey, readKeys } from './key-file.js';
 
 /** How often the file is looked at, at most, ms. */
@@ -16,25 +18,46 @@ export interface RingKey {
   readonly publicJwk: JWK;
 }
 
+export interface KeyRingOptions {
+  /** Where changes and failures are told. */
+  readonly events?: SecurityEvents;
+  /** Monotonic, ms. Default: `performance.now`. */
+  readonly now?: () => number;
+}
+
+export interface KeyRingState {
+  /** The id of the key that signs. */
+  readonly signing: string;
+  /** When the keys were read, Unix ms. */
+  readonly readAt: number;
+  /** Why the file can't be read now; the keys are those from before. */
+  readonly failure: string | undefined;
+}
+
 export class KeyRing {
   readonly #file: string;
+  readonly #events: SecurityEvents | undefined;
   readonly #now: () => number;
   #keys: readonly RingKey[] = [];
   #byId = new Map<string, RingKey>();
-  #modifiedAt = 0;
+  /** What tells one state of the file from another; its mode and owner too. */
+  #identity = '';
   #version = 0;
+  #readAt = 0;
+  #failure: string | undefined;
   #lookedAt = 0;
   #reloading: Promise<void> | undefined;
 
-  private constructor(file: string, now: () => number) {
+  private constructor(file: string, { events, now = () => performance.now() }: KeyRingOptions) {
     this.#file = file;
+    this.#events = events;
     this.#now = now;
   }
 
   /** @throws Error where the file can't be used. */
-  static async open(file: string, now: () => number = Date.now): Promise<KeyRing> {
-    const ring = new KeyRing(file, now);
-    await ring.#load();
+  static async open(file: string, options: KeyRingOptions = {}): Promise<KeyRing> {
+    const ring = new KeyRing(file, options);
+    await ring.#load(identityOf(file));
     return ring;
   }
 
@@ -61,6 +84,12 @@ export class KeyRing {
     return { keys: this.#keys.map(({ publicJwk }) => publicJwk) };
   }
 
+  /** What operators see; the file is looked at before. */
+  async state(): Promise<KeyRingState> {
+    await this.#reloadIfChanged();
+    return { signing: this.#keys[0]!.kid, readAt: this.#readAt, failure: this.#failure };
+  }
+
   /** Whoever comes while the file is read waits for it: the key asked for may be the new one. */
   #reloadIfChanged(): Promise<void> | undefined {
     const now = this.#now();
@@ -75,21 +104,44 @@ export class KeyRing {
 
   async #reload(): Promise<void> {
     try {
-      if (statSync(this.#file).mtimeMs !== this.#modifiedAt) await this.#load();
-    } catch {
-      // The keys that were read stay good; a file that is gone or broken is seen at the next start.
+      const identity = identityOf(this.#file);
+      if (identity !== this.#identity) {
+        const before = this.#ids();
+        await this.#load(identity);
+        if (this.#ids() !== before) this.#events?.emit('keys_changed', { kid: this.#keys[0]!.kid });
+      }
+      this.#failure = undefined;
+    } catch (error) {
+      const { message } = error as Error;
+      if (message !== this.#failure) this.#events?.emit('keys_unreadable', { reason: message });
+      this.#failure = message;
     }
   }
 
-  async #load(): Promise<void> {
-    const modifiedAt = statSync(this.#file).mtimeMs;
-    const keys = await Promise.all(readKeys(this.#file).map(imported));
+  async #load(identity: string): Promise<void> {
+    const keys = await Promise.all(
+      readKeys(this.#file).map((key) =>
+        imported(key).catch(() => {
+          throw new Error(`${this.#file}: the key ${key.kid} is no ${key.alg} key`);
+        }),
+      ),
+    );
     this.#keys = keys;
     this.#version++;
     this.#byId = new Map(keys.map((key) => [key.kid, key]));
-    this.#modifiedAt = modifiedAt;
+    this.#identity = identity;
+    this.#readAt = Date.now();
     this.#lookedAt = this.#now();
   }
+
+  #ids(): string {
+    return this.#keys.map(({ kid }) => kid).join();
+  }
+}
+
+function identityOf(file: string): string {
+  const { ino, size, ctimeNs } = statSync(file, { bigint: true });
+  return `${ino}:${size}:${ctimeNs}`;
 }
 
 async function imported(key: PrivateKey): Promise<RingKey> {
