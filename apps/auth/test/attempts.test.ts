@@ -244,6 +244,27 @@ describe('attempts', () => {
     expect((await keysOf(service)).filter((key) => !before.has(key))).toEqual([]);
   });
 
+  test('a flood of right passwords from one place leaves others their turn', async () => {
+    const passwords = new Passwords({ hashConcurrency: 1, hashQueue: 8 });
+    const service = await open({}, { passwords });
+    const [flooding, other] = [newAddress(), newAddress()];
+    const [busy, quiet] = [await register(unlimited), await register(unlimited)];
+    let isOver = false;
+    let refused = 0;
+    const flood = Array.from({ length: 30 }, async () => {
+      while (!isOver) {
+        const { statusCode } = await tryFrom(service, flooding, busy, PASSWORD);
+        if (statusCode === 503) refused++;
+      }
+    });
+    await expect.poll(() => refused).toBeGreaterThan(30);
+    for (let count = 0; count < 5; count++) {
+      expect((await tryFrom(service, other, quiet, PASSWORD)).statusCode).toBe(200);
+    }
+    isOver = true;
+    await Promise.all(flood);
+  });
+
   test('what an attacker leaves in Redis is small, counted and soon gone', async () => {
     const service = await open({ accountLimit: 10, addressLimit: 5 });
     const flooding = newAddress();

@@ -78,16 +78,4 @@ describe('too many passwords', () => {
     expect((await post(service, '/auth/login', credentials)).statusCode).toBe(200);
     await service.close();
   });
-
-  test('hashes are computed one after the other where concurrency is 1, in order', async () => {
-    const passwords = new Passwords({ hashConcurrency: 1, hashQueue: 5, parameters: CHEAP });
-    const order: number[] = [];
-    await Promise.all(
-      [0, 1, 2, 3].map(async (index) => {
-        await passwords.hash('password');
-        order.push(index);
-      }),
-    );
-    expect(order).toEqual([0, 1, 2, 3]);
-  });
 });

@@ -27,10 +27,14 @@ function registerAccounts(app: FastifyInstance, parts: AppParts): void {
     { schema: { body: schemas.credentials, response: { 201: schemas.userAnswer } } },
     async (request, reply) => {
       const name = normalized(request.body.username);
-      await attempts.registration(clientAddressOf(request));
+      const client = clientAddressOf(request);
+      const asker = { id: client.site, isKnown: false };
+      passwords.refuseWhenFull(asker);
+      await attempts.registration(client);
       // Asked before the hash is paid for; createUser() decides.
       if ((await store.findUser(name)) !== undefined) throw new Problem('USERNAME_TAKEN');
-      const user = await store.createUser(name, await passwords.hash(request.body.password));
+      const passwordHash = await passwords.hash(request.body.password, asker);
+      const user = await store.createUser(name, passwordHash);
       return reply.code(201).send({ id: user.id, username: user.name });
     },
   );

@@ -2,6 +2,7 @@
 
 import type { FastifyRequest } from 'fastify';
 import { Problem } from '../errors.js';
+import type { Asker } from '../fair-turns.js';
 import type { User } from '../store/store.js';
 import type { AppParts } from './app.js';
 import { clientAddressOf } from './client-address.js';
@@ -20,13 +21,17 @@ export async function checkLogin(
   { name, password, device }: Login,
 ): Promise<User> {
   const client = clientAddressOf(request);
-  // Nobody's attempt is counted when no password could be looked at.
-  passwords.refuseWhenFull();
+  const asker: Asker =
+    device === undefined
+      ? { id: client.site, isKnown: false }
+      : { id: `account ${name}`, isKnown: true };
+  // Before anything is counted for nothing.
+  passwords.refuseWhenFull(asker);
   const attempt = await attempts.login(name, client, device);
   let isRight: boolean | undefined;
   try {
     const user = await store.findUser(name);
-    isRight = await passwords.matches(user?.passwordHash, password);
+    isRight = await passwords.matches(user?.passwordHash, password, asker);
     if (user !== undefined && isRight) return user;
     const { address } = client;
     events.emit('login_failed', user === undefined ? { address } : { address, user: user.id });
