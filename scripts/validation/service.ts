@@ -58,6 +58,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     DEPLOYMENT_ENV: 'production',
     HOST: '127.0.0.1',
     PORT: String(port),
+    AUTH_OPERATOR_PORT: String(port),
     LOG_LEVEL: 'warn',
     REDIS_URL: redisUrl,
     AUTH_STORE_DRIVER: driver,

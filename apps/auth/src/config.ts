@@ -1,7 +1,8 @@
 // What the service is told by its environment: read once, checked whole, frozen. Redis and the
 // number of workers are Plimsoll's business and stand in docs/configuration.md.
 
-import { existsSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 
 export const STORE_DRIVERS = ['plimsoll', 'redis-pool', 'redis', 'ioredis'] as const;
@@ -12,6 +13,11 @@ const MAX_HOPS = 10;
 /** Names that Fastify knows for networks, beside addresses and prefixes. */
 const NAMED_NETWORKS = ['loopback', 'linklocal', 'uniquelocal'];
 export type TrustedProxies = false | number | string[];
+
+/** Where metrics are by default, unless nobody but this host can reach the service. */
+const OPERATOR_PORT = 8001;
+/** Of the token that operators show; a shorter one could be guessed. */
+const MIN_TOKEN_CHARACTERS = 16;
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -32,6 +38,10 @@ export const VARIABLES = [
   'AUTH_RATE_LIMIT_ADDRESS',
   'AUTH_TRUST_PROXY',
   'AUTH_MAX_CONNECTIONS',
+  'AUTH_OPERATOR_HOST',
+  'AUTH_OPERATOR_PORT',
+  'AUTH_OPERATOR_TOKEN',
+  'AUTH_OPERATOR_TOKEN_FILE',
   'AUTH_STOP_TIMEOUT_MS',
 ] as const;
 
@@ -58,6 +68,11 @@ export interface AuthConfig {
   readonly trustProxy: TrustedProxies;
   /** Connections of clients, of each worker. */
   readonly maxConnections: number;
+  readonly operatorHost: string;
+  /** Where metrics and the pool's health are; `undefined`: where everything else is. */
+  readonly operatorPort: number | undefined;
+  /** SHA-256 of the token that they ask for, hex; `undefined`: they ask for none. */
+  readonly operatorTokenHash: string | undefined;
   readonly stopTimeoutMs: number;
 }
 
@@ -76,9 +91,10 @@ export function resolveConfig(env: NodeJS.ProcessEnv): AuthConfig {
   const problems: string[] = [];
   const read = new Reader(env, problems);
   const isProduction = read.isProduction();
+  const host = read.text('HOST', isProduction ? '0.0.0.0' : '127.0.0.1');
   const port = read.integer('PORT', 8000, 0, 65_535);
   const config: AuthConfig = {
-    host: read.text('HOST', isProduction ? '0.0.0.0' : '127.0.0.1'),
+    host,
     port,
     logLevel: read.choice('LOG_LEVEL', LOG_LEVELS, 'info'),
     issuer: read.text('AUTH_ISSUER', `http://localhost:${port}`),
@@ -93,8 +109,15 @@ export function resolveConfig(env: NodeJS.ProcessEnv): AuthConfig {
     addressLimit: read.integer('AUTH_RATE_LIMIT_ADDRESS', 100, 0, 1_000_000),
     trustProxy: read.trustedProxies('AUTH_TRUST_PROXY'),
     maxConnections: read.integer('AUTH_MAX_CONNECTIONS', 10_000, 1, 1_000_000),
+    ...readOperator(read, port, isLoopback(host) && !isProduction),
     stopTimeoutMs: read.integer('AUTH_STOP_TIMEOUT_MS', 10_000, 0, 600_000),
   };
+  const operatorHost = config.operatorPort === undefined ? host : config.operatorHost;
+  if (config.operatorTokenHash === undefined && !isLoopback(operatorHost)) {
+    problems.push(
+      `AUTH_OPERATOR_TOKEN_FILE: is needed where others than this host can reach the metrics (${operatorHost})`,
+    );
+  }
   if (config.keysFile !== undefined && !existsSync(config.keysFile)) {
     problems.push(`AUTH_KEYS_FILE: there is no file ${config.keysFile}`);
   }
@@ -103,6 +126,21 @@ export function resolveConfig(env: NodeJS.ProcessEnv): AuthConfig {
   }
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(config);
+}
+
+function readOperator(read: Reader, port: number, isShared: boolean) {
+  const fallback = isShared ? port : OPERATOR_PORT;
+  const operatorPort = read.integer('AUTH_OPERATOR_PORT', fallback, 0, 65_535);
+  const isSame = operatorPort === port && (port !== 0 || isShared);
+  return {
+    operatorHost: read.text('AUTH_OPERATOR_HOST', '127.0.0.1'),
+    operatorPort: isSame ? undefined : operatorPort,
+    operatorTokenHash: read.tokenHash('AUTH_OPERATOR_TOKEN', 'AUTH_OPERATOR_TOKEN_FILE'),
+  };
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
 class Reader {
@@ -145,6 +183,30 @@ class Reader {
     if ((allowed as readonly string[]).includes(text)) return text as T;
     this.problems.push(`${name}: must be one of ${allowed.join(', ')}`);
     return fallback;
+  }
+
+  /** Of a token that stands in a variable or, better, in a file. */
+  tokenHash(name: (typeof VARIABLES)[number], fileName: (typeof VARIABLES)[number]) {
+    const file = this.optional(fileName);
+    let token = this.optional(name);
+    if (file !== undefined) {
+      if (token !== undefined) this.problems.push(`${name}: only one of it and ${fileName}`);
+      try {
+        token = readFileSync(file, 'utf8').trim();
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        this.problems.push(`${fileName}: ${file} cannot be read (${code})`);
+        return undefined;
+      }
+    }
+    if (token === undefined) return undefined;
+    if (token.length < MIN_TOKEN_CHARACTERS || /\s/.test(token)) {
+      const place = file === undefined ? name : fileName;
+      this.problems.push(
+        `${place}: needs ${MIN_TOKEN_CHARACTERS} characters, none of them a space`,
+      );
+    }
+    return createHash('sha256').update(token).digest('hex');
   }
 
   trustedProxies(name: (typeof VARIABLES)[number]): TrustedProxies {

@@ -44,8 +44,8 @@ async function runPrimary(): Promise<number> {
     ...(keys === undefined ? {} : { env: { AUTH_KEYS_FILE: keys.file } }),
     stopTimeoutMs: config.stopTimeoutMs,
     log,
-    onReady: (port) =>
-      log.info({ event: 'ready', port }, `serving at http://${config.host}:${port}`),
+    onReady: (port, operatorPort) =>
+      log.info({ event: 'ready', port, operatorPort }, `serving at http://${config.host}:${port}`),
   });
   process.on('SIGTERM', () => supervisor.stop());
   process.on('SIGINT', () => supervisor.stop());

@@ -22,6 +22,7 @@ export const SECURITY_EVENTS = {
   refresh_reused: ['warn', 'a refresh token was shown a second time; its session has ended'],
   session_ended: ['info', 'somebody logged out'],
   sessions_ended: ['info', 'somebody ended all sessions of an account'],
+  operator_refused: ['warn', 'somebody asked for metrics or health with a wrong token'],
   keys_changed: ['info', 'the signing keys are others than before'],
   keys_unreadable: ['error', 'the file of keys cannot be read; the keys stay as they were'],
   redis_lost: ['error', 'Redis cannot be reached'],

@@ -7,7 +7,7 @@ import { registerPoolMetrics } from 'plimsoll/prometheus';
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import { Attempts } from './attempts.js';
 import type { AuthConfig } from './config.js';
-import { buildApp } from './http/app.js';
+import { type AppParts, buildApp, buildOperatorApp } from './http/app.js';
 import { limitConnections } from './http/connection-limit.js';
 import type { OperatorHooks } from './http/operator-routes.js';
 import { openLog } from './log.js';
@@ -25,9 +25,9 @@ const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
 
 export interface WorkerApp {
   readonly app: FastifyInstance;
+  /** Where operators have a port of their own. */
+  readonly operatorApp: FastifyInstance | undefined;
   readonly registry: Registry;
-  /** Connections that this worker's pool may open. */
-  readonly maxConnections: number;
   listen(): Promise<void>;
   /** Finishes what is in flight, then lets go of Redis. */
   close(): Promise<void>;
@@ -51,7 +51,7 @@ export async function openWorkerApp(
   pool.on('breakerClose', () => events.emit('redis_found'));
   const commands = await commandsOf(config, pool, env);
   const store = new Store(commands, config.refreshTokenSeconds);
-  const app = await buildApp({
+  const parts: AppParts = {
     config,
     store,
     keys,
@@ -68,20 +68,26 @@ export async function openWorkerApp(
         metrics ??
         (async () => ({ contentType: registry.contentType, body: await registry.metrics() })),
     },
-  });
+  };
+  const app = buildApp(parts);
+  const { operatorPort } = config;
+  const operatorApp = operatorPort === undefined ? undefined : buildOperatorApp(parts);
   limitConnections(app.server, config.maxConnections, registry);
   if (isExposed(config.keysFile)) {
     log.warn('AUTH_KEYS_FILE can be read by others than its owner; chmod 600 it');
   }
   return {
     app,
+    operatorApp,
     registry,
-    maxConnections: pool.status().connections.max,
     async listen() {
+      // First, as the service counts as ready with its last port.
+      await operatorApp?.listen({ host: config.operatorHost, port: operatorPort! });
       await app.listen({ host: config.host, port: config.port });
     },
     async close() {
       await app.close();
+      await operatorApp?.close();
       await store.close();
       await pool.close();
     },

@@ -3,7 +3,7 @@
 import type { WorkerMetrics } from 'plimsoll/prometheus';
 
 export type FromWorker =
-  | { readonly type: 'ready'; readonly port: number; readonly maxConnections: number }
+  | { readonly type: 'ready'; readonly port: number; readonly operatorPort: number }
   /** Its event loop runs; each second. */
   | { readonly type: 'alive' }
   /** It takes no new connection any more. */

@@ -39,7 +39,7 @@ export interface SupervisorOptions {
   readonly stopTimeoutMs: number;
   readonly log: Logger;
   /** All workers serve; called once. */
-  readonly onReady?: (port: number, maxConnections: number) => void;
+  readonly onReady?: (port: number, operatorPort: number) => void;
 }
 
 interface Slot {
@@ -211,7 +211,7 @@ export class Supervisor {
     slot.readyAt = performance.now();
     if (this.#hasServed || this.#serving().length < this.#slots.length) return;
     this.#hasServed = true;
-    this.#options.onReady?.(message.port, message.maxConnections);
+    this.#options.onReady?.(message.port, message.operatorPort);
   }
 
   #onExit(worker: Worker, code: number | null, signal: string | null): void {

@@ -80,8 +80,13 @@ export async function serve(
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
   await worker.listen();
   setInterval(() => tell({ type: 'alive' }), HEARTBEAT_MS).unref();
-  const { port } = worker.app.server.address() as AddressInfo;
-  tell({ type: 'ready', port, maxConnections: worker.maxConnections });
+  const port = portOf(worker.app);
+  const { operatorApp = worker.app } = worker;
+  tell({ type: 'ready', port, operatorPort: portOf(operatorApp) });
+}
+
+function portOf({ server }: WorkerApp['app']): number {
+  return (server.address() as AddressInfo).port;
 }
 
 function stopListening({ app }: WorkerApp): void {

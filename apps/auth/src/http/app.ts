@@ -19,7 +19,7 @@ import type { AccessTokens } from '../tokens/access-tokens.js';
 import type { DeviceTokens } from '../tokens/device-tokens.js';
 import type { KeyRing } from '../tokens/key-ring.js';
 import { registerAuthRoutes } from './auth-routes.js';
-import { type OperatorHooks, registerOperatorRoutes } from './operator-routes.js';
+import { type OperatorHooks, registerOperatorRoutes, registerProbes } from './operator-routes.js';
 
 const BODY_LIMIT_BYTES = 4_096;
 /** Longer than users think between requests: reconnecting costs more than an idle socket. */
@@ -56,7 +56,24 @@ export interface AppParts {
   readonly events: SecurityEvents;
 }
 
-export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
+/** What clients see; with the operators' routes where these have no port of their own. */
+export function buildApp(parts: AppParts): FastifyInstance {
+  const app = newApp(parts);
+  registerAuthRoutes(app, parts);
+  registerProbes(app, parts);
+  if (parts.config.operatorPort === undefined) registerOperatorRoutes(app, parts);
+  return app;
+}
+
+/** What operators see on their own port. */
+export function buildOperatorApp(parts: AppParts): FastifyInstance {
+  const app = newApp(parts);
+  registerProbes(app, parts);
+  registerOperatorRoutes(app, parts);
+  return app;
+}
+
+function newApp(parts: AppParts): FastifyInstance {
   const { config, log } = parts;
   const { trustProxy } = config;
   const app = Fastify({
@@ -108,8 +125,6 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     return sendProblem(reply, problem);
   });
   answerUnknownRoutes(app);
-  registerAuthRoutes(app, parts);
-  registerOperatorRoutes(app, parts);
   return app;
 }
 

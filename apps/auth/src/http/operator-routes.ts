@@ -1,6 +1,8 @@
 // What operators and their machines ask: is it alive, can it serve, how is Redis, what is measured.
 
-import type { FastifyInstance } from 'fastify';
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Problem } from '../errors.js';
 import type { AppParts } from './app.js';
 
 export interface OperatorHooks {
@@ -10,7 +12,8 @@ export interface OperatorHooks {
   onAnswer?(method: string, route: string, status: number, seconds: number): void;
 }
 
-export function registerOperatorRoutes(app: FastifyInstance, { store, hooks }: AppParts): void {
+/** For load balancers: they say nothing of what is inside, so everybody may ask. */
+export function registerProbes(app: FastifyInstance, { store, hooks }: AppParts): void {
   const { onAnswer } = hooks;
   if (onAnswer !== undefined) {
     app.addHook('onResponse', (request, reply, done) => {
@@ -27,14 +30,33 @@ export function registerOperatorRoutes(app: FastifyInstance, { store, hooks }: A
     await store.ping();
     return { status: 'ready' };
   });
+}
 
-  app.get('/health/redis', async (_request, reply) => {
+/** Behind a token where the configuration has one. */
+export function registerOperatorRoutes(app: FastifyInstance, parts: AppParts): void {
+  const { config, hooks, events } = parts;
+  const onRequest = async ({ headers: { authorization }, ip: address }: FastifyRequest) => {
+    if (config.operatorTokenHash === undefined) return;
+    if (authorization === undefined) throw new Problem('TOKEN_REQUIRED');
+    if (isToken(authorization, config.operatorTokenHash)) return;
+    events.emit('operator_refused', { address });
+    throw new Problem('INVALID_TOKEN');
+  };
+
+  app.get('/health/redis', { onRequest }, async (_request, reply) => {
     const { statusCode, body } = await hooks.healthRedis();
     return reply.code(statusCode).header('cache-control', 'no-store').send(body);
   });
 
-  app.get('/metrics', async (_request, reply) => {
+  app.get('/metrics', { onRequest }, async (_request, reply) => {
     const { contentType, body } = await hooks.metrics();
     return reply.type(contentType).send(body);
   });
+}
+
+/** Hashes have one length, and what their comparison may tell is of no use. */
+function isToken(authorization: string, expectedHash: string): boolean {
+  const token = /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? '';
+  const hash = createHash('sha256').update(token).digest();
+  return timingSafeEqual(hash, Buffer.from(expectedHash, 'hex'));
 }

@@ -78,7 +78,7 @@ export async function openService(url: string, options: TestOptions = {}): Promi
   const log = openLog(config.logLevel, { write: (line) => void logged.push(line) });
   const registry = new Registry();
   const events = new SecurityEvents({ log, registry });
-  const app = await buildApp({
+  const app = buildApp({
     config,
     store,
     keys,
