@@ -43,7 +43,7 @@ export class Generator {
   readonly #now: () => number;
   readonly #choose: (random: () => number) => Task;
   readonly #context: UserContext;
-  readonly #deadlines: Deadlines<VirtualUser>;
+  readonly #deadlines: Deadlines;
   readonly #users: VirtualUser[] = [];
   readonly #lives: Promise<void>[] = [];
   /** Open model: the task that each user runs at the moment. */
@@ -68,7 +68,7 @@ export class Generator {
     this.#choose = weightedChoice(userClass.tasks);
     this.#localUsers = localUsers(settings);
     const { requestTimeoutMs } = settings;
-    this.#deadlines = new Deadlines(requestTimeoutMs, this.#now, (user) => user.timeOut());
+    this.#deadlines = new Deadlines(requestTimeoutMs, this.#now);
     this.#context = {
       host,
       target,

@@ -11,7 +11,7 @@ import type { RawResponse } from '../http/response-reader.js';
 import type { Host } from '../http/target.js';
 import type { Random } from '../random.js';
 import type { Account, Expectation, LoadResponse, RequestOptions, User } from '../user-class.js';
-import type { Deadlines } from './deadlines.js';
+import { DeadlineEntry, type Deadlines } from './deadlines.js';
 import type { Recorder } from './recorder.js';
 
 const FIRST_FAILING_STATUS = 400;
@@ -28,7 +28,7 @@ export interface UserContext {
   readonly host: Host;
   readonly target: Target;
   readonly recorder: Recorder;
-  readonly deadlines: Deadlines<VirtualUser>;
+  readonly deadlines: Deadlines;
   readonly requestTimeoutMs: number;
   /** Milliseconds, monotonic. */
   readonly now: () => number;
@@ -45,6 +45,7 @@ export class VirtualUser implements User {
   /** Whether a task, onStart or onStop is under way. */
   isBusy = false;
   readonly #connection: Connection;
+  readonly #deadline = new DeadlineEntry(this);
   #over = false;
 
   constructor(
@@ -81,9 +82,9 @@ export class VirtualUser implements User {
     this.dueMs = undefined;
     this.requests += 1;
     const exchange = this.#connection.exchange(method, text);
-    context.deadlines.begin(this);
+    context.deadlines.begin(this.#deadline);
     const outcome = await exchange;
-    context.deadlines.end(this);
+    context.deadlines.end(this.#deadline);
     const response = new Response(outcome, context.now() - startMs);
     response.error ??= this.#disappointment(options.expect, response);
     context.recorder.record({
@@ -143,7 +144,7 @@ class Response implements LoadResponse {
   }
 
   header(name: string): string | undefined {
-    return this.#raw === undefined ? undefined : headerOf(this.#raw.head.lines, name);
+    return this.#raw === undefined ? undefined : headerOf(this.#raw.head.text, name);
   }
 
   text(): string {

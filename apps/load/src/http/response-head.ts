@@ -1,5 +1,6 @@
 // The status line and headers of a response, read from text. Strict where a lenient reading would
-// lose its place in the stream: lengths that contradict each other, unknown transfer codings.
+// lose its place in the stream: lengths that contradict each other, unknown transfer codings. The
+// text stays whole and is searched: to cut every head into lines costs more than all of the rest.
 
 /** The bytes are not a response that this client can follow; the connection must be closed. */
 export class ProtocolError extends Error {
@@ -11,41 +12,44 @@ export interface ResponseHead {
   readonly keepAlive: boolean;
   readonly chunked: boolean;
   readonly contentLength: number | undefined;
-  /** All lines, for `headerOf`. */
-  readonly lines: readonly string[];
+  /** The status line and all headers, for `headerOf`. */
+  readonly text: string;
 }
 
-const STATUS_LINE = /^HTTP\/1\.([01]) (\d{3})(?: |$)/;
+const STATUS_LINE = /^HTTP\/1\.[01] \d{3}(?: |\r|$)/;
+const VERSION_AT = 'HTTP/1.'.length;
+const STATUS_AT = 'HTTP/1.1 '.length;
 const DIGITS = /^\d{1,15}$/;
+const LINE_END = '\r\n';
+const COLON = 58;
 
 /** Throws `ProtocolError`. */
 export function parseHead(text: string): ResponseHead {
-  const lines = text.split('\r\n');
-  const match = STATUS_LINE.exec(lines[0]!);
-  if (match === null) throw new ProtocolError('this is no HTTP/1.1 response');
-  const coding = headerOf(lines, 'transfer-encoding')?.toLowerCase();
+  if (!STATUS_LINE.test(text)) throw new ProtocolError('this is no HTTP/1.1 response');
+  const coding = headerOf(text, 'transfer-encoding')?.toLowerCase();
   if (coding !== undefined && coding !== 'chunked') {
     throw new ProtocolError(`the transfer coding '${coding}' is unknown`);
   }
-  const connection = headerOf(lines, 'connection')?.toLowerCase() ?? '';
+  const connection = headerOf(text, 'connection')?.toLowerCase() ?? '';
   const keepAlive =
-    match[1] === '1' ? !connection.includes('close') : connection.includes('keep-alive');
+    text[VERSION_AT] === '1' ? !connection.includes('close') : connection.includes('keep-alive');
   const chunked = coding === 'chunked';
-  const contentLength = contentLengthOf(lines);
+  const contentLength = contentLengthOf(text);
   // Both at once is how requests are smuggled: such a connection is not used again.
   const ambiguous = chunked && contentLength !== undefined;
   return {
-    status: Number(match[2]),
+    status: Number(text.slice(STATUS_AT, STATUS_AT + 3)),
     keepAlive: keepAlive && !ambiguous,
     chunked,
     contentLength: chunked ? undefined : contentLength,
-    lines,
+    text,
   };
 }
 
-function contentLengthOf(lines: readonly string[]): number | undefined {
-  const values = headerOf(lines, 'content-length');
+function contentLengthOf(text: string): number | undefined {
+  const values = headerOf(text, 'content-length');
   if (values === undefined) return undefined;
+  if (DIGITS.test(values)) return Number(values);
   const distinct = new Set(values.split(',').map((value) => value.trim()));
   const [value] = distinct;
   if (distinct.size !== 1 || !DIGITS.test(value!)) {
@@ -54,15 +58,24 @@ function contentLengthOf(lines: readonly string[]): number | undefined {
   return Number(value);
 }
 
-/** A header's value by its lower-case name; several lines are joined by commas. */
-export function headerOf(lines: readonly string[], name: string): string | undefined {
-  let found: string | undefined;
-  for (let index = 1; index < lines.length; index += 1) {
-    const line = lines[index]!;
-    if (line.charCodeAt(name.length) !== 58) continue;
-    if (line.slice(0, name.length).toLowerCase() !== name) continue;
-    const value = line.slice(name.length + 1).trim();
-    found = found === undefined ? value : `${found}, ${value}`;
+/** All values of a header by its lower-case name, a line each. */
+export function headerLinesOf(text: string, name: string): string[] {
+  const found: string[] = [];
+  let start = text.indexOf(LINE_END);
+  while (start !== -1) {
+    start += LINE_END.length;
+    const end = text.indexOf(LINE_END, start);
+    const colon = start + name.length;
+    if (text.charCodeAt(colon) === COLON && text.slice(start, colon).toLowerCase() === name) {
+      found.push(text.slice(colon + 1, end === -1 ? text.length : end).trim());
+    }
+    start = end;
   }
   return found;
+}
+
+/** A header's value by its lower-case name; several lines are joined by commas. */
+export function headerOf(text: string, name: string): string | undefined {
+  const found = headerLinesOf(text, name);
+  return found.length > 1 ? found.join(', ') : found[0];
 }

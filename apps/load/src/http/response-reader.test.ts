@@ -39,7 +39,7 @@ describe('ResponseReader', () => {
   });
 
   it('joins headers of the same name', () => {
-    expect(headerOf(read(LENGTH)[0]!.head.lines, 'x-a')).toBe('1, 2');
+    expect(headerOf(read(LENGTH)[0]!.head.text, 'x-a')).toBe('1, 2');
   });
 
   it.each(['204 No Content', '304 Not Modified'])('%s has no body', (status) => {

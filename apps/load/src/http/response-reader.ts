@@ -48,16 +48,17 @@ export class ResponseReader {
 
   /** Takes bytes; it copies what it keeps. Throws `ProtocolError`. */
   push(chunk: Buffer): void {
-    let data = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
+    const data = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
     this.#held = EMPTY;
-    while (data.length > 0) {
+    let at = 0;
+    while (at < data.length) {
       if (!this.#waiting) throw new ProtocolError('bytes after the end of the response');
-      const used = this.#step(data);
+      const used = this.#step(data, at);
       if (used === 0) {
-        this.#held = Buffer.from(data);
+        this.#held = Buffer.from(data.subarray(at));
         return;
       }
-      data = data.subarray(used);
+      at += used;
     }
   }
 
@@ -68,27 +69,27 @@ export class ResponseReader {
     return true;
   }
 
-  /** How many bytes one step used; 0 when it needs more. */
-  #step(data: Buffer): number {
-    if (this.#state === 'head') return this.#readHead(data);
-    if (this.#state === 'chunk-size') return this.#readChunkSize(data);
-    if (this.#state === 'trailers') return this.#readTrailer(data);
-    if (this.#state === 'chunk-data') return this.#readChunkData(data);
-    if (this.#state === 'until-close') return this.#keep(data, data.length);
-    const used = this.#keep(data, Math.min(this.#remaining, data.length));
+  /** How many bytes from `at` on one step used; 0 when it needs more. */
+  #step(data: Buffer, at: number): number {
+    if (this.#state === 'head') return this.#readHead(data, at);
+    if (this.#state === 'chunk-size') return this.#readChunkSize(data, at);
+    if (this.#state === 'trailers') return this.#readTrailer(data, at);
+    if (this.#state === 'chunk-data') return this.#readChunkData(data, at);
+    if (this.#state === 'until-close') return this.#keep(data, at, data.length - at);
+    const used = this.#keep(data, at, this.#remaining);
     this.#remaining -= used;
     if (this.#remaining === 0) this.#finish(true);
     return used;
   }
 
-  #readHead(data: Buffer): number {
-    const end = data.indexOf(HEAD_END);
-    if (end === -1 || end > MAX_HEAD_BYTES) {
-      if (data.length > MAX_HEAD_BYTES) throw new ProtocolError('the headers are too long');
+  #readHead(data: Buffer, at: number): number {
+    const end = data.indexOf(HEAD_END, at);
+    if (end === -1 || end - at > MAX_HEAD_BYTES) {
+      if (data.length - at > MAX_HEAD_BYTES) throw new ProtocolError('the headers are too long');
       return 0;
     }
-    const head = parseHead(data.toString('latin1', 0, end));
-    const used = end + HEAD_END.length;
+    const head = parseHead(data.toString('latin1', at, end));
+    const used = end - at + HEAD_END.length;
     if (head.status === 101) throw new ProtocolError('the server switched protocols');
     if (head.status < 200) return used;
     this.#head = head;
@@ -113,8 +114,8 @@ export class ResponseReader {
     }
   }
 
-  #readChunkSize(data: Buffer): number {
-    const line = this.#line(data);
+  #readChunkSize(data: Buffer, at: number): number {
+    const line = this.#line(data, at);
     if (line === undefined) return 0;
     const size = CHUNK_SIZE.exec(line)?.[1];
     if (size === undefined) throw new ProtocolError('a chunk size can not be read');
@@ -123,38 +124,41 @@ export class ResponseReader {
     return line.length + LINE_END.length;
   }
 
-  #readChunkData(data: Buffer): number {
+  #readChunkData(data: Buffer, at: number): number {
     if (this.#remaining > 0) {
-      const used = this.#keep(data, Math.min(this.#remaining, data.length));
+      const used = this.#keep(data, at, this.#remaining);
       this.#remaining -= used;
       return used;
     }
-    if (data.length < LINE_END.length) return 0;
-    if (data[0] !== 13 || data[1] !== 10) throw new ProtocolError('a chunk does not end');
+    if (data.length - at < LINE_END.length) return 0;
+    if (data[at] !== 13 || data[at + 1] !== 10) throw new ProtocolError('a chunk does not end');
     this.#state = 'chunk-size';
     return LINE_END.length;
   }
 
-  #readTrailer(data: Buffer): number {
-    const line = this.#line(data);
+  #readTrailer(data: Buffer, at: number): number {
+    const line = this.#line(data, at);
     if (line === undefined) return 0;
     if (line === '') this.#finish(true);
     return line.length + LINE_END.length;
   }
 
-  #line(data: Buffer): string | undefined {
-    const end = data.indexOf(LINE_END);
-    if (end > MAX_CHUNK_LINE_BYTES || (end === -1 && data.length > MAX_CHUNK_LINE_BYTES)) {
-      throw new ProtocolError('a line between chunks is too long');
-    }
-    return end === -1 ? undefined : data.toString('latin1', 0, end);
+  #line(data: Buffer, at: number): string | undefined {
+    const end = data.indexOf(LINE_END, at);
+    const length = (end === -1 ? data.length : end) - at;
+    if (length > MAX_CHUNK_LINE_BYTES) throw new ProtocolError('a line between chunks is too long');
+    return end === -1 ? undefined : data.toString('latin1', at, end);
   }
 
-  #keep(data: Buffer, length: number): number {
-    this.#bodyBytes += length;
+  /** Copies what is there of `length` bytes. */
+  #keep(data: Buffer, at: number, length: number): number {
+    const end = Math.min(at + length, data.length);
+    this.#bodyBytes += end - at;
     if (this.#bodyBytes > MAX_BODY_BYTES) throw new ProtocolError('the body is too long');
-    this.#parts.push(Buffer.from(data.subarray(0, length)));
-    return length;
+    const part = Buffer.allocUnsafe(end - at);
+    data.copy(part, 0, at, end);
+    this.#parts.push(part);
+    return end - at;
   }
 
   #finish(delimited: boolean): void {
