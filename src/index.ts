@@ -20,11 +20,10 @@ export type {
 export { resolveOptions } from './config/resolve.js';
 export { createPool, getPool } from './create-pool.js';
 export { ERROR_CODES, InvalidOptionsError, PoolError, type PoolErrorCode } from './errors.js';
-export type { EvictionReason } from './pool/entry.js';
+export type { EvictionReason } from './node/entry.js';
+export type { AcquireOptions } from './node/lease-request.js';
 export type { PoolEvents } from './pool/events.js';
-export type { AcquireOptions } from './pool/executor.js';
-export type { HealthReport } from './pool/inspector.js';
-export type { CloseOptions } from './pool/pool.js';
+export type { CloseOptions, HealthReport } from './pool/pool.js';
 export type { PoolState, PoolStatus } from './pool/snapshot.js';
 export {
   type CommandDefinition,

@@ -5,7 +5,7 @@ import { onceAborted } from '../base/abort-signal.js';
 import type { Clock } from '../base/clock.js';
 import { afterPolling } from '../base/event-loop.js';
 import { PoolError } from '../errors.js';
-import { abortedError } from '../pool/lease.js';
+import { abortedError } from '../node/caller-errors.js';
 
 /** How exact deadlines are, ms: the callers are looked through no more often. */
 const GRAIN_MS = 20;

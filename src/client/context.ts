@@ -3,8 +3,8 @@
 
 import type { ReplyTypes } from '../base/command.js';
 import { PoolError } from '../errors.js';
+import type { ConnectionLease } from '../node/lease.js';
 import type { CommandExecutor, PoolExecutor } from '../pool/executor.js';
-import type { ConnectionLease } from '../pool/lease.js';
 import type { RedisArgument } from '../wire/protocol.js';
 
 type RetryWrites = 'safe' | 'always' | 'never';

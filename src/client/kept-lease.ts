@@ -15,9 +15,9 @@ import { afterFairWait } from '../base/event-loop.js';
 import { textPayload } from '../base/payload.js';
 import { RingQueue } from '../base/ring-queue.js';
 import { PoolError } from '../errors.js';
+import type { ConnectionLease } from '../node/lease.js';
+import type { AcquireOptions } from '../node/lease-request.js';
 import { retryWaitMs } from '../policy/retry.js';
-import type { AcquireOptions } from '../pool/executor.js';
-import type { ConnectionLease } from '../pool/lease.js';
 import { isExhausted } from './final-cause.js';
 
 const NEVER_GIVES_UP = {

@@ -2,9 +2,9 @@
 // its own besides, as pub/sub does, belongs to `pool.client`.
 
 import { PoolError } from '../errors.js';
+import type { ConnectionLease } from '../node/lease.js';
+import { ownCommand } from '../node/own-command.js';
 import { restoringCommands } from '../policy/session.js';
-import type { ConnectionLease } from '../pool/lease.js';
-import { ownCommand } from '../pool/own-command.js';
 import type { Client } from './client.js';
 import { clientClass } from './client-class.js';
 import { CommandContext } from './context.js';

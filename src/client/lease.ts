@@ -1,7 +1,7 @@
 // The lease that borrowers get: a connection for itself, with a client that speaks on it.
 
-import type { Entry } from '../pool/entry.js';
-import { ConnectionLease, type LeaseOwner } from '../pool/lease.js';
+import type { Entry } from '../node/entry.js';
+import { ConnectionLease, type LeaseOwner } from '../node/lease.js';
 import type { LeaseClients } from './lease-host.js';
 import type {
   None,
@@ -25,13 +25,14 @@ export class Lease<
   private madeClient: PlimsollClient<M, F, S, RESP, TM> | undefined = undefined;
 
   constructor(
-    pool: LeaseOwner & LeaseClients,
+    clients: LeaseClients,
+    owner: LeaseOwner,
     entry: Entry,
     now: number,
     origin: Error | undefined,
   ) {
-    super(pool, entry, now, origin);
-    this.clients = pool;
+    super(owner, entry, now, origin);
+    this.clients = clients;
   }
 
   /** A client on this connection alone: it may WATCH, SELECT and block. */

@@ -5,7 +5,7 @@
 import { textPayload } from '../base/payload.js';
 import { callListener } from '../base/uncaught.js';
 import { PoolError } from '../errors.js';
-import { abortedError } from '../pool/lease.js';
+import { abortedError } from '../node/caller-errors.js';
 import { type Call, Calls, type CallTerms } from './calls.js';
 import { finalRefusal } from './final-cause.js';
 import { KeptLease, type LeaseSource, type LeaseUser } from './kept-lease.js';

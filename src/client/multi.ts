@@ -5,9 +5,9 @@
 import { Command, type CommandKind, type Payload, type RetryClass } from '../base/command.js';
 import { textPayload } from '../base/payload.js';
 import { PoolError } from '../errors.js';
+import type { ConnectionLease } from '../node/lease.js';
 import { blockTimeMs, type CommandClass } from '../policy/command-class.js';
 import { newSession, trackSession } from '../policy/session.js';
-import type { ConnectionLease } from '../pool/lease.js';
 import type { CommandEncoder } from '../wire/encoder.js';
 import {
   attachConfig,

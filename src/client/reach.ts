@@ -1,8 +1,8 @@
 // connect() as node-redis has it: it waits until the server is there, however long that takes.
 
 import { PoolError } from '../errors.js';
+import { ownCommand } from '../node/own-command.js';
 import type { PoolExecutor } from '../pool/executor.js';
-import { ownCommand } from '../pool/own-command.js';
 import { finalCause } from './final-cause.js';
 
 /** Between two attempts of the caller to be served, ms; the pool has pauses of its own. */

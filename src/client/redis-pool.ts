@@ -1,9 +1,9 @@
 // The pool as its users have it: the mechanism of pool/, with a client on top.
 
 import type { ResolvedOptions } from '../config/options.js';
-import type { Entry } from '../pool/entry.js';
-import type { AcquireOptions } from '../pool/executor.js';
-import type { ConnectionLease } from '../pool/lease.js';
+import type { Entry } from '../node/entry.js';
+import type { ConnectionLease, LeaseOwner } from '../node/lease.js';
+import type { AcquireOptions } from '../node/lease-request.js';
 import { type CloseOptions, ConnectionPool, type PoolDependencies } from '../pool/pool.js';
 import type { Client } from './client.js';
 import { Lease } from './lease.js';
@@ -79,10 +79,11 @@ export class Pool<
   }
 
   protected override createLease(
+    owner: LeaseOwner,
     entry: Entry,
     now: number,
     origin: Error | undefined,
   ): ConnectionLease {
-    return new Lease(this, entry, now, origin);
+    return new Lease(this, owner, entry, now, origin);
   }
 }

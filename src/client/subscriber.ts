@@ -9,7 +9,7 @@
 // is asked for on the next connection. A call that fails is taken back.
 
 import { PoolError } from '../errors.js';
-import { abortedError } from '../pool/lease.js';
+import { abortedError } from '../node/caller-errors.js';
 import { CommandEncoder } from '../wire/encoder.js';
 import type { PubSubListener, PubSubType } from '../wire/protocol.js';
 import { type Call, Calls, type CallTerms } from './calls.js';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
+import { Statistics } from '../node/statistics.js';
 import { ALL_IS_WELL } from '../policy/recommendations.js';
 import { type SnapshotFacts, takeSnapshot } from '../pool/snapshot.js';
-import { Statistics } from '../pool/statistics.js';
 import { EXHAUSTION_WINDOW_MS, healthAnswer, PoolHealth, REPORT_MAX_AGE_MS } from './index.js';
 
 const STATISTICS = new Statistics();

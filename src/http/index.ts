@@ -5,7 +5,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { recommendations } from '../policy/recommendations.js';
-import type { HealthReport } from '../pool/inspector.js';
+import type { HealthReport } from '../pool/pool.js';
 import type { PoolStatus } from '../pool/snapshot.js';
 
 /** How long an exhausted pool is spoken of, ms: the window of the alert expression (brief §5). */

@@ -1,34 +1,8 @@
 // Who runs commands: the pool, on lanes and leases, or one lease. The client above knows no more.
 
 import type { Command } from '../base/command.js';
-import { PoolError } from '../errors.js';
-import type { ConnectionLease } from './lease.js';
-
-export interface AcquireOptions {
-  /** Gives up waiting when it aborts (error code ABORTED). */
-  readonly signal?: AbortSignal | undefined;
-  /** Longest wait, ms; 0: no limit. Default: the pool's `acquireTimeoutMs`. */
-  readonly timeoutMs?: number | undefined;
-  /** Held for good on purpose, as pub/sub does: never reported as a leak. */
-  readonly isLongLived?: boolean | undefined;
-  /** Whose the lease is, where that may end before the pool does. @internal */
-  readonly holder?: object | undefined;
-}
-
-/** What is wrong with the options of an `acquire()`; `undefined`: nothing. */
-export function acquireMistake({ signal, timeoutMs }: AcquireOptions): PoolError | undefined {
-  if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
-    return wrong('timeoutMs must be a number of milliseconds, 0 or more');
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    return wrong('signal must be an AbortSignal');
-  }
-  return undefined;
-}
-
-function wrong(what: string): PoolError {
-  return new PoolError('INVALID_ARGUMENT', `acquire(): ${what}`, { sent: false });
-}
+import type { ConnectionLease } from '../node/lease.js';
+import type { AcquireOptions } from '../node/lease-request.js';
 
 export interface CommandExecutor {
   /** Counts an error that a caller gets; commands carry it in their settings. */

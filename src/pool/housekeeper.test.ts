@@ -26,6 +26,7 @@ function newHousekeeper() {
       return facts.mustStayAlive;
     },
   });
+  housekeeper.start();
   return { housekeeper, facts, sweeps, inspections };
 }
 

@@ -37,6 +37,10 @@ export class Housekeeper {
     this.#chores = chores;
     this.coarseNow = clock.now();
     this.#inspectedAt = this.coarseNow;
+  }
+
+  /** Begins to tick; what it looks after is there now. */
+  start(): void {
     this.#schedule(SLOW_TICK_MS);
   }
 

@@ -1,37 +1,35 @@
-// The mechanism: which lane carries which command, who waits, who is served next, and how all of
-// it ends. Connections come and go in `membership.ts`, are lent in `lending.ts`, and are looked
-// after in `inspector.ts`; what to decide stands in `policy/`.
+// The pool that users hold: what is asked of it goes to the connections of a server (`node/`); what
+// failed there and may be tried again comes back to it. It has the one timer, what is counted, the
+// alert, and the end of all of it.
 //
-//   execute() --> lane with room? --yes--> connection.send()
-//                     |no
-//                     v
-//                  waiters --(room, release, new connection)--> serve()
-//                     ^
-//   lost, not applied +-- Recovery (8, 32, 128 ms)
+//   execute() --> NodePool.send() --> reply
+//                   ^      |
+//                   |      v lost, refused and not applied
+//                  Recovery (8, 32, 128 ms)
 
 import { EventEmitter } from 'node:events';
 import type { Clock } from '../base/clock.js';
-import { type Command, isSendable, type Refusal } from '../base/command.js';
+import { type Command, isSendable } from '../base/command.js';
 import type { LatencyHistogram } from '../base/latency-histogram.js';
+import type { ConnectionSource } from '../base/link.js';
 import { callListener } from '../base/uncaught.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
-import type { ConnectionSource, LostCommands } from './connection.js';
-import { closedError, type Drain, Ending, isUnblocked } from './ending.js';
-import type { Entry, EvictionReason } from './entry.js';
+import { closedError, notSendable } from '../node/caller-errors.js';
+import { countInUse, type Entry } from '../node/entry.js';
+import type { ProbeReport } from '../node/inspector.js';
+import { ConnectionLease, cancelOnAbort, type LeaseOwner } from '../node/lease.js';
+import type { AcquireOptions } from '../node/lease-request.js';
+import { NodePool } from '../node/node-pool.js';
+import { Refusals } from '../node/refusals.js';
+import { Statistics } from '../node/statistics.js';
+import { isAlertRaised, utilizationPercent } from '../policy/recommendations.js';
+import { type Drain, Ending } from './ending.js';
 import type { PoolEvents } from './events.js';
-import { type AcquireOptions, acquireMistake, type PoolExecutor } from './executor.js';
+import type { PoolExecutor } from './executor.js';
 import { Housekeeper } from './housekeeper.js';
-import { type HealthReport, Inspector } from './inspector.js';
-import { ConnectionLease, cancelOnAbort, notSendable } from './lease.js';
-import { Lending } from './lending.js';
-import { Membership } from './membership.js';
-import { ownCommand } from './own-command.js';
 import { Recovery } from './recovery.js';
-import { Refusals } from './refusals.js';
 import { type PoolState, type PoolStatus, takeSnapshot } from './snapshot.js';
-import { Statistics } from './statistics.js';
-import { WaitingRoom } from './waiting-room.js';
 
 const DEFAULT_CLOSE_TIMEOUT_MS = 5_000;
 
@@ -54,20 +52,22 @@ export interface LatencyTotals {
   readonly wait: LatencyHistogram;
 }
 
+/** What `healthCheck()` answers. */
+export interface HealthReport extends ProbeReport {
+  readonly status: PoolStatus;
+}
+
 export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExecutor {
   readonly options: ResolvedOptions;
   /** For duplicates, which end before the pool. @internal */
   readonly ending: Ending;
   readonly #source: ConnectionSource;
-  readonly #clock: Clock;
   readonly #statistics = new Statistics();
-  readonly #membership: Membership;
-  readonly #lending: Lending;
-  readonly #waitingRoom: WaitingRoom;
   readonly #refusals: Refusals;
   readonly #recovery: Recovery;
-  readonly #inspector: Inspector;
   readonly #housekeeper: Housekeeper;
+  readonly #node: NodePool;
+  #isAlertRaised = false;
   #closing: Promise<void> | undefined;
   /** Set while `close()` waits: asked when there may be nothing left to wait for. */
   #drain: Drain | undefined;
@@ -76,32 +76,17 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   constructor(options: ResolvedOptions, dependencies: PoolDependencies) {
     super();
     const { source, clock, random } = dependencies;
-    const statistics = this.#statistics;
     this.options = options;
     this.#source = source;
-    this.#clock = clock;
-    this.#membership = this.#createMembership(dependencies);
-    this.#lending = new Lending(
-      options,
-      this.#membership,
-      statistics,
-      (entry, now, origin) => this.createLease(entry, now, origin),
-      (entry) => this.#onProgress(entry),
-    );
+    this.#housekeeper = this.#createHousekeeper(clock);
     this.#refusals = new Refusals(clock, options.fallback, () => this.#housekeeper.hurry());
-    this.#waitingRoom = this.#createWaitingRoom();
-    this.#recovery = new Recovery(options, clock, random, statistics, (command) =>
+    this.#recovery = new Recovery(options, clock, random, this.#statistics, (command) =>
       this.#dispatch(command),
     );
-    this.#inspector = this.#createInspector();
-    this.ending = new Ending(
-      this.#membership,
-      this.#waitingRoom,
-      this.#recovery,
-      this.#inspector.probeTimeoutMs,
-    );
-    this.#housekeeper = this.#createHousekeeper();
-    this.#membership.pump();
+    this.#node = this.#createNode(dependencies);
+    this.ending = new Ending(this.#node, this.#recovery);
+    this.#housekeeper.start();
+    this.#node.membership.pump();
     // Later, so that a listener can be there.
     for (const warning of options.warnings) setImmediate(() => this.#announce('warning', warning));
   }
@@ -131,44 +116,15 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   }
 
   /** Runs a command that blocks its connection: leases one for its duration. */
-  async executeExclusive(command: Command, signal?: AbortSignal): Promise<unknown> {
+  executeExclusive(command: Command, signal?: AbortSignal): Promise<unknown> {
     if (!isSendable(command)) return this.refusal(notSendable());
-    // The deadline counts from here, as it covers the wait for a connection too.
-    command.startedAt = this.#clock.now();
-    const { acquireTimeoutMs } = this.options;
-    const timeoutMs = Math.min(command.timeoutMs || acquireTimeoutMs, acquireTimeoutMs);
-    const isLongLived = command.timeoutMs === 0;
-    const { holder } = command.settings;
-    const lease = await this.acquireLease({ signal, timeoutMs, isLongLived, holder });
-    try {
-      if (lease.blockEnd !== undefined) throw lease.blockEnd;
-      return await lease.execute(command, signal);
-    } finally {
-      if (!lease.isReleased) lease.release();
-    }
+    if (this.#closing !== undefined) return this.#refuseLease();
+    return this.#node.sendExclusive(command, signal);
   }
 
   /** Lends a connection. @throws PoolError ACQUIRE_TIMEOUT, ABORTED, QUEUE_FULL, POOL_CLOSED, ... */
   acquireLease(options: AcquireOptions = {}): Promise<ConnectionLease> {
-    const mistake =
-      this.#closing === undefined ? acquireMistake(options) : closedError('acquire()');
-    if (mistake !== undefined) return this.#waitingRoom.refuseLease(mistake);
-    const isLongLived = options.isLongLived === true;
-    if (this.#waitingRoom.isOpenForLeases && options.signal?.aborted !== true) {
-      const { fleet, maxConnections } = this.#membership;
-      const entry = fleet.findIdle(maxConnections);
-      if (entry !== undefined) {
-        if (!this.#housekeeper.isFast) this.#housekeeper.hurry();
-        const now = this.#housekeeper.coarseNow;
-        return Promise.resolve(
-          this.#lending.lend(entry, now, this.#lending.captureOrigin(isLongLived), {
-            isLongLived,
-            holder: options.holder,
-          }),
-        );
-      }
-    }
-    return this.#waitingRoom.admitLease(options, isLongLived);
+    return this.#closing === undefined ? this.#node.acquireLease(options) : this.#refuseLease();
   }
 
   /** Latencies since the pool was made, in buckets: what a scrape wants beside `status()`. */
@@ -179,19 +135,20 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
 
   /** A snapshot of the pool; cheap. */
   status(): PoolStatus {
+    const { membership, waitingRoom } = this.#node;
     return takeSnapshot({
       name: this.options.target.name,
       state: this.#state(),
       address: this.#source.address,
-      entries: this.#membership.fleet.entries,
-      connecting: this.#membership.connecting,
-      waiting: this.#waitingRoom.length,
+      entries: membership.fleet.entries,
+      connecting: membership.connecting,
+      waiting: waitingRoom.length,
       minConnections: this.options.minConnections,
-      maxConnections: this.#membership.maxConnections,
-      alert: this.#inspector.isAlertRaised,
+      maxConnections: membership.maxConnections,
+      alert: this.#isAlertRaised,
       statistics: this.#statistics,
-      lastConnectError: this.#membership.lastConnectError,
-      nextConnectInMs: this.#membership.nextConnectInMs,
+      lastConnectError: membership.lastConnectError,
+      nextConnectInMs: membership.nextConnectInMs,
     });
   }
 
@@ -202,12 +159,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   async healthCheck(): Promise<HealthReport> {
     try {
       if (this.#closing !== undefined) throw closedError('healthCheck()');
-      const { fleet, isFull } = this.#membership;
-      // Where no lane is open one has to be made, unless the only connection there may be is lent.
-      if (fleet.readyCount === 0 && !(isFull && fleet.leasedCount > 0)) {
-        await this.execute(ownCommand(['PING'], this.#inspector.probeTimeoutMs)).catch(onlyErrors);
-      }
-      return { ...(await this.#inspector.probe()), status: this.status() };
+      return { ...(await this.#node.probe()), status: this.status() };
     } catch (error) {
       const nothing = { latencyMs: undefined, checkedConnections: 0, failedConnections: 0 };
       return { healthy: false, ...nothing, error: error as Error, status: this.status() };
@@ -226,17 +178,17 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
         `resize: maxConnections must be an integer of at least ${least}, not ${maxConnections}`,
       );
     }
-    this.#membership.resize(maxConnections);
+    this.#node.membership.resize(maxConnections);
   }
 
   /** New callers wait from now on; what is in flight goes on. */
   suspend(): void {
-    this.#waitingRoom.suspend();
+    this.#node.waitingRoom.suspend();
   }
 
   resume(): void {
-    this.#waitingRoom.resume();
-    this.#membership.pump();
+    this.#node.waitingRoom.resume();
+    this.#node.membership.pump();
   }
 
   /**
@@ -255,7 +207,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
 
   /** Whether open connections, and callers who wait, keep the process alive; see `unref()`. */
   get keepsAlive(): boolean {
-    return this.#membership.keepsAlive;
+    return this.#node.membership.keepsAlive;
   }
 
   /** Undoes `unref()`. */
@@ -268,117 +220,46 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     this.#keepAlive(false);
   }
 
-  #keepAlive(isWanted: boolean): void {
-    this.#membership.keepAlive(isWanted);
-    this.#recovery.keepAlive(isWanted);
-    this.#housekeeper.refresh();
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
   /** For subclasses that lend more than a bare connection. */
-  protected createLease(entry: Entry, now: number, origin: Error | undefined): ConnectionLease {
-    return new ConnectionLease(this, entry, now, origin);
+  protected createLease(
+    owner: LeaseOwner,
+    entry: Entry,
+    now: number,
+    origin: Error | undefined,
+  ): ConnectionLease {
+    return new ConnectionLease(owner, entry, now, origin);
   }
 
-  /** For leases alone. @internal */
-  takeBack(lease: ConnectionLease): void {
-    this.ending.announceEnd(lease);
-    this.#lending.takeBack(lease, this.#housekeeper.coarseNow);
-    this.#drain?.check();
-  }
-
-  /** For leases alone. @internal */
-  discard(lease: ConnectionLease, reason: Error): void {
-    this.ending.announceEnd(lease);
-    if (lease.entry.lease === lease) this.#membership.evict(lease.entry, 'destroyed', reason);
-  }
-
-  /** For leases alone. @internal */
-  cancelBlocking(lease: ConnectionLease, command: Command, error: Error): void {
-    void this.ending.cancel(lease, command, error);
-  }
-
-  #createMembership(dependencies: PoolDependencies): Membership {
-    const pool = this;
-    return new Membership(
+  #createNode(dependencies: PoolDependencies): NodePool {
+    const shared = {
+      statistics: this.#statistics,
+      refusals: this.#refusals,
+      timer: this.#housekeeper,
+    };
+    return new NodePool(
       this.options,
-      { ...dependencies, statistics: this.#statistics },
+      { ...dependencies, ...shared },
       {
-        get wantedConnections() {
-          return pool.#waitingRoom.wantedConnections;
-        },
-        get mustStayAlive() {
-          return pool.keepsAlive && pool.#waitingRoom.length > 0;
-        },
-        onReady: (entry) => this.#onReady(entry),
-        onProgress: (entry) => this.#onProgress(entry),
-        onErrorReply: (entry, command, refusal) => this.#onErrorReply(entry, command, refusal),
-        onEnd: (entry, reason, error, lost) => this.#onEnd(entry, reason, error, lost),
-        onConnectFailed: (error) => {
-          this.#waitingRoom.reserveLanes();
-          this.#announce('connectError', error);
-        },
-        onBreakerChange: (isOpen, error) => this.#onBreakerChange(isOpen, error),
+        createLease: (node, entry, now, origin) => this.createLease(node, entry, now, origin),
+        tryAgain: (command, outcome) => this.#recovery.tryAgain(command, outcome),
+        recover: (command, cause, outcome) => this.#recovery.recover(command, cause, outcome),
+        onProgress: () => this.#drain?.check(),
+        announce: (event, ...args) => this.#announce(event, ...(args as PoolEvents[typeof event])),
       },
     );
   }
 
-  #createWaitingRoom(): WaitingRoom {
-    return new WaitingRoom(this.options, {
-      clock: this.#clock,
-      statistics: this.#statistics,
-      membership: this.#membership,
-      lending: this.#lending,
-      refusals: this.#refusals,
-      onWaitingChanged: () => {
-        this.#membership.refresh();
-        if (this.#waitingRoom.length > 0) this.#housekeeper.hurry();
-        this.#housekeeper.refresh();
-      },
-      onExhausted: (waiting) =>
-        this.#announce('exhausted', {
-          maxConnections: this.#membership.maxConnections,
-          waiting,
-        }),
-    });
-  }
-
-  #createInspector(): Inspector {
+  #createHousekeeper(clock: Clock): Housekeeper {
     const pool = this;
-    return new Inspector(this.options, this.#statistics, {
-      entries: this.#membership.fleet.entries,
-      get maxConnections() {
-        return pool.#membership.maxConnections;
-      },
-      get openConnections() {
-        return pool.#membership.fleet.keptCount;
-      },
-      retire: (entry, reason) => this.#membership.retire(entry, reason),
-      replace: (entry) => this.#membership.replace(entry),
-      openSpare: () => this.#membership.openSpare(),
-      closeSpare: () => this.#membership.closeSpare(),
-      evict: (entry, reason, error) => this.#membership.evict(entry, reason, error),
-      onAlert: (isRaised, utilizationPercent) =>
-        this.#announce(isRaised ? 'alert' : 'alertCleared', { utilizationPercent }),
-      onLeak: (lease, heldMs) =>
-        this.#announce('leak', {
-          connectionId: lease.entry.id,
-          heldMs,
-          stack: lease.origin?.stack,
-        }),
-    });
-  }
-
-  #createHousekeeper(): Housekeeper {
-    const pool = this;
-    return new Housekeeper(this.#clock, {
+    return new Housekeeper(clock, {
       sweep: (now) => this.#sweep(now),
-      inspect: (now) => this.#inspector.inspect(now),
+      inspect: (now) => this.#inspect(now),
       get mustStayAlive() {
-        return pool.keepsAlive && (pool.#waitingRoom.length > 0 || !pool.#refusals.isIdle);
+        return pool.#node.mustStayAlive || (pool.keepsAlive && !pool.#refusals.isIdle);
       },
     });
   }
@@ -394,102 +275,62 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       this.#refusals.refuse(command, closedError(command.name));
       return;
     }
-    const lane = this.#waitingRoom.mustQueue ? undefined : this.#membership.fleet.pickLane();
-    if (lane === undefined) {
-      this.#waitingRoom.admitCommand(command);
-      return;
-    }
-    if (this.#membership.fleet.isCrowded(lane)) this.#membership.growBeyondLanes();
-    lane.connection.send(command);
-    if (!this.#housekeeper.isFast) this.#housekeeper.hurry();
+    this.#node.send(command);
   }
 
-  #onReady(entry: Entry): void {
-    this.#announce('open', { connectionId: entry.id });
-    if (this.#waitingRoom.length > 0) this.#waitingRoom.serve(entry);
-  }
-
-  #onProgress(entry: Entry): void {
-    if (this.#waitingRoom.length > 0 && entry.state === 'ready') this.#waitingRoom.serve(entry);
-    this.#drain?.check();
-  }
-
-  /** Keeps commands that the server can't execute just now, for another attempt. */
-  #onErrorReply(entry: Entry, command: Command, { error, verdict }: Refusal): boolean {
-    if (isUnblocked(entry, command, error)) {
-      command.fail(entry.lease?.blockEnd);
-      return true;
-    }
-    const { outcome, again, retire, breaks } = verdict;
-    const isKept = again !== 'no' && this.#recovery.tryAgain(command, outcome);
-    if (retire === 'demoted') this.#membership.condemn(entry);
-    if (breaks !== undefined) entry.evictionReason = 'unclean';
-    else if (retire === 'unauthenticated') this.#membership.retire(entry, 'unhealthy');
-    return isKept;
-  }
-
-  #onEnd(entry: Entry, reason: EvictionReason, error: Error, lost: LostCommands): void {
-    if (entry.lease !== undefined) {
-      this.#lending.onLost(entry.lease, error, lost);
-    } else {
-      for (const command of lost.sent) this.#recovery.recover(command, error, 'unknown');
-      for (const command of lost.unsent) this.#recovery.recover(command, error, 'not-applied');
-    }
-    this.#announce('evict', { connectionId: entry.id, reason, error });
-    this.#drain?.check();
-  }
-
-  /** Nothing can serve: whoever waits is told at once, with the reason. */
-  #onBreakerChange(isOpen: boolean, error: PoolError | undefined): void {
-    if (!isOpen) {
-      this.#announce('breakerClose');
-      return;
-    }
-    this.#waitingRoom.refuseAll(error);
-    this.#announce('breakerOpen', error as PoolError);
+  #refuseLease(): Promise<never> {
+    return this.#node.waitingRoom.refuseLease(closedError('acquire()'));
   }
 
   #sweep(now: number): boolean {
-    this.#lending.allowStacks();
-    this.#statistics.timeouts += this.#waitingRoom.expire(now) + this.#refusals.expire(now);
-    const isBusy = this.#inspector.sweep(now);
+    this.#statistics.timeouts += this.#refusals.expire(now);
+    const isBusy = this.#node.sweep(now);
     this.#drain?.check();
-    return (
-      isBusy || this.#waitingRoom.length > 0 || !this.#refusals.isIdle || !this.#recovery.isIdle
-    );
+    return isBusy || !this.#refusals.isIdle || !this.#recovery.isIdle;
+  }
+
+  #inspect(now: number): void {
+    this.#statistics.commandLatency.rotate(now);
+    this.#statistics.waitLatency.rotate(now);
+    this.#node.inspect(now);
+    this.#judgeUtilization();
+  }
+
+  #judgeUtilization(): void {
+    const { fleet, maxConnections } = this.#node.membership;
+    const percent = utilizationPercent(countInUse(fleet.entries), maxConnections);
+    const isRaised = isAlertRaised(this.#isAlertRaised, percent);
+    if (isRaised === this.#isAlertRaised) return;
+    this.#isAlertRaised = isRaised;
+    this.#announce(isRaised ? 'alert' : 'alertCleared', { utilizationPercent: percent });
+  }
+
+  #keepAlive(isWanted: boolean): void {
+    this.#node.membership.keepAlive(isWanted);
+    this.#recovery.keepAlive(isWanted);
+    this.#housekeeper.refresh();
   }
 
   async #close(timeoutMs: number): Promise<void> {
-    this.#drain = this.ending.begin(timeoutMs, () => this.#hasNothingUnderWay);
+    const isDone = () => this.#node.isIdle && this.#recovery.isIdle;
+    this.#drain = this.ending.begin(timeoutMs, isDone);
     await this.#drain.promise;
     this.#isClosed = true;
     this.#drain = undefined;
     this.#housekeeper.stop();
     const error = closedError('The command');
     this.#recovery.stop(error);
-    this.#waitingRoom.clear(error);
-    this.#membership.stop(error);
+    this.#node.waitingRoom.clear(error);
+    this.#node.membership.stop(error);
     this.#announce('close');
   }
 
-  get #hasNothingUnderWay(): boolean {
-    const { entries, leasedCount } = this.#membership.fleet;
-    if (leasedCount > 0 || entries.some(({ connection }) => connection.inFlight > 0)) return false;
-    return this.#waitingRoom.length === 0 && this.#recovery.isIdle;
-  }
-
   #state(): PoolState {
+    const { membership, waitingRoom } = this.#node;
     if (this.#isClosed) return 'closed';
     if (this.#closing !== undefined) return 'closing';
-    if (this.#membership.isDown) return 'down';
-    if (this.#waitingRoom.isSuspended) return 'suspended';
-    return this.#inspector.isAlertRaised || this.#membership.fleet.size === 0
-      ? 'degraded'
-      : 'ready';
+    if (membership.isDown) return 'down';
+    if (waitingRoom.isSuspended) return 'suspended';
+    return this.#isAlertRaised || membership.fleet.size === 0 ? 'degraded' : 'ready';
   }
-}
-
-/** An error that the server answers is an answer. */
-function onlyErrors(error: unknown): void {
-  if (error instanceof PoolError) throw error;
 }

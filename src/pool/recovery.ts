@@ -1,16 +1,16 @@
 // What becomes of a command that failed without an answer of its own: another attempt after 8, 32,
 // 128 ms where that is harmless, else an error that says whether it may have been executed.
+// Thousands can fail at once when a connection is lost, so attempts share timers.
 
 import type { Clock } from '../base/clock.js';
 import type { AttemptOutcome, Command } from '../base/command.js';
 import type { ResolvedOptions } from '../config/options.js';
-import { PoolError } from '../errors.js';
+import { type LossOutcome, lossOf } from '../node/caller-errors.js';
+import type { Statistics } from '../node/statistics.js';
 import { mayRetry, retryWaitMs } from '../policy/retry.js';
-import { RetrySchedule } from './retry-schedule.js';
-import type { Statistics } from './statistics.js';
 
-/** What is known of a command whose connection ended: it did not run, or it may have. */
-type LossOutcome = Exclude<AttemptOutcome, 'partly-applied'>;
+/** How exact the moment of an attempt is, ms. */
+const GRAIN_MS = 4;
 
 export class Recovery {
   readonly #options: ResolvedOptions;
@@ -82,19 +82,58 @@ export class Recovery {
   }
 }
 
-/** The error of a command that is lost for good. */
-export function lossOf(command: Command, cause: Error, outcome: LossOutcome): PoolError {
-  if (outcome === 'unknown' && command.retryClass !== 'read') {
-    return new PoolError(
-      'OUTCOME_UNKNOWN',
-      `${command.name}: the connection was lost after it was sent; it may have been executed`,
-      { cause, sent: true },
-    );
+/** Those that are due within the same few milliseconds share a timer. */
+class RetrySchedule {
+  readonly #resend: (command: Command) => void;
+  readonly #batches = new Map<number, { timer: NodeJS.Timeout; commands: Command[] }>();
+  #keepsAlive = true;
+
+  constructor(resend: (command: Command) => void) {
+    this.#resend = resend;
   }
-  const sent = outcome === 'unknown';
-  const what = sent ? 'before the reply came' : 'before it was executed';
-  return new PoolError('CONNECTION_LOST', `${command.name}: the connection was lost ${what}`, {
-    cause,
-    sent,
-  });
+
+  /** Whether the wait for an attempt keeps the process alive. */
+  keepAlive(isWanted: boolean): void {
+    this.#keepsAlive = isWanted;
+    for (const { timer } of this.#batches.values()) isWanted ? timer.ref() : timer.unref();
+  }
+
+  get isEmpty(): boolean {
+    return this.#batches.size === 0;
+  }
+
+  /** @param now The pool's clock. @param waitMs From now until the next attempt. */
+  add(command: Command, now: number, waitMs: number): void {
+    const grain = Math.ceil((now + waitMs) / GRAIN_MS);
+    const batch = this.#batches.get(grain);
+    if (batch !== undefined) {
+      batch.commands.push(command);
+      return;
+    }
+    const timer = setTimeout(() => this.#run(grain), grain * GRAIN_MS - now);
+    if (!this.#keepsAlive) timer.unref();
+    this.#batches.set(grain, { timer, commands: [command] });
+  }
+
+  forEach(visit: (command: Command) => void): void {
+    for (const { commands } of this.#batches.values())
+      for (const command of commands) visit(command);
+  }
+
+  /** Cancels all attempts to come and returns their commands. */
+  drain(): Command[] {
+    const commands: Command[] = [];
+    for (const batch of this.#batches.values()) {
+      clearTimeout(batch.timer);
+      for (const command of batch.commands) commands.push(command);
+    }
+    this.#batches.clear();
+    return commands;
+  }
+
+  #run(grain: number): void {
+    const commands = this.#batches.get(grain)?.commands ?? [];
+    this.#batches.delete(grain);
+    for (const command of commands) if (!command.settled) this.#resend(command);
+  }
 }

@@ -2,9 +2,9 @@
 // scrape. Names follow brief §4 and OpenTelemetry's connection states.
 
 import type { LatencySummary } from '../base/latency-histogram.js';
+import { countInUse, type Entry, type EvictionReason } from '../node/entry.js';
+import type { CountedErrorCode, Statistics } from '../node/statistics.js';
 import { utilizationPercent } from '../policy/recommendations.js';
-import type { Entry, EvictionReason } from './entry.js';
-import type { CountedErrorCode, Statistics } from './statistics.js';
 
 /** `degraded`: the alert is raised or no connection is ready yet; `down`: the breaker is open. */
 export type PoolState = 'ready' | 'degraded' | 'down' | 'suspended' | 'closing' | 'closed';
@@ -103,12 +103,6 @@ export function takeSnapshot(facts: SnapshotFacts): PoolStatus {
         : { code: lastConnectError.code ?? 'UNKNOWN', message: lastConnectError.message },
     nextConnectInMs: facts.nextConnectInMs,
   });
-}
-
-export function countInUse(entries: readonly Entry[]): number {
-  let inUse = 0;
-  for (const entry of entries) if (entry.isInUse) inUse++;
-  return inUse;
 }
 
 function counters(statistics: Statistics): PoolStatus['counters'] {

@@ -2,8 +2,8 @@
 // because each connect resolves the name anew.
 
 import type { Clock } from '../base/clock.js';
+import type { ConnectionSource, Link } from '../base/link.js';
 import type { ConnectionTarget } from '../config/options.js';
-import type { ConnectionSource, PooledConnection } from '../pool/connection.js';
 import { addressOf } from '../wire/connect-error.js';
 import { GreetingMemory, openConnection } from '../wire/connector.js';
 
@@ -21,7 +21,7 @@ export class StandaloneSource implements ConnectionSource {
     this.#clock = clock;
   }
 
-  connect(signal: AbortSignal, keepsAlive: boolean): Promise<PooledConnection> {
+  connect(signal: AbortSignal, keepsAlive: boolean): Promise<Link> {
     return openConnection(this.#target, this.#clock, signal, this.#memory, keepsAlive);
   }
 

@@ -10,6 +10,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.js';
 import type { Batch, Break, Command, Refusal, ReplyTypes } from '../base/command.js';
+import type { Link, LinkListener } from '../base/link.js';
 import { RingQueue } from '../base/ring-queue.js';
 import { PoolError } from '../errors.js';
 import { judgeErrorReply } from '../policy/reply-verdict.js';
@@ -22,17 +23,8 @@ const BATCH_CHARACTERS = 64 * 1024;
 /** Bytes that may wait in the socket's own buffer before the connection takes no more commands. */
 const FULL_BUFFER_BYTES = 1024 * 1024;
 
-export interface ConnectionListener {
-  onProgress(): void;
-  onLatency(latencyMs: number, count: number): void;
-  onErrorReply(command: Command, refusal: Refusal): boolean;
-  onEnd(error: Error, lost: { sent: Command[]; unsent: Command[] }): void;
-  onPush(message: readonly unknown[]): void;
-  onUnasked(reply: unknown): boolean;
-}
-
-export class Connection {
-  listener: ConnectionListener;
+export class Connection implements Link {
+  listener: LinkListener;
   /** The server's number for this connection, once HELLO told it. */
   serverClientId: number | undefined = undefined;
   /** What the server speaks; the handshake sets it. */
@@ -65,7 +57,7 @@ export class Connection {
   #runLength = 0;
 
   /** @param maxReplyBytes A larger reply fails its own command and is skipped. */
-  constructor(socket: Socket, clock: Clock, listener: ConnectionListener, maxReplyBytes: number) {
+  constructor(socket: Socket, clock: Clock, listener: LinkListener, maxReplyBytes: number) {
     this.#socket = socket;
     this.#clock = clock;
     this.listener = listener;

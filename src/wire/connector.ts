@@ -8,11 +8,12 @@ import { connect as connectTcp, type NetConnectOpts, type Socket } from 'node:ne
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls';
 import type { Clock } from '../base/clock.js';
 import { afterFairWait } from '../base/event-loop.js';
+import type { LinkListener } from '../base/link.js';
 import { outsideOfCalls } from '../base/outside.js';
 import type { ConnectionTarget } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import { connectError, connectTimeout, handshakeError, refusedOptions } from './connect-error.js';
-import { Connection, type ConnectionListener } from './connection.js';
+import { Connection } from './connection.js';
 import { answerAtOnce } from './flush-moment.js';
 import { type Greeting, greetingsFor, revealPassword, shakeHands } from './handshake.js';
 
@@ -29,7 +30,7 @@ const readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
 const HANG_UP_CODES: ReadonlySet<string> = new Set(['CONNECTION_LOST', 'ECONNRESET', 'EPIPE']);
 
 /** Until the pool takes the connection over, its end is known from the handshake's rejection. */
-const NOBODY_LISTENS: ConnectionListener = {
+const NOBODY_LISTENS: LinkListener = {
   onProgress() {},
   onLatency() {},
   onErrorReply: () => false,

@@ -8,15 +8,11 @@ import { vi } from 'vitest';
 
 import type { Clock } from '../../src/base/clock.js';
 import type { Command } from '../../src/base/command.js';
+import type { ConnectionSource, Link, LinkListener } from '../../src/base/link.js';
 import type { PoolOptions } from '../../src/config/options.js';
 import { resolveOptions } from '../../src/config/resolve.js';
 import { PoolError } from '../../src/errors.js';
 import { judgeErrorReply } from '../../src/policy/reply-verdict.js';
-import type {
-  ConnectionListener,
-  ConnectionSource,
-  PooledConnection,
-} from '../../src/pool/connection.js';
 import { ConnectionPool } from '../../src/pool/pool.js';
 import { CoreClient } from './core-client.js';
 import { type Outcome, outcomesOf } from './outcome.js';
@@ -26,7 +22,7 @@ export type Answer = (name: string, connection: SimulatedConnection) => unknown;
 /** Fake time that `vi.useFakeTimers()` gives; never 0, which stands for "not yet" in commands. */
 export const simulatedClock: Clock = { now: () => Date.now() };
 
-const NOBODY: ConnectionListener = {
+const NOBODY: LinkListener = {
   onProgress() {},
   onLatency() {},
   onErrorReply: () => false,
@@ -35,8 +31,8 @@ const NOBODY: ConnectionListener = {
   onUnasked: () => false,
 };
 
-export class SimulatedConnection implements PooledConnection {
-  listener: ConnectionListener = NOBODY;
+export class SimulatedConnection implements Link {
+  listener: LinkListener = NOBODY;
   writable = true;
   serverClientId: number | undefined = undefined;
   lastReadAt: number;
@@ -161,7 +157,7 @@ export class SimulatedSource implements ConnectionSource {
     return this.connections.filter(({ endError }) => endError === undefined);
   }
 
-  async connect(signal: AbortSignal): Promise<PooledConnection> {
+  async connect(signal: AbortSignal): Promise<Link> {
     this.dials++;
     if (this.onDial === 'accept') return this.#accept();
     if (this.onDial !== 'hold') throw this.onDial;

@@ -5,58 +5,7 @@
 import type { Command } from '../base/command.js';
 import { payloadBytes } from '../base/payload.js';
 import { RingQueue } from '../base/ring-queue.js';
-import type { ConnectionLease } from './lease.js';
-
-export class LeaseRequest {
-  readonly queuedAt: number;
-  readonly deadlineAt: number;
-  readonly isLongLived: boolean;
-  /** Captured where the lease was asked for, as the stack is gone when it is granted. */
-  readonly origin: Error | undefined;
-  readonly holder: object | undefined;
-  settled = false;
-  /** Told why it was refused, for counting. */
-  onError: ((error: unknown) => void) | undefined = undefined;
-  unlisten: (() => void) | undefined = undefined;
-  readonly promise: Promise<ConnectionLease>;
-  #resolve!: (lease: ConnectionLease) => void;
-  #reject!: (error: unknown) => void;
-
-  constructor(
-    queuedAt: number,
-    timeoutMs: number,
-    isLongLived: boolean,
-    origin: Error | undefined,
-    holder: object | undefined = undefined,
-  ) {
-    this.queuedAt = queuedAt;
-    this.deadlineAt = timeoutMs === 0 ? Number.POSITIVE_INFINITY : queuedAt + timeoutMs;
-    this.isLongLived = isLongLived;
-    this.origin = origin;
-    this.holder = holder;
-    this.promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-  }
-
-  grant(lease: ConnectionLease): void {
-    this.#settle();
-    this.#resolve(lease);
-  }
-
-  fail(error: unknown): void {
-    if (this.settled) return;
-    this.#settle();
-    this.onError?.(error);
-    this.#reject(error);
-  }
-
-  #settle(): void {
-    this.settled = true;
-    this.unlisten?.();
-  }
-}
+import type { LeaseRequest } from './lease-request.js';
 
 export class Waiters {
   readonly #commands = new RingQueue<Command>();

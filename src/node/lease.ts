@@ -6,6 +6,7 @@ import { onceAborted } from '../base/abort-signal.js';
 import { type Command, isSendable } from '../base/command.js';
 import { PoolError } from '../errors.js';
 import { newSession, type Session, trackSession } from '../policy/session.js';
+import { abortedError, notSendable } from './caller-errors.js';
 import type { Entry } from './entry.js';
 
 /** What a lease asks of the pool that lent it. */
@@ -158,16 +159,6 @@ export function cancelOnAbort(
   if (signal.aborted) return abortedError(command.name, signal, false);
   command.unlisten = onceAborted(signal, () => cancel(abortedError(command.name, signal)));
   return undefined;
-}
-
-/** @param sent False where the command certainly was not sent; else nobody can say. */
-export function abortedError(what: string, signal: AbortSignal, sent?: false): PoolError {
-  const details = { cause: signal.reason, ...(sent === false ? { sent } : {}) };
-  return new PoolError('ABORTED', `${what} was cancelled by its AbortSignal`, details);
-}
-
-export function notSendable(): PoolError {
-  return new PoolError('INVALID_ARGUMENT', 'execute(): not a command', { sent: false });
 }
 
 function releasedError(what: string): PoolError {

@@ -3,12 +3,12 @@
 
 import type { Clock } from '../base/clock.js';
 import type { Command, Refusal } from '../base/command.js';
+import type { ConnectionSource, Link, LostCommands } from '../base/link.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import { Breaker } from '../policy/breaker.js';
 import { DemotionPause } from '../policy/demotion.js';
 import { drawLifetimeMs } from '../policy/lifetime.js';
-import type { ConnectionSource, LostCommands, PooledConnection } from './connection.js';
 import { Dialer } from './dialer.js';
 import { Entry, type EvictionReason } from './entry.js';
 import { Fleet } from './fleet.js';
@@ -264,7 +264,7 @@ export class Membership {
     return Math.min(wanted, room);
   }
 
-  #onConnected(connection: PooledConnection, generation: number): void {
+  #onConnected(connection: Link, generation: number): void {
     const { clock, random, statistics } = this.#dependencies;
     if (this.fleet.size >= this.#limit || generation < this.#generation) {
       // The pool was made smaller, or the server demoted, while it was being dialed.

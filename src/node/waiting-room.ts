@@ -11,15 +11,15 @@ import type { Clock } from '../base/clock.js';
 import type { Command } from '../base/command.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
-import type { Entry } from './entry.js';
-import type { AcquireOptions } from './executor.js';
-import { abortedError, type ConnectionLease } from './lease.js';
+import { abortedError, breakerError } from './caller-errors.js';
+import { countInUse, type Entry } from './entry.js';
+import type { ConnectionLease } from './lease.js';
+import { type AcquireOptions, LeaseRequest } from './lease-request.js';
 import type { Lending } from './lending.js';
 import type { Membership } from './membership.js';
 import type { Refusals } from './refusals.js';
-import { countInUse } from './snapshot.js';
 import type { Statistics } from './statistics.js';
-import { bytesOf, LeaseRequest, Waiters } from './waiters.js';
+import { bytesOf, Waiters } from './waiters.js';
 
 /** A full queue is searched for callers who gave up no more often than this, ms: it is long. */
 const COMPACTION_PAUSE_MS = 20;
@@ -298,12 +298,4 @@ export class WaitingRoom {
       { cause: lastConnectError, sent: false },
     );
   }
-}
-
-function breakerError(what: string, lastError: Error | undefined): PoolError {
-  return new PoolError(
-    'BREAKER_OPEN',
-    `${what}: no server to ask; last connect error: ${lastError?.message ?? 'none'}`,
-    { cause: lastError, sent: false },
-  );
 }

@@ -1,15 +1,15 @@
 // Lends connections and takes them back clean. WATCH, MULTI and SELECT are undone on the way back;
 // a connection that can't be cleaned, or still blocks, is closed instead.
 
+import type { LostCommands } from '../base/link.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import { restoringCommands, type Session } from '../policy/session.js';
-import type { LostCommands } from './connection.js';
+import { lossOf } from './caller-errors.js';
 import type { Entry } from './entry.js';
 import type { ConnectionLease } from './lease.js';
 import type { Membership } from './membership.js';
 import { ownCommand } from './own-command.js';
-import { lossOf } from './recovery.js';
 import type { Statistics } from './statistics.js';
 
 /** Stacks of borrowers captured per tick of the housekeeper: a stack costs more than a lease. */

@@ -5,9 +5,9 @@ import { CoreClient } from '../../test/support/core-client.js';
 import { outcomeOf } from '../../test/support/outcome.js';
 import { openSimulatedPool, settle, soon } from '../../test/support/simulated-connection.js';
 import { PoolError } from '../errors.js';
+import type { ConnectionPool } from '../pool/pool.js';
 import { ErrorReply } from '../wire/protocol.js';
 import type { ConnectionLease } from './lease.js';
-import type { ConnectionPool } from './pool.js';
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -2,9 +2,9 @@
 // that grows. The breaker's verdict lives in `policy/breaker.ts`; this file only dials.
 
 import type { Clock } from '../base/clock.js';
+import type { ConnectionSource, Link } from '../base/link.js';
 import { PoolError } from '../errors.js';
 import type { Breaker } from '../policy/breaker.js';
-import type { ConnectionSource, PooledConnection } from './connection.js';
 
 /** A server that restarts is not met by all connections at the same moment. */
 const CONCURRENT_DIALS = 4;
@@ -20,7 +20,7 @@ export interface DialerOwner {
   readonly keepsAlive: boolean;
   /** Somebody waits, so that a pause must not let the process end. */
   readonly mustStayAlive: boolean;
-  onConnected(connection: PooledConnection, generation: number): void;
+  onConnected(connection: Link, generation: number): void;
   onConnectFailed(error: PoolError): void;
   onBreakerChange(isOpen: boolean, error: PoolError | undefined): void;
 }
@@ -108,7 +108,7 @@ export class Dialer {
     this.pump();
   }
 
-  #onSuccess(connection: PooledConnection, generation: number): void {
+  #onSuccess(connection: Link, generation: number): void {
     if (this.#abort.signal.aborted) {
       connection.destroy(new PoolError('POOL_CLOSED', 'The pool was closed'));
       return;

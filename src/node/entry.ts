@@ -5,7 +5,7 @@
 //                |          |              restoring: still in another database than the pool's
 //                +--> draining --> closed  draining: takes no more, closes when empty
 
-import type { PooledConnection } from './connection.js';
+import type { Link } from '../base/link.js';
 import type { ConnectionLease } from './lease.js';
 
 export type EntryState = 'ready' | 'leased' | 'restoring' | 'draining' | 'closed';
@@ -24,7 +24,7 @@ export type EvictionReason =
 
 export class Entry {
   readonly id: number;
-  readonly connection: PooledConnection;
+  readonly connection: Link;
   /** Counts demotions: all connections that were made before one lead to the wrong server. */
   readonly generation: number;
   readonly createdAt: number;
@@ -45,13 +45,7 @@ export class Entry {
   /** Why it is being closed; `undefined` while the pool wants to keep it. */
   evictionReason: EvictionReason | undefined = undefined;
 
-  constructor(
-    id: number,
-    connection: PooledConnection,
-    generation: number,
-    now: number,
-    lifetimeMs: number,
-  ) {
+  constructor(id: number, connection: Link, generation: number, now: number, lifetimeMs: number) {
     this.id = id;
     this.connection = connection;
     this.generation = generation;
@@ -74,4 +68,10 @@ export class Entry {
   get isIdle(): boolean {
     return this.state === 'ready' && this.connection.inFlight === 0 && this.connection.writable;
   }
+}
+
+export function countInUse(entries: readonly Entry[]): number {
+  let inUse = 0;
+  for (const entry of entries) if (entry.isInUse) inUse++;
+  return inUse;
 }

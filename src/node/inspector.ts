@@ -1,33 +1,19 @@
-// What the housekeeper has done: deadlines kept, silent connections found, idle ones asked and
-// closed, leaks and high utilisation reported. It looks and judges; the pool acts. A probe asks and
-// never ends a connection: who answers is alive, and who is late may have a slow server.
+// What each tick of the timer does for the connections of a server: deadlines are kept, silent
+// connections found, idle ones asked and closed, leaks reported. A probe asks and never ends a
+// connection: who answers is alive, and who is late may have a slow server.
 
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import { isTooOld, judgeConnection } from '../policy/lifetime.js';
-import { isAlertRaised, utilizationPercent } from '../policy/recommendations.js';
-import type { Entry, EvictionReason } from './entry.js';
+import type { Entry } from './entry.js';
 import type { ConnectionLease } from './lease.js';
+import type { Membership } from './membership.js';
 import { ownCommand } from './own-command.js';
 import { SilenceWatch } from './silence-watch.js';
-import { countInUse, type PoolStatus } from './snapshot.js';
 import type { Statistics } from './statistics.js';
 
-export interface InspectedPool {
-  readonly entries: readonly Entry[];
-  readonly maxConnections: number;
-  readonly openConnections: number;
-  retire(entry: Entry, reason: EvictionReason): void;
-  replace(entry: Entry): void;
-  openSpare(): void;
-  closeSpare(): void;
-  evict(entry: Entry, reason: EvictionReason, error?: Error): void;
-  onAlert(isRaised: boolean, utilizationPercent: number): void;
-  onLeak(lease: ConnectionLease, heldMs: number): void;
-}
-
-/** What `healthCheck()` answers. */
-export interface HealthReport {
+/** What a probe of all lanes found. */
+export interface ProbeReport {
   /** A connection answered, or the only one there may be is lent. */
   readonly healthy: boolean;
   /** Of the slowest PING, ms; `undefined` when none was answered. */
@@ -37,42 +23,40 @@ export interface HealthReport {
   readonly failedConnections: number;
   /** Why the first of them failed. */
   readonly error: Error | undefined;
-  readonly status: PoolStatus;
 }
 
 export class Inspector {
   readonly #options: ResolvedOptions;
   readonly #statistics: Statistics;
-  readonly #pool: InspectedPool;
+  readonly #membership: Membership;
+  readonly #entries: readonly Entry[];
   readonly #silenceWatch: SilenceWatch;
-  #isAlertRaised = false;
+  readonly #onLeak: (lease: ConnectionLease, heldMs: number) => void;
 
-  constructor(options: ResolvedOptions, statistics: Statistics, pool: InspectedPool) {
+  constructor(
+    options: ResolvedOptions,
+    statistics: Statistics,
+    membership: Membership,
+    onLeak: (lease: ConnectionLease, heldMs: number) => void,
+  ) {
     this.#options = options;
     this.#statistics = statistics;
-    this.#pool = pool;
+    this.#membership = membership;
+    this.#entries = membership.fleet.entries;
+    this.#onLeak = onLeak;
     this.#silenceWatch = new SilenceWatch({
-      entries: pool.entries,
-      openSpare: () => pool.openSpare(),
-      closeSpare: () => pool.closeSpare(),
-      evict: (entry, reason, error) => pool.evict(entry, reason, error),
+      entries: this.#entries,
+      openSpare: () => membership.openSpare(),
+      closeSpare: () => membership.closeSpare(),
+      evict: (entry, reason, error) => membership.evict(entry, reason, error),
       ping: (entry) => this.ping(entry),
     });
-  }
-
-  get isAlertRaised(): boolean {
-    return this.#isAlertRaised;
-  }
-
-  /** How long a PING may take, ms. */
-  get probeTimeoutMs(): number {
-    return this.#options.target.connectTimeoutMs;
   }
 
   /** Keeps deadlines in flight and finds the dead; returns whether anything is in flight. */
   sweep(now: number): boolean {
     let isBusy = false;
-    for (const { connection, lease } of this.#pool.entries) {
+    for (const { connection, lease } of this.#entries) {
       if (connection.inFlight === 0) continue;
       // Whoever blocks for good has no deadline that would want a fast tick.
       if (lease?.isLongLived !== true) isBusy = true;
@@ -82,17 +66,15 @@ export class Inspector {
     return isBusy;
   }
 
+  /** What has time: health checks, lifetimes, leaks. */
   inspect(now: number): void {
-    this.#statistics.commandLatency.rotate(now);
-    this.#statistics.waitLatency.rotate(now);
     this.#judgeConnections(now);
     this.#reportLeaks(now);
-    this.#judgeUtilization();
   }
 
   /** PINGs every connection that nobody leases. */
-  async probe(): Promise<Omit<HealthReport, 'status'>> {
-    const ready = this.#pool.entries.filter((entry) => entry.state === 'ready');
+  async probe(): Promise<ProbeReport> {
+    const ready = this.#entries.filter((entry) => entry.state === 'ready');
     const startedAt = performance.now();
     let latencyMs: number | undefined;
     const pings = ready.map(async (entry) => {
@@ -111,7 +93,7 @@ export class Inspector {
 
   /** Asks one connection whether it lives. Rejects where it doesn't answer in time. */
   async ping(entry: Entry): Promise<void> {
-    const command = ownCommand(['PING'], this.probeTimeoutMs);
+    const command = ownCommand(['PING'], this.#options.target.connectTimeoutMs);
     entry.probes++;
     entry.connection.send(command);
     try {
@@ -127,9 +109,9 @@ export class Inspector {
   }
 
   #judgeConnections(now: number): void {
-    let open = this.#pool.openConnections;
-    for (const entry of [...this.#pool.entries]) {
-      if (isKeptTooLong(entry, now)) this.#pool.retire(entry, 'lifetime');
+    let open = this.#membership.fleet.keptCount;
+    for (const entry of [...this.#entries]) {
+      if (isKeptTooLong(entry, now)) this.#membership.retire(entry, 'lifetime');
       if (entry.state !== 'ready' || entry.probes > 0) continue;
       const { createdAt, lifetimeMs, lastUsedAt, isInUse } = entry;
       const { lastTrafficAt } = entry.connection;
@@ -140,10 +122,10 @@ export class Inspector {
         this.ping(entry).catch(() => undefined);
       } else if (verdict === 'close:lifetime') {
         open--;
-        this.#pool.replace(entry);
+        this.#membership.replace(entry);
       } else if (verdict === 'close:idle') {
         open--;
-        this.#pool.retire(entry, 'idle');
+        this.#membership.retire(entry, 'idle');
       }
     }
   }
@@ -151,22 +133,14 @@ export class Inspector {
   #reportLeaks(now: number): void {
     const { leakThresholdMs } = this.#options;
     if (leakThresholdMs === 0) return;
-    for (const { lease } of this.#pool.entries) {
+    for (const { lease } of this.#entries) {
       if (lease === undefined) continue;
       const heldMs = now - lease.acquiredAt;
       if (lease.isReported || lease.isLongLived || heldMs < leakThresholdMs) continue;
       lease.isReported = true;
       this.#statistics.leaks++;
-      this.#pool.onLeak(lease, heldMs);
+      this.#onLeak(lease, heldMs);
     }
-  }
-
-  #judgeUtilization(): void {
-    const percent = utilizationPercent(countInUse(this.#pool.entries), this.#pool.maxConnections);
-    const isRaised = isAlertRaised(this.#isAlertRaised, percent);
-    if (isRaised === this.#isAlertRaised) return;
-    this.#isAlertRaised = isRaised;
-    this.#pool.onAlert(isRaised, percent);
   }
 }
 

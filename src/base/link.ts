@@ -1,7 +1,7 @@
-// What the pool needs of a connection. `wire` offers it and `topology` brings the two together, so
-// that neither room knows the other, and a test can put a simulated connection here.
+// A connection as those above it see it. `wire` makes one of a socket, `node` uses it, `topology`
+// brings the two together; a test can put a simulated one here.
 
-import type { Command, Refusal } from '../base/command.js';
+import type { Command, Refusal } from './command.js';
 
 /** What became of the commands in flight when a connection ended. */
 export interface LostCommands {
@@ -11,7 +11,7 @@ export interface LostCommands {
   readonly unsent: readonly Command[];
 }
 
-export interface ConnectionListener {
+export interface LinkListener {
   /** Replies were read and handed out; there may be room for more commands. */
   onProgress(): void;
   /** `count` replies came `latencyMs` after their callers asked. */
@@ -29,8 +29,8 @@ export interface ConnectionListener {
   onUnasked(reply: unknown): boolean;
 }
 
-export interface PooledConnection {
-  listener: ConnectionListener;
+export interface Link {
+  listener: LinkListener;
   /** Commands whose reply has not come, including those not yet handed to the socket. */
   readonly inFlight: number;
   /** False while the socket's write buffer is full, and after the end. */
@@ -66,7 +66,7 @@ export interface ConnectionSource {
    * Makes one connection, ready for commands. @throws PoolError, see `docs/errors.md`.
    * @param keepsAlive Whether the attempt keeps the process alive.
    */
-  connect(signal: AbortSignal, keepsAlive: boolean): Promise<PooledConnection>;
+  connect(signal: AbortSignal, keepsAlive: boolean): Promise<Link>;
   /** The server behind a connection answered that it is no primary any more. */
   reportDemotion(): void;
   /** Set by the pool: the connections made so far lead to a node that is no longer the right one. */

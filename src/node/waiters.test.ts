@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { CoreClient } from '../../test/support/core-client.js';
 import type { Command } from '../base/command.js';
 import type { ConnectionLease } from './lease.js';
-import { LeaseRequest, Waiters } from './waiters.js';
+import { LeaseRequest } from './lease-request.js';
+import { Waiters } from './waiters.js';
 
 const client = new CoreClient({ execute: (command) => command.promise });
 

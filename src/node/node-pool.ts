@@ -1,0 +1,314 @@
+// The connections of one server: lanes, leases, who waits for them, dialing, probing. What is
+// counted, refused and timed is shared with other servers' connections, and given to it.
+//
+//   send() --> lane with room? --yes--> connection.send()
+//                  |no
+//                  v
+//              WaitingRoom --(room, release, new connection)--> serve()
+//
+//   a connection ends --> leases are told; commands go back to the owner, who recovers them
+
+import type { Clock } from '../base/clock.js';
+import type { AttemptOutcome, Command, Refusal } from '../base/command.js';
+import type { ConnectionSource, LostCommands } from '../base/link.js';
+import type { ResolvedOptions } from '../config/options.js';
+import { PoolError } from '../errors.js';
+import { Blocking, isUnblocked } from './blocking.js';
+import type { LossOutcome } from './caller-errors.js';
+import type { Entry, EvictionReason } from './entry.js';
+import type { NodeEvents } from './events.js';
+import { Inspector, type ProbeReport } from './inspector.js';
+import type { ConnectionLease, LeaseOwner } from './lease.js';
+import { type AcquireOptions, acquireMistake } from './lease-request.js';
+import { Lending } from './lending.js';
+import { Membership } from './membership.js';
+import { ownCommand } from './own-command.js';
+import type { Refusals } from './refusals.js';
+import type { Statistics } from './statistics.js';
+import { WaitingRoom } from './waiting-room.js';
+
+/** The one timer of the pool, as its nodes use it. */
+export interface NodeTimer {
+  /** The clock at the last tick: good enough for what is measured in seconds. */
+  readonly coarseNow: number;
+  /** Whether it ticks fast; checked on the hot path before `hurry()` is called. */
+  readonly isFast: boolean;
+  /** Something began that has a deadline. */
+  hurry(): void;
+  /** Who waits has changed: it may have to keep the process alive. */
+  refresh(): void;
+}
+
+export interface NodeDependencies {
+  readonly source: ConnectionSource;
+  readonly clock: Clock;
+  /** Uniform in [0, 1), for jitter. */
+  readonly random: () => number;
+  readonly statistics: Statistics;
+  readonly refusals: Refusals;
+  readonly timer: NodeTimer;
+}
+
+export interface NodeOwner {
+  createLease(
+    node: LeaseOwner,
+    entry: Entry,
+    now: number,
+    origin: Error | undefined,
+  ): ConnectionLease;
+  /** Keeps a command that the server refused for another attempt; false: there is none. */
+  tryAgain(command: Command, outcome: AttemptOutcome): boolean;
+  /** A connection ended under a command. */
+  recover(command: Command, cause: Error, outcome: LossOutcome): void;
+  /** Something was answered or given back: there may be nothing left to wait for. */
+  onProgress(): void;
+  announce<Name extends keyof NodeEvents>(event: Name, ...args: NodeEvents[Name]): void;
+}
+
+export class NodePool implements LeaseOwner {
+  readonly membership: Membership;
+  readonly waitingRoom: WaitingRoom;
+  readonly blocking: Blocking;
+  readonly #options: ResolvedOptions;
+  readonly #clock: Clock;
+  readonly #statistics: Statistics;
+  readonly #refusals: Refusals;
+  readonly #timer: NodeTimer;
+  readonly #owner: NodeOwner;
+  readonly #lending: Lending;
+  readonly #inspector: Inspector;
+
+  constructor(options: ResolvedOptions, dependencies: NodeDependencies, owner: NodeOwner) {
+    const { clock, statistics, refusals, timer } = dependencies;
+    this.#options = options;
+    this.#clock = clock;
+    this.#statistics = statistics;
+    this.#refusals = refusals;
+    this.#timer = timer;
+    this.#owner = owner;
+    this.membership = this.#createMembership(dependencies);
+    this.#lending = new Lending(
+      options,
+      this.membership,
+      statistics,
+      (entry, now, origin) => owner.createLease(this, entry, now, origin),
+      (entry) => this.#onProgress(entry),
+    );
+    this.waitingRoom = this.#createWaitingRoom();
+    const probeTimeoutMs = options.target.connectTimeoutMs;
+    this.blocking = new Blocking(this.membership, this.waitingRoom, probeTimeoutMs);
+    this.#inspector = new Inspector(options, statistics, this.membership, (lease, heldMs) =>
+      owner.announce('leak', {
+        connectionId: lease.entry.id,
+        heldMs,
+        stack: lease.origin?.stack,
+      }),
+    );
+  }
+
+  /** Sends an ordinary command, or lets it wait. */
+  send(command: Command): void {
+    const lane = this.waitingRoom.mustQueue ? undefined : this.membership.fleet.pickLane();
+    if (lane === undefined) {
+      this.waitingRoom.admitCommand(command);
+      return;
+    }
+    if (this.membership.fleet.isCrowded(lane)) this.membership.growBeyondLanes();
+    lane.connection.send(command);
+    if (!this.#timer.isFast) this.#timer.hurry();
+  }
+
+  /** Runs a command that blocks its connection: leases one for its duration. */
+  async sendExclusive(command: Command, signal: AbortSignal | undefined): Promise<unknown> {
+    // The deadline counts from here, as it covers the wait for a connection too.
+    command.startedAt = this.#clock.now();
+    const { acquireTimeoutMs } = this.#options;
+    const timeoutMs = Math.min(command.timeoutMs || acquireTimeoutMs, acquireTimeoutMs);
+    const isLongLived = command.timeoutMs === 0;
+    const { holder } = command.settings;
+    const lease = await this.acquireLease({ signal, timeoutMs, isLongLived, holder });
+    try {
+      if (lease.blockEnd !== undefined) throw lease.blockEnd;
+      return await lease.execute(command, signal);
+    } finally {
+      if (!lease.isReleased) lease.release();
+    }
+  }
+
+  acquireLease(options: AcquireOptions): Promise<ConnectionLease> {
+    const mistake = acquireMistake(options);
+    if (mistake !== undefined) return this.waitingRoom.refuseLease(mistake);
+    const isLongLived = options.isLongLived === true;
+    if (this.waitingRoom.isOpenForLeases && options.signal?.aborted !== true) {
+      const { fleet, maxConnections } = this.membership;
+      const entry = fleet.findIdle(maxConnections);
+      if (entry !== undefined) {
+        if (!this.#timer.isFast) this.#timer.hurry();
+        return Promise.resolve(
+          this.#lending.lend(
+            entry,
+            this.#timer.coarseNow,
+            this.#lending.captureOrigin(isLongLived),
+            { isLongLived, holder: options.holder },
+          ),
+        );
+      }
+    }
+    return this.waitingRoom.admitLease(options, isLongLived);
+  }
+
+  /** Counts an error that a caller gets. */
+  get onError(): (error: unknown) => void {
+    return this.#statistics.countError;
+  }
+
+  refuse(command: Command, error: Error): void {
+    this.#refusals.refuse(command, error);
+  }
+
+  refusal(error: Error): Promise<never> {
+    return this.#refusals.refusal(error);
+  }
+
+  takeBack(lease: ConnectionLease): void {
+    this.blocking.announceEnd(lease);
+    this.#lending.takeBack(lease, this.#timer.coarseNow);
+    this.#owner.onProgress();
+  }
+
+  discard(lease: ConnectionLease, reason: Error): void {
+    this.blocking.announceEnd(lease);
+    if (lease.entry.lease === lease) this.membership.evict(lease.entry, 'destroyed', reason);
+  }
+
+  cancelBlocking(lease: ConnectionLease, command: Command, error: Error): void {
+    void this.blocking.cancel(lease, command, error);
+  }
+
+  /** Keeps deadlines; returns whether anything is going on. */
+  sweep(now: number): boolean {
+    this.#lending.allowStacks();
+    this.#statistics.timeouts += this.waitingRoom.expire(now);
+    const isBusy = this.#inspector.sweep(now);
+    return isBusy || this.waitingRoom.length > 0;
+  }
+
+  /** What has time: health checks, lifetimes, leaks. */
+  inspect(now: number): void {
+    this.#inspector.inspect(now);
+  }
+
+  /** A PING on each connection that nobody leases, of which there is one if there can be. */
+  async probe(): Promise<ProbeReport> {
+    const { fleet, isFull } = this.membership;
+    // Where no lane is open one has to be made, unless the only connection there may be is lent.
+    if (fleet.readyCount === 0 && !(isFull && fleet.leasedCount > 0)) {
+      const command = ownCommand(['PING'], this.#options.target.connectTimeoutMs);
+      this.send(command);
+      await command.promise.catch(onlyErrors);
+    }
+    return this.#inspector.probe();
+  }
+
+  /** Somebody waits who has no socket that would keep the process alive. */
+  get mustStayAlive(): boolean {
+    return this.membership.keepsAlive && this.waitingRoom.length > 0;
+  }
+
+  /** Neither is anything in flight or lent, nor does anybody wait. */
+  get isIdle(): boolean {
+    const { entries, leasedCount } = this.membership.fleet;
+    if (leasedCount > 0 || entries.some(({ connection }) => connection.inFlight > 0)) return false;
+    return this.waitingRoom.length === 0;
+  }
+
+  #createMembership(dependencies: NodeDependencies): Membership {
+    const node = this;
+    return new Membership(this.#options, dependencies, {
+      get wantedConnections() {
+        return node.waitingRoom.wantedConnections;
+      },
+      get mustStayAlive() {
+        return node.mustStayAlive;
+      },
+      onReady: (entry) => this.#onReady(entry),
+      onProgress: (entry) => this.#onProgress(entry),
+      onErrorReply: (entry, command, refusal) => this.#onErrorReply(entry, command, refusal),
+      onEnd: (entry, reason, error, lost) => this.#onEnd(entry, reason, error, lost),
+      onConnectFailed: (error) => {
+        this.waitingRoom.reserveLanes();
+        this.#owner.announce('connectError', error);
+      },
+      onBreakerChange: (isOpen, error) => this.#onBreakerChange(isOpen, error),
+    });
+  }
+
+  #createWaitingRoom(): WaitingRoom {
+    return new WaitingRoom(this.#options, {
+      clock: this.#clock,
+      statistics: this.#statistics,
+      membership: this.membership,
+      lending: this.#lending,
+      refusals: this.#refusals,
+      onWaitingChanged: () => {
+        this.membership.refresh();
+        if (this.waitingRoom.length > 0) this.#timer.hurry();
+        this.#timer.refresh();
+      },
+      onExhausted: (waiting) => {
+        const { maxConnections } = this.membership;
+        this.#owner.announce('exhausted', { maxConnections, waiting });
+      },
+    });
+  }
+
+  #onReady(entry: Entry): void {
+    this.#owner.announce('open', { connectionId: entry.id });
+    if (this.waitingRoom.length > 0) this.waitingRoom.serve(entry);
+  }
+
+  #onProgress(entry: Entry): void {
+    if (this.waitingRoom.length > 0 && entry.state === 'ready') this.waitingRoom.serve(entry);
+    this.#owner.onProgress();
+  }
+
+  /** Keeps commands that the server can't execute just now, for another attempt. */
+  #onErrorReply(entry: Entry, command: Command, { error, verdict }: Refusal): boolean {
+    if (isUnblocked(entry, command, error)) {
+      command.fail(entry.lease?.blockEnd);
+      return true;
+    }
+    const { outcome, again, retire, breaks } = verdict;
+    const isKept = again !== 'no' && this.#owner.tryAgain(command, outcome);
+    if (retire === 'demoted') this.membership.condemn(entry);
+    if (breaks !== undefined) entry.evictionReason = 'unclean';
+    else if (retire === 'unauthenticated') this.membership.retire(entry, 'unhealthy');
+    return isKept;
+  }
+
+  #onEnd(entry: Entry, reason: EvictionReason, error: Error, lost: LostCommands): void {
+    if (entry.lease !== undefined) {
+      this.#lending.onLost(entry.lease, error, lost);
+    } else {
+      for (const command of lost.sent) this.#owner.recover(command, error, 'unknown');
+      for (const command of lost.unsent) this.#owner.recover(command, error, 'not-applied');
+    }
+    this.#owner.announce('evict', { connectionId: entry.id, reason, error });
+    this.#owner.onProgress();
+  }
+
+  /** Nothing can serve: whoever waits is told at once, with the reason. */
+  #onBreakerChange(isOpen: boolean, error: PoolError | undefined): void {
+    if (!isOpen) {
+      this.#owner.announce('breakerClose');
+      return;
+    }
+    this.waitingRoom.refuseAll(error);
+    this.#owner.announce('breakerOpen', error as PoolError);
+  }
+}
+
+/** An error that the server answers is an answer. */
+function onlyErrors(error: unknown): void {
+  if (error instanceof PoolError) throw error;
+}
