@@ -39,7 +39,7 @@ export interface Service {
   readonly url: string;
   /**
    * Makes accounts with live sessions, and a file of them for the load tester.
-   * @param name - Begins the accounts' names: refresh tokens serve once, so each run has its own.
+   * @param name - Begins the accounts' names: a used refresh token ends its session, so each run has its own.
    */
   provision(name: string, users: number): Promise<string>;
   /** The page of all workers' metrics. */
@@ -67,6 +67,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     AUTH_ACCESS_TOKEN_TTL_SECONDS: String(ACCESS_TOKEN_SECONDS),
     // All users come from one address here.
     AUTH_RATE_LIMIT_ADDRESS: '0',
+    AUTH_RATE_LIMIT_REFRESH_ADDRESS: '0',
     AUTH_RATE_LIMIT_ACCOUNT: '0',
     ...(workers === undefined ? {} : { WEB_CONCURRENCY: String(workers) }),
   };

@@ -31,11 +31,15 @@ export const VARIABLES = [
   'AUTH_KEYS_FILE',
   'AUTH_ACCESS_TOKEN_TTL_SECONDS',
   'AUTH_REFRESH_TOKEN_TTL_SECONDS',
+  'AUTH_REFRESH_GRACE_SECONDS',
+  'AUTH_SESSION_TTL_SECONDS',
   'AUTH_STORE_DRIVER',
   'AUTH_HASH_CONCURRENCY',
   'AUTH_HASH_QUEUE',
   'AUTH_RATE_LIMIT_ACCOUNT',
   'AUTH_RATE_LIMIT_ADDRESS',
+  'AUTH_RATE_LIMIT_REFRESH',
+  'AUTH_RATE_LIMIT_REFRESH_ADDRESS',
   'AUTH_TRUST_PROXY',
   'AUTH_MAX_CONNECTIONS',
   'AUTH_OPERATOR_HOST',
@@ -54,7 +58,12 @@ export interface AuthConfig {
   /** Private JWKS; `undefined` only outside production, where the primary makes one. */
   readonly keysFile: string | undefined;
   readonly accessTokenSeconds: number;
+  /** Life of a refresh token, and of a session since its last refresh. */
   readonly refreshTokenSeconds: number;
+  /** How long a token that was replaced gets the same successor once more; 0: not at all. */
+  readonly refreshGraceSeconds: number;
+  /** Life of a session, however often it is refreshed. */
+  readonly sessionSeconds: number;
   readonly storeDriver: StoreDriver;
   /** Password hashes computed at once, by each worker. */
   readonly hashConcurrency: number;
@@ -64,6 +73,10 @@ export interface AuthConfig {
   readonly accountLimit: number;
   /** Registrations and failed logins a minute from one network; 0: no limit. */
   readonly addressLimit: number;
+  /** Refreshes a minute of one session; 0: no limit. */
+  readonly sessionRefreshLimit: number;
+  /** Refreshes a minute from one network; 0: no limit. */
+  readonly addressRefreshLimit: number;
   /** Who is believed about X-Forwarded-For: the nearest so many hops, or these networks. */
   readonly trustProxy: TrustedProxies;
   /** Connections of clients, of each worker. */
@@ -102,11 +115,15 @@ export function resolveConfig(env: NodeJS.ProcessEnv): AuthConfig {
     keysFile: read.optional('AUTH_KEYS_FILE'),
     accessTokenSeconds: read.integer('AUTH_ACCESS_TOKEN_TTL_SECONDS', 900, 1, 86_400),
     refreshTokenSeconds: read.integer('AUTH_REFRESH_TOKEN_TTL_SECONDS', 2_592_000, 1, 31_536_000),
+    refreshGraceSeconds: read.integer('AUTH_REFRESH_GRACE_SECONDS', 10, 0, 300),
+    sessionSeconds: read.integer('AUTH_SESSION_TTL_SECONDS', 7_776_000, 1, 315_360_000),
     storeDriver: read.choice('AUTH_STORE_DRIVER', STORE_DRIVERS, 'plimsoll'),
     hashConcurrency: read.integer('AUTH_HASH_CONCURRENCY', 1, 1, 3),
     hashQueue: read.integer('AUTH_HASH_QUEUE', 64, 0, 10_000),
     accountLimit: read.integer('AUTH_RATE_LIMIT_ACCOUNT', 10, 0, 1_000_000),
     addressLimit: read.integer('AUTH_RATE_LIMIT_ADDRESS', 100, 0, 1_000_000),
+    sessionRefreshLimit: read.integer('AUTH_RATE_LIMIT_REFRESH', 30, 0, 1_000_000),
+    addressRefreshLimit: read.integer('AUTH_RATE_LIMIT_REFRESH_ADDRESS', 6_000, 0, 1_000_000),
     trustProxy: read.trustedProxies('AUTH_TRUST_PROXY'),
     maxConnections: read.integer('AUTH_MAX_CONNECTIONS', 10_000, 1, 1_000_000),
     ...readOperator(read, port, isLoopback(host) && !isProduction),

@@ -13,6 +13,7 @@ export const PROBLEMS = {
   BODY_TOO_LARGE: [413, 'The body is too large'],
   UNSUPPORTED_MEDIA_TYPE: [415, 'The media type is not supported'],
   TOO_MANY_ATTEMPTS: [429, 'Too many attempts; try again later'],
+  TOO_MANY_REFRESHES: [429, 'The session is refreshed too often; try again later'],
   INTERNAL: [500, 'Something went wrong'],
   STORE_UNAVAILABLE: [503, 'The session store cannot be reached'],
   BUSY: [503, 'Too many passwords are being checked; try again later'],

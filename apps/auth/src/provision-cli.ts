@@ -13,6 +13,7 @@ import { plimsollCommands } from './store/drivers.js';
 import { Store } from './store/store.js';
 import { AccessTokens } from './tokens/access-tokens.js';
 import { KeyRing } from './tokens/key-ring.js';
+import { RefreshTokens } from './tokens/refresh-tokens.js';
 
 /** Accounts that are made at the same time. */
 const BATCH = 500;
@@ -36,25 +37,20 @@ async function main(): Promise<void> {
     throw new Error('AUTH_KEYS_FILE must name the service’s keys.');
   const keys = await KeyRing.open(config.keysFile);
   const tokens = new AccessTokens(keys, config);
+  const refreshTokens = new RefreshTokens(keys);
   const pool = createPool({}, process.env) as Pool;
-  const store = new Store(
-    plimsollCommands(pool.client, () => pool.close()),
-    config.refreshTokenSeconds,
-  );
+  const commands = plimsollCommands(pool.client, () => pool.close());
+  const store = new Store(commands, config);
   const password = randomBytes(PASSWORD_BYTES).toString('base64url');
   const passwordHash = await new Passwords(config).hash(password);
   const lines: string[] = [];
   const account = async (index: number) => {
     const username = `${values.prefix}-${index}`.toLowerCase();
     const user = await store.createUser(username, passwordHash);
-    const { session, refreshToken } = await store.openSession(user);
+    const { session, refresh } = await store.openSession(user);
     const access_token = await tokens.sign(session);
-    lines[index] = JSON.stringify({
-      username,
-      password,
-      access_token,
-      refresh_token: refreshToken,
-    });
+    const refresh_token = await refreshTokens.sign(refresh);
+    lines[index] = JSON.stringify({ username, password, access_token, refresh_token });
   };
   try {
     for (let from = 0; from < users; from += BATCH) {

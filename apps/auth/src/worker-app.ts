@@ -20,6 +20,7 @@ import { DeviceTokens } from './tokens/device-tokens.js';
 import { isExposed } from './tokens/key-file.js';
 import { registerKeyMetrics } from './tokens/key-metrics.js';
 import { KeyRing } from './tokens/key-ring.js';
+import { RefreshTokens } from './tokens/refresh-tokens.js';
 
 const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 
@@ -50,13 +51,14 @@ export async function openWorkerApp(
   pool.on('breakerOpen', ({ code }) => events.emit('redis_lost', { reason: code }));
   pool.on('breakerClose', () => events.emit('redis_found'));
   const commands = await commandsOf(config, pool, env);
-  const store = new Store(commands, config.refreshTokenSeconds);
+  const store = new Store(commands, config);
   const parts: AppParts = {
     config,
     store,
     keys,
     tokens: new AccessTokens(keys, config),
     devices: new DeviceTokens(keys, config),
+    refreshTokens: new RefreshTokens(keys),
     passwords: new Passwords(config),
     attempts: new Attempts(commands, config, events),
     log,

@@ -74,7 +74,7 @@ describeEachServer('routes', (server) => {
       expect(answer.headers['cache-control']).toBe('no-store');
       const tokens = answer.json<TokenAnswer>();
       expect(tokens).toMatchObject({ token_type: 'Bearer', expires_in: 900 });
-      expect(Buffer.from(tokens.refresh_token, 'base64url')).toHaveLength(32);
+      expect(tokens.refresh_token).toMatch(/^[\w-]{92}$/);
     });
 
     test('a wrong password and an unknown user get the same answer', async () => {
@@ -114,6 +114,21 @@ describeEachServer('routes', (server) => {
       expect(second.refresh_token).not.toBe(first.refresh_token);
       const sid = async (token: string) => (await verify(secondWorker, token)).json().sid;
       expect(await sid(second.access_token)).toBe(await sid(first.access_token));
+    });
+
+    test('a refresh that is repeated gets the same refresh token, from any worker', async () => {
+      const { refresh_token } = await login(service);
+      const answers = await Promise.all(
+        [service, secondWorker, service].map((worker) =>
+          post(worker, '/auth/refresh', { refresh_token }),
+        ),
+      );
+      const tokens = answers.map((answer) => answer.json<TokenAnswer>());
+      expect(new Set(tokens.map((token) => token.refresh_token)).size).toBe(1);
+      expect(new Set(tokens.map((token) => token.access_token)).size).toBe(3);
+      for (const { access_token } of tokens) {
+        expect((await verify(secondWorker, access_token)).statusCode).toBe(200);
+      }
     });
 
     test('introspect tells a live token from anything else', async () => {

@@ -15,6 +15,7 @@ import {
   postAs,
   register,
   type TestService,
+  type TokenAnswer,
 } from './support/service.js';
 
 describe('security events', () => {
@@ -56,10 +57,29 @@ describe('security events', () => {
     expect(service.logged.join('')).not.toMatch(`${known}|${unknown}`);
   });
 
-  test('a refresh token that is shown again is told', async () => {
-    const { refresh_token } = await login(service);
-    for (let count = 0; count < 3; count++) await post(service, '/auth/refresh', { refresh_token });
-    expect(lastLine('refresh_reused')).toMatchObject({ address: '127.0.0.1' });
+  test('a refresh that is repeated is told, and a token that is used later', async () => {
+    const first = await login(service);
+    const refresh = ({ refresh_token }: TokenAnswer) =>
+      post(service, '/auth/refresh', { refresh_token });
+    const second = (await refresh(first)).json<TokenAnswer>();
+    await refresh(first);
+    const facts = { address: '127.0.0.1', session: expect.any(String) };
+    expect(lastLine('refresh_retried')).toMatchObject(facts);
+    await refresh(second);
+    await refresh(first);
+    expect(lastLine('refresh_reused')).toMatchObject(facts);
+  });
+
+  test('a session that is refreshed too often is told', async () => {
+    const limited = await openService(server().url, { config: { addressRefreshLimit: 1 } });
+    let tokens = await login(limited);
+    for (let count = 0; count < 3; count++) {
+      const { refresh_token } = tokens;
+      const answer = await post(limited, '/auth/refresh', { refresh_token });
+      if (answer.statusCode === 200) tokens = answer.json();
+    }
+    expect(lastLine('refresh_limited', limited)).toMatchObject({ address: '127.0.0.1' });
+    await limited.close();
   });
 
   test.each([

@@ -9,10 +9,23 @@ import { STORE_DRIVERS, type StoreDriver } from '../src/config.js';
 import type { Problem } from '../src/errors.js';
 import type { RedisCommands } from '../src/store/commands.js';
 import { peerCommands, plimsollCommands } from '../src/store/drivers.js';
-import { MAX_SESSIONS, type OpenedSession, Store, type User } from '../src/store/store.js';
+import {
+  MAX_SESSIONS,
+  type OpenedSession,
+  Store,
+  type StoreOptions,
+  type User,
+} from '../src/store/store.js';
 import { newName } from './support/service.js';
 
-const DAY_SECONDS = 86_400;
+const OPTIONS: StoreOptions = {
+  refreshTokenSeconds: 86_400,
+  refreshGraceSeconds: 10,
+  sessionSeconds: 864_000,
+  sessionRefreshLimit: 0,
+  addressRefreshLimit: 0,
+};
+const ADDRESS = '192.0.2.1';
 
 async function commandsOf(driver: StoreDriver, url: string): Promise<RedisCommands> {
   if (driver !== 'plimsoll') {
@@ -24,21 +37,34 @@ async function commandsOf(driver: StoreDriver, url: string): Promise<RedisComman
 
 describe.each(STORE_DRIVERS)('the store on %s', (driver) => {
   const server = useServer({ password: 'p@ss:word/' });
+  let commands: RedisCommands;
   let store: Store;
-  let now = Date.now();
+  let observer: ReturnType<typeof createClient>;
 
   beforeAll(async () => {
-    store = new Store(await commandsOf(driver, server().url), DAY_SECONDS, () => now);
+    commands = await commandsOf(driver, server().url);
+    store = new Store(commands, OPTIONS);
+    observer = createClient({ url: server().url });
+    observer.on('error', () => undefined);
+    await observer.connect();
   });
-  afterAll(() => store?.close());
+  afterAll(async () => {
+    observer?.destroy();
+    await store?.close();
+  });
 
   const newUser = (): Promise<User> => store.createUser(newName(), 'a hash');
-  const tokenOf = ({ session }: OpenedSession, tokenId = 'token') => ({
-    tokenId: `${tokenId}-${session.id}`,
+  const storeWith = (options: Partial<StoreOptions>) =>
+    new Store(commands, { ...OPTIONS, ...options });
+  const tokenOf = ({ session }: OpenedSession) => ({
     sessionId: session.id,
     userId: session.userId,
-    expiresAt: now + 60_000,
   });
+  const refusal = (answer: Promise<unknown>) =>
+    answer.then(
+      () => 'none',
+      (problem: Problem) => problem.code,
+    );
 
   test('a user is created once and found again', async () => {
     const user = await newUser();
@@ -49,30 +75,155 @@ describe.each(STORE_DRIVERS)('the store on %s', (driver) => {
     expect(await store.findUser(user.name)).toEqual(user);
   });
 
-  test('of 50 who show one refresh token exactly one wins, and the session ends', async () => {
+  test('of 50 who show one refresh token at once all get the same successor', async () => {
     const opened = await store.openSession(await newUser());
-    const outcomes = await Promise.allSettled(
-      Array.from({ length: 50 }, () => store.rotateRefresh(opened.refreshToken)),
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () => store.refresh(opened.refresh, ADDRESS)),
     );
-    const won = outcomes.filter((outcome) => outcome.status === 'fulfilled');
-    const lost = outcomes.filter((outcome) => outcome.status === 'rejected');
-    expect(won).toHaveLength(1);
-    expect(new Set(lost.map(({ reason }) => (reason as Problem).code))).toEqual(
-      new Set(['REFRESH_REUSED']),
-    );
-    expect(await store.isLive(tokenOf(opened))).toBe(false);
-    const winner = store.rotateRefresh(won[0]!.value.refreshToken);
-    await expect(winner).rejects.toMatchObject({ code: 'INVALID_TOKEN' });
+    expect(answers.filter(({ outcome }) => outcome === 'rotated')).toHaveLength(1);
+    expect(new Set(answers.map(({ refresh }) => refresh.generation))).toEqual(new Set([1]));
+    const next = await store.refresh(answers[0]!.refresh, ADDRESS);
+    expect([next.outcome, next.refresh.generation]).toEqual(['rotated', 2]);
   });
 
-  test('a rotation keeps the session and makes it last longer', async () => {
+  test('a used token ends its session when it is older than the last but one', async () => {
     const opened = await store.openSession(await newUser());
-    now += 20 * 3_600_000;
-    const next = await store.rotateRefresh(opened.refreshToken);
-    expect(next.session).toEqual(opened.session);
-    now += 20 * 3_600_000;
-    expect(await store.sessionsOf(opened.session.userId)).toEqual([opened.session]);
-    now = Date.now();
+    const second = await store.refresh(opened.refresh, ADDRESS);
+    await store.refresh(second.refresh, ADDRESS);
+    expect(await refusal(store.refresh(opened.refresh, ADDRESS))).toBe('REFRESH_REUSED');
+    expect(await store.isLive(tokenOf(opened))).toBe(false);
+    expect(await refusal(store.refresh(second.refresh, ADDRESS))).toBe('INVALID_TOKEN');
+    expect(await store.sessionsOf(opened.session.userId)).toEqual([]);
+  });
+
+  test('a retry does not make the time of grace longer, and then is reuse', async () => {
+    const strict = storeWith({ refreshGraceSeconds: 1 });
+    const opened = await strict.openSession(await newUser());
+    await strict.refresh(opened.refresh, ADDRESS);
+    const rotated = performance.now();
+    const outcomes: string[] = [];
+    await expect
+      .poll(
+        async () => {
+          const answer = strict.refresh(opened.refresh, ADDRESS);
+          outcomes.push(
+            await answer.then(
+              ({ outcome }) => outcome,
+              (problem: Problem) => problem.code,
+            ),
+          );
+          return outcomes.at(-1);
+        },
+        { interval: 100, timeout: 5_000 },
+      )
+      .toBe('REFRESH_REUSED');
+    expect(performance.now() - rotated).toBeGreaterThan(900);
+    expect(new Set(outcomes.slice(0, -1))).toEqual(new Set(['retried']));
+    expect(await strict.isLive(tokenOf(opened))).toBe(false);
+  });
+
+  test('without a time of grace one of 50 wins, and the session ends', async () => {
+    const strict = storeWith({ refreshGraceSeconds: 0 });
+    const opened = await strict.openSession(await newUser());
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 50 }, () => strict.refresh(opened.refresh, ADDRESS)),
+    );
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    expect(await store.isLive(tokenOf(opened))).toBe(false);
+  });
+
+  test('a token of another family neither refreshes a session nor ends it', async () => {
+    const [own, other] = [
+      await store.openSession(await newUser()),
+      await store.openSession(await newUser()),
+    ];
+    const forged = { ...own.refresh, family: other.refresh.family };
+    await store.refresh(own.refresh, ADDRESS);
+    expect(await refusal(store.refresh(forged, ADDRESS))).toBe('INVALID_TOKEN');
+    expect(await store.isLive(tokenOf(own))).toBe(true);
+  });
+
+  test('a token that is younger than Redis knows goes on, as Redis has lost writes', async () => {
+    const opened = await store.openSession(await newUser());
+    const before = await observer.hGetAll(`auth:session:${opened.session.id}`);
+    const second = await store.refresh(opened.refresh, ADDRESS);
+    await observer.del(`auth:session:${opened.session.id}`);
+    await observer.hSet(`auth:session:${opened.session.id}`, before);
+    const third = await store.refresh(second.refresh, ADDRESS);
+    expect([third.outcome, third.refresh.generation]).toEqual(['ahead', 2]);
+    expect((await store.refresh(second.refresh, ADDRESS)).outcome).toBe('retried');
+    expect(await refusal(store.refresh(opened.refresh, ADDRESS))).toBe('REFRESH_REUSED');
+  });
+
+  test('a thousand refreshes leave one key and no more memory than one', async () => {
+    const opened = await store.openSession(await newUser());
+    const key = `auth:session:${opened.session.id}`;
+    let { refresh } = await store.refresh(opened.refresh, ADDRESS);
+    const [keys, bytes] = [await observer.dbSize(), await observer.memoryUsage(key)];
+    for (let count = 0; count < 1_000; count++)
+      ({ refresh } = await store.refresh(refresh, ADDRESS));
+    expect(refresh.generation).toBe(1_001);
+    expect(await observer.dbSize()).toBe(keys);
+    expect(await observer.memoryUsage(key)).toBeLessThanOrEqual(bytes! + 16);
+  });
+
+  test('a session is refreshed so often a minute; who is refused keeps it', async () => {
+    const bounded = storeWith({ sessionRefreshLimit: 4 });
+    const opened = await bounded.openSession(await newUser());
+    let { refresh } = opened;
+    let refused: Problem | undefined;
+    // A minute may end between two of them: the fifth in one minute is refused.
+    for (let count = 0; refused === undefined && count < 10; count++) {
+      try {
+        ({ refresh } = await bounded.refresh(refresh, ADDRESS));
+      } catch (problem) {
+        refused = problem as Problem;
+      }
+    }
+    expect(refused?.code).toBe('TOO_MANY_REFRESHES');
+    expect(refused?.retryAfterSeconds).toBeGreaterThan(0);
+    expect(refused?.retryAfterSeconds).toBeLessThanOrEqual(60);
+    expect(refresh.generation).toBeGreaterThanOrEqual(4);
+    expect((await store.refresh(refresh, ADDRESS)).outcome).toBe('rotated');
+    // A retry is not refused: that could make it a reuse.
+    expect((await bounded.refresh(refresh, ADDRESS)).outcome).toBe('retried');
+  });
+
+  test('an address refreshes so often a minute, whatever it shows', async () => {
+    const bounded = storeWith({ addressRefreshLimit: 3 });
+    const address = `2001:db8::${process.pid}-${driver}`;
+    const { refresh } = await bounded.openSession(await newUser());
+    const unknown = { ...refresh, sessionId: 'none' };
+    for (let count = 0; count < 3; count++) {
+      expect(await refusal(bounded.refresh(unknown, address))).toBe('INVALID_TOKEN');
+    }
+    expect(await refusal(bounded.refresh(refresh, address))).toBe('TOO_MANY_REFRESHES');
+    expect(await refusal(bounded.refresh(refresh, `${address}-other`))).toBe('none');
+  });
+
+  test('a refresh makes a session last longer, up to its absolute life', async () => {
+    const short = storeWith({ refreshTokenSeconds: 100, sessionSeconds: 150 });
+    const opened = await short.openSession(await newUser());
+    const [key, index] = [
+      `auth:session:${opened.session.id}`,
+      `auth:sessions:${opened.session.userId}`,
+    ];
+    const restOf = async () => (await observer.pTTL(key)) / 1000;
+    expect(Math.round(await restOf())).toBeCloseTo(100, -1);
+    const aged = async (seconds: number) => {
+      await observer.hIncrBy(key, 'created', -seconds * 1000);
+      await observer.pExpire(key, 10_000);
+    };
+    await aged(20);
+    let { refresh } = await short.refresh(opened.refresh, ADDRESS);
+    expect(await restOf()).toBeGreaterThan(90);
+    await aged(60);
+    ({ refresh } = await short.refresh(refresh, ADDRESS));
+    expect(await restOf()).toBeLessThanOrEqual(70);
+    expect(await observer.pTTL(index)).toBeGreaterThanOrEqual(await observer.pTTL(key));
+    await aged(80);
+    expect(await refusal(short.refresh(refresh, ADDRESS))).toBe('INVALID_TOKEN');
+    expect(await short.isLive(tokenOf(opened))).toBe(false);
   });
 
   test('ended sessions refuse their tokens, others go on', async () => {
@@ -86,53 +237,79 @@ describe.each(STORE_DRIVERS)('the store on %s', (driver) => {
     expect(await store.sessionsOf(user.id)).toEqual([]);
   });
 
-  test('a denied token is refused even where its session lives', async () => {
-    const opened = await store.openSession(await newUser());
-    const denied = tokenOf(opened, 'denied');
-    await store.endSession({ ...denied, sessionId: 'another' });
-    expect(await store.isLive(denied)).toBe(false);
-    expect(await store.isLive(tokenOf(opened))).toBe(true);
+  test('one login too many ends the oldest session, also within a millisecond', async () => {
+    for (let round = 0; round < 5; round++) {
+      const user = await newUser();
+      const opened = await Promise.all(
+        Array.from({ length: MAX_SESSIONS }, () => store.openSession(user)),
+      );
+      const oldestFirst = (await store.sessionsOf(user.id)).map(({ id }) => id);
+      expect(new Set(oldestFirst)).toEqual(new Set(opened.map(({ session }) => session.id)));
+      const further = [await store.openSession(user), await store.openSession(user)];
+      expect((await store.sessionsOf(user.id)).map(({ id }) => id)).toEqual([
+        ...oldestFirst.slice(further.length),
+        ...further.map(({ session }) => session.id),
+      ]);
+      const gone = { userId: user.id, sessionId: oldestFirst[1]! };
+      expect(await store.isLive(gone)).toBe(false);
+    }
   });
 
-  test('a user has a bounded number of sessions, and expired ones are not listed', async () => {
+  test('sessions that are gone make room, and leave the index', async () => {
     const user = await newUser();
-    for (let count = 0; count <= MAX_SESSIONS; count++) await store.openSession(user);
-    expect(await store.sessionsOf(user.id)).toHaveLength(MAX_SESSIONS);
-    now += (DAY_SECONDS + 1) * 1000;
+    const first = await store.openSession(user);
+    for (let count = 1; count < MAX_SESSIONS; count++) {
+      const { session } = await store.openSession(user);
+      await observer.del(`auth:session:${session.id}`);
+    }
+    await store.openSession(user);
+    expect(await store.isLive(tokenOf(first))).toBe(true);
+    expect(await store.sessionsOf(user.id)).toHaveLength(2);
+    expect(await observer.zCard(`auth:sessions:${user.id}`)).toBe(2);
+  });
+
+  test('all sessions end, also those of a time when refresh tokens lasted longer', async () => {
+    const user = await newUser();
+    const long = await store.openSession(user);
+    const shortened = storeWith({ refreshTokenSeconds: 1 });
+    const short = await shortened.openSession(user);
+    await expect.poll(() => store.isLive(tokenOf(short)), { timeout: 5_000 }).toBe(false);
+    expect(await store.sessionsOf(user.id)).toHaveLength(1);
+    await shortened.endAllSessions(tokenOf(short));
+    expect(await store.isLive(tokenOf(long))).toBe(false);
+  });
+
+  test('who has another password by now opens no session with the old one', async () => {
+    const user = await newUser();
+    await observer.set(`auth:user:${user.name}`, JSON.stringify({ ...user, passwordHash: 'new' }));
+    expect(await refusal(store.openSession(user))).toBe('INVALID_CREDENTIALS');
     expect(await store.sessionsOf(user.id)).toEqual([]);
-    now = Date.now();
   });
 
   test('scripts that the server has forgotten are sent again', async () => {
-    const observer = await createClient({ url: server().url }).connect();
     await observer.scriptFlush();
     const opened = await store.openSession(await newUser());
     expect(await store.isLive(tokenOf(opened))).toBe(true);
-    observer.destroy();
   });
 
-  test('no token stands in Redis as it is, and everything but users expires', async () => {
-    const observer = await createClient({ url: server().url }).connect();
+  test('nothing that makes a token stands in Redis, and everything but users expires', async () => {
     const opened = await store.openSession(await newUser());
-    const { refreshToken } = await store.rotateRefresh(opened.refreshToken);
-    await store.endSession(tokenOf(await store.openSession(await newUser())));
+    const { refresh } = await store.refresh(opened.refresh, ADDRESS);
+    await storeWith({ addressRefreshLimit: 9 }).refresh(refresh, ADDRESS);
     for (const key of await observer.keys('*')) {
-      expect(key).toMatch(/^auth:(user|session|sessions|refresh|deny):/);
+      expect(key).toMatch(/^auth:(user|session|sessions|refreshes):/);
       const isUser = key.startsWith('auth:user:');
       expect([key, (await observer.pTTL(key)) > 0]).toEqual([key, !isUser]);
-      const value = key.startsWith('auth:sessions:') ? '' : await observer.get(key);
-      for (const secret of [opened.refreshToken, refreshToken]) {
-        expect(key + value).not.toContain(secret);
-      }
+      const value = key.startsWith('auth:session:') ? await observer.hGetAll(key) : {};
+      expect(key + JSON.stringify(value)).not.toContain(refresh.family);
     }
-    observer.destroy();
   });
 
   test('a server that is gone becomes STORE_UNAVAILABLE, soon, and is used again later', async () => {
     const opened = await store.openSession(await newUser());
     await server().kill();
     const asked = performance.now();
-    const answers = [store.isLive(tokenOf(opened)), store.rotateRefresh(opened.refreshToken)];
+    const answers = [store.isLive(tokenOf(opened)), store.refresh(opened.refresh, ADDRESS)];
     for (const outcome of await Promise.allSettled(answers)) {
       expect(outcome).toMatchObject({ reason: { code: 'STORE_UNAVAILABLE' } });
     }

@@ -18,6 +18,7 @@ import type { Store } from '../store/store.js';
 import type { AccessTokens } from '../tokens/access-tokens.js';
 import type { DeviceTokens } from '../tokens/device-tokens.js';
 import type { KeyRing } from '../tokens/key-ring.js';
+import type { RefreshTokens } from '../tokens/refresh-tokens.js';
 import { registerAuthRoutes } from './auth-routes.js';
 import { type OperatorHooks, registerOperatorRoutes, registerProbes } from './operator-routes.js';
 
@@ -49,6 +50,7 @@ export interface AppParts {
   readonly keys: KeyRing;
   readonly tokens: AccessTokens;
   readonly devices: DeviceTokens;
+  readonly refreshTokens: RefreshTokens;
   readonly passwords: Passwords;
   readonly attempts: Attempts;
   readonly hooks: OperatorHooks;

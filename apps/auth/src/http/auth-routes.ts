@@ -1,7 +1,8 @@
 // What users and other services ask: accounts, tokens, sessions.
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { Problem } from '../errors.js';
+import { Problem, type ProblemCode } from '../errors.js';
+import type { SecurityEvent } from '../security-events.js';
 import type { OpenedSession } from '../store/store.js';
 import { type AccessClaims, referenceOf } from '../tokens/access-tokens.js';
 import type { AppParts } from './app.js';
@@ -13,6 +14,11 @@ interface Credentials {
   readonly username: string;
   readonly password: string;
 }
+
+const REFRESH_EVENTS: Partial<Record<ProblemCode, SecurityEvent>> = {
+  REFRESH_REUSED: 'refresh_reused',
+  TOO_MANY_REFRESHES: 'refresh_limited',
+};
 
 export function registerAuthRoutes(app: FastifyInstance, parts: AppParts): void {
   registerAccounts(app, parts);
@@ -58,19 +64,22 @@ function registerAccounts(app: FastifyInstance, parts: AppParts): void {
 }
 
 function registerTokens(app: FastifyInstance, parts: AppParts): void {
-  const { store, keys, events } = parts;
+  const { store, keys, refreshTokens, events } = parts;
   app.post<{ Body: { refresh_token: string } }>(
     '/auth/refresh',
     { schema: { body: schemas.refreshRequest, response: { 200: schemas.tokenAnswer } } },
     async (request, reply) => {
+      const shown = await refreshTokens.read(request.body.refresh_token);
+      const { address, network } = clientAddressOf(request);
+      const facts = { address, session: shown.sessionId };
       try {
-        const opened = await store.rotateRefresh(request.body.refresh_token);
+        const { outcome, ...opened } = await store.refresh(shown, network);
+        if (outcome !== 'rotated') events.emit(`refresh_${outcome}`, facts);
         reply.header('cache-control', 'no-store');
         return await tokensOf(parts, opened);
       } catch (error) {
-        if (error instanceof Problem && error.code === 'REFRESH_REUSED') {
-          events.emit('refresh_reused', { address: clientAddressOf(request).address });
-        }
+        const event = error instanceof Problem ? REFRESH_EVENTS[error.code] : undefined;
+        if (event !== undefined) events.emit(event, facts);
         throw error;
       }
     },
@@ -154,12 +163,12 @@ function bearerOf({ headers: { authorization } }: FastifyRequest): string {
 }
 
 async function tokensOf(
-  { tokens, config }: AppParts,
-  { session, refreshToken }: OpenedSession,
+  { tokens, refreshTokens, config }: AppParts,
+  { session, refresh }: OpenedSession,
 ): Promise<Record<string, unknown>> {
   return {
     access_token: await tokens.sign(session),
-    refresh_token: refreshToken,
+    refresh_token: await refreshTokens.sign(refresh),
     token_type: 'Bearer',
     expires_in: config.accessTokenSeconds,
   };

@@ -4,11 +4,9 @@ import type { Script } from './scripts.js';
 
 export interface RedisCommands {
   get(key: string): Promise<string | null>;
-  mGet(keys: string[]): Promise<(string | null)[]>;
+  exists(key: string): Promise<boolean>;
   /** False where the key exists. */
   setIfAbsent(key: string, value: string): Promise<boolean>;
-  /** Members whose score is above `min`, lowest first. */
-  rangeAbove(key: string, min: number): Promise<string[]>;
   run(script: Script, keys: string[], args: string[]): Promise<unknown>;
   ping(): Promise<unknown>;
   close(): Promise<unknown>;

@@ -13,9 +13,8 @@ const POOL_CONNECTIONS = 100;
 /** What Plimsoll's client and node-redis' have in common here. */
 interface NodeRedisCommands {
   get(key: string): Promise<string | null>;
-  mGet(keys: string[]): Promise<(string | null)[]>;
+  exists(key: string): Promise<number>;
   set(key: string, value: string, options: { condition: 'NX' }): Promise<unknown>;
-  zRangeByScore(key: string, min: string, max: string): Promise<string[]>;
   evalSha(sha: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
   eval(source: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
   ping(): Promise<unknown>;
@@ -84,9 +83,8 @@ function nodeRedisCommands(
   return {
     close,
     get: (key) => client.get(key),
-    mGet: (keys) => client.mGet(keys),
+    exists: async (key) => (await client.exists(key)) === 1,
     setIfAbsent: async (key, value) => (await client.set(key, value, { condition: 'NX' })) !== null,
-    rangeAbove: (key, min) => client.zRangeByScore(key, `(${min}`, '+inf'),
     run(script, keys, args) {
       const options = { keys, arguments: args };
       return evaluate(
@@ -102,9 +100,8 @@ function ioredisCommands(client: Redis): RedisCommands {
   return {
     close: async () => client.disconnect(),
     get: (key) => client.get(key),
-    mGet: (keys) => client.mget(keys),
+    exists: async (key) => (await client.exists(key)) === 1,
     setIfAbsent: async (key, value) => (await client.set(key, value, 'NX')) === 'OK',
-    rangeAbove: (key, min) => client.zrangebyscore(key, `(${min}`, '+inf'),
     run: (script, keys, args) =>
       evaluate(
         () => client.evalsha(script.sha1, keys.length, ...keys, ...args),

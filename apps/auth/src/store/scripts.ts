@@ -1,4 +1,5 @@
 // The steps that read, check and write: one Lua script each, so that no other worker comes between.
+// Time is the server's, so that the clocks of workers and machines need not agree.
 
 import { createHash } from 'node:crypto';
 
@@ -12,78 +13,138 @@ export function script(name: string, source: string): Script {
   return { name, source, sha1: createHash('sha1').update(source).digest('hex') };
 }
 
+const NOW = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+`;
+
+/** An index lasts as long as the longest of its sessions: its life is never made shorter. */
+const KEEP_INDEX = `
+local function keepIndex(key, life)
+  if redis.call('PTTL', key) < life then redis.call('PEXPIRE', key, life) end
+end
+`;
+
+/** Ids of the sessions in an index that are there, oldest first; others leave the index. */
+const LIVE_IDS = `
+local function liveIds(index, prefix)
+  local ids = {}
+  for _, id in ipairs(redis.call('ZRANGE', index, 0, -1)) do
+    if redis.call('EXISTS', prefix .. id) == 1 then
+      ids[#ids + 1] = id
+    else
+      redis.call('ZREM', index, id)
+    end
+  end
+  return ids
+end
+`;
+
 /**
- * KEYS session, index of the user, refresh token; ARGV session's value, id, expiry (ms), now (ms),
- * sessions a user may have. Ends the oldest session where there are too many.
+ * KEYS user, session, index of the user; ARGV the user as it was read, session id, user id, name,
+ * hash of the family's secret, life (ms), sessions a user may have, prefix of sessions.
+ * Answers {'opened', now} or {'changed'} where the user is another by now. Ends the oldest sessions
+ * where there are too many; a counter is their order, as several may open in one millisecond.
  */
 export const OPEN_SESSION = script(
   'open-session',
-  `
-redis.call('SET', KEYS[1], ARGV[1], 'PXAT', ARGV[3])
-redis.call('SET', KEYS[3], ARGV[2], 'PXAT', ARGV[3])
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[4])
-redis.call('ZADD', KEYS[2], ARGV[3], ARGV[2])
-redis.call('PEXPIREAT', KEYS[2], ARGV[3])
-local excess = redis.call('ZCARD', KEYS[2]) - tonumber(ARGV[5])
-if excess <= 0 then return 0 end
-local prefix = string.sub(KEYS[1], 1, #KEYS[1] - #ARGV[2])
-for _, id in ipairs(redis.call('ZRANGE', KEYS[2], 0, excess - 1)) do
-  redis.call('DEL', prefix .. id)
-  redis.call('ZREM', KEYS[2], id)
+  `${NOW}${KEEP_INDEX}${LIVE_IDS}
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'changed'} end
+local life = tonumber(ARGV[6])
+redis.call('HSET', KEYS[2], 'user', ARGV[3], 'name', ARGV[4], 'created', now,
+  'family', ARGV[5], 'generation', 0)
+redis.call('PEXPIRE', KEYS[2], life)
+local last = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')
+redis.call('ZADD', KEYS[3], (tonumber(last[2]) or 0) + 1, ARGV[2])
+keepIndex(KEYS[3], life)
+if redis.call('ZCARD', KEYS[3]) <= tonumber(ARGV[7]) then return {'opened', now} end
+local ids = liveIds(KEYS[3], ARGV[8])
+for position = 1, #ids - tonumber(ARGV[7]) do
+  redis.call('DEL', ARGV[8] .. ids[position])
+  redis.call('ZREM', KEYS[3], ids[position])
 end
-return excess
+return {'opened', now}
 `,
 );
 
 /**
- * KEYS the refresh token shown, the next one; ARGV prefix of sessions, prefix of indexes, now (ms),
- * life of a refresh token (ms). Answers {'rotated', session id, session}, {'reused'} or {'unknown'}.
- * A token that was used stays marked for the rest of its life: whoever shows it again ends the
- * session, since one of the two who showed it has stolen it.
+ * KEYS session, counter of the network; ARGV session id, hash of the family's secret, generation of
+ * the token shown, time of grace (ms), life of a refresh token (ms), life of a session (ms),
+ * refreshes a minute of a session and of a network (0: no limit), prefix of indexes.
+ *
+ * Answers {how, generation, user id, name, created} where the token was good:
+ *   rotated   it was the last one
+ *   retried   it was the one before, a moment ago: the same successor once more
+ *   ahead     it is younger than the server knows: the server has lost writes, the token is ours
+ * or {'reused', user id} and the session has ended, {'limited', ms to wait}, or {'unknown'}.
+ * A retry is not counted, as refusing it could make it a reuse.
  */
-export const ROTATE_REFRESH = script(
-  'rotate-refresh',
-  `
-local value = redis.call('GET', KEYS[1])
-if not value then return {'unknown'} end
-local isUsed = string.sub(value, 1, 5) == 'used:'
-local id = isUsed and string.sub(value, 6) or value
-local key = ARGV[1] .. id
-local session = redis.call('GET', key)
-if isUsed then
-  if session then
-    redis.call('DEL', key)
-    redis.call('ZREM', ARGV[2] .. cjson.decode(session).userId, id)
-  end
-  return {'reused'}
+export const REFRESH = script(
+  'refresh',
+  `${NOW}${KEEP_INDEX}
+local minute = 60000
+local networkLimit = tonumber(ARGV[8])
+if networkLimit > 0 then
+  local count = redis.call('INCR', KEYS[2])
+  if count == 1 then redis.call('PEXPIRE', KEYS[2], minute) end
+  if count > networkLimit then return {'limited', redis.call('PTTL', KEYS[2])} end
 end
-if not session then return {'unknown'} end
-local expiry = tonumber(ARGV[3]) + tonumber(ARGV[4])
-redis.call('SET', KEYS[1], 'used:' .. id, 'KEEPTTL')
-redis.call('SET', KEYS[2], id, 'PXAT', expiry)
-redis.call('PEXPIREAT', key, expiry)
-local index = ARGV[2] .. cjson.decode(session).userId
-redis.call('ZADD', index, expiry, id)
-redis.call('PEXPIREAT', index, expiry)
-return {'rotated', id, session}
+local session = redis.call('HMGET', KEYS[1], 'family', 'generation', 'replaced', 'user', 'name',
+  'created', 'minute', 'refreshes')
+if session[1] ~= ARGV[2] then return {'unknown'} end
+local user, name, created = session[4], session[5], session[6]
+local index = ARGV[9] .. user
+local rest = tonumber(created) + tonumber(ARGV[6]) - now
+local current, shown = tonumber(session[2]), tonumber(ARGV[3])
+local isRetry = shown == current - 1
+  and math.abs(now - tonumber(session[3])) < tonumber(ARGV[4])
+if rest <= 0 or (shown < current and not isRetry) then
+  redis.call('DEL', KEYS[1])
+  redis.call('ZREM', index, ARGV[1])
+  if rest <= 0 then return {'unknown'} end
+  return {'reused', user}
+end
+if isRetry then return {'retried', current, user, name, created} end
+local thisMinute = math.floor(now / minute)
+local refreshes = 1
+if tonumber(session[7]) == thisMinute then refreshes = tonumber(session[8]) + 1 end
+local limit = tonumber(ARGV[7])
+if limit > 0 and refreshes > limit then return {'limited', minute - now % minute} end
+redis.call('HSET', KEYS[1], 'generation', shown + 1, 'replaced', now, 'minute', thisMinute,
+  'refreshes', refreshes)
+local life = math.min(tonumber(ARGV[5]), rest)
+redis.call('PEXPIRE', KEYS[1], life)
+keepIndex(index, life)
+return {shown == current and 'rotated' or 'ahead', shown + 1, user, name, created}
 `,
 );
 
-/** KEYS session, index of the user, deny-list entry; ARGV session id, rest of the token's life (ms). */
+/** KEYS index of the user; ARGV prefix of sessions. Answers {id, created, id, created, ...}. */
+export const LIST_SESSIONS = script(
+  'list-sessions',
+  `${LIVE_IDS}
+local list = {}
+for _, id in ipairs(liveIds(KEYS[1], ARGV[1])) do
+  list[#list + 1] = id
+  list[#list + 1] = redis.call('HGET', ARGV[1] .. id, 'created')
+end
+return list
+`,
+);
+
+/** KEYS session, index of the user; ARGV session id. */
 export const END_SESSION = script(
   'end-session',
   `
-redis.call('SET', KEYS[3], '1', 'PX', ARGV[2])
 redis.call('ZREM', KEYS[2], ARGV[1])
 return redis.call('DEL', KEYS[1])
 `,
 );
 
-/** KEYS index of the user, deny-list entry; ARGV prefix of sessions, rest of the token's life (ms). */
+/** KEYS index of the user; ARGV prefix of sessions. */
 export const END_ALL_SESSIONS = script(
   'end-all-sessions',
   `
-redis.call('SET', KEYS[2], '1', 'PX', ARGV[2])
 local ended = 0
 for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   ended = ended + redis.call('DEL', ARGV[1] .. id)

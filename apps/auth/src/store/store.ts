@@ -1,12 +1,14 @@
-// Users, sessions, refresh tokens and the deny-list, as Redis holds them:
+// Users and sessions, as Redis holds them:
 //
-//   auth:user:<name>          the user, JSON                           kept
-//   auth:session:<id>         a session, JSON                          life of its refresh token
-//   auth:sessions:<user id>   its sessions by expiry (sorted set)      life of the last of them
-//   auth:refresh:<sha-256>    session id, or `used:` and session id    its life
-//   auth:deny:<token id>      an access token that was logged out      rest of the token's life
+//   auth:user:<name>          the user, JSON                              kept
+//   auth:session:<id>         a session (hash): user, name, created;      since its last refresh
+//                             family, generation and replaced say which
+//                             refresh token is good; minute, refreshes
+//   auth:sessions:<user id>   its sessions by age (sorted set)            life of the last of them
+//   auth:refreshes:<digest>   refreshes of a network in this minute       a minute
 //
 // A token is good only while its session is there, so that lost data refuses and never admits.
+// However often a session is refreshed, it stays one key.
 // Whatever keeps Redis from answering becomes STORE_UNAVAILABLE: the service fails closed.
 
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
@@ -15,22 +17,29 @@ import type { RedisCommands } from './commands.js';
 import {
   END_ALL_SESSIONS,
   END_SESSION,
+  LIST_SESSIONS,
   OPEN_SESSION,
-  ROTATE_REFRESH,
+  REFRESH,
   type Script,
 } from './scripts.js';
 
 /** Sessions a user may have; a further login ends the oldest. */
 export const MAX_SESSIONS = 50;
-const REFRESH_TOKEN_BYTES = 32;
+const FAMILY_BYTES = 16;
 const RETRY_AFTER_SECONDS = 1;
 
 const SESSION = 'auth:session:';
 const SESSIONS = 'auth:sessions:';
 const userKey = (name: string) => `auth:user:${name}`;
-const denyKey = (tokenId: string) => `auth:deny:${tokenId}`;
-const refreshKey = (token: string) =>
-  `auth:refresh:${createHash('sha256').update(token).digest('base64url')}`;
+const refreshesKey = (network: string) => `auth:refreshes:${hashOf(network)}`;
+
+export interface StoreOptions {
+  readonly refreshTokenSeconds: number;
+  readonly refreshGraceSeconds: number;
+  readonly sessionSeconds: number;
+  readonly sessionRefreshLimit: number;
+  readonly addressRefreshLimit: number;
+}
 
 export interface User {
   readonly id: string;
@@ -46,29 +55,39 @@ export interface Session {
   readonly createdAt: number;
 }
 
+/** Which refresh token of which session. */
+export interface RefreshReference {
+  readonly sessionId: string;
+  /** Tokens of the session before this one. */
+  readonly generation: number;
+  /** The secret that all tokens of the session share, base64url. */
+  readonly family: string;
+}
+
 export interface OpenedSession {
   readonly session: Session;
-  readonly refreshToken: string;
+  readonly refresh: RefreshReference;
 }
+
+/**
+ * How a refresh came about: `retried` gave the same successor once more, `ahead` is a token that is
+ * younger than Redis knows, because Redis has lost writes.
+ */
+export type RefreshOutcome = 'rotated' | 'retried' | 'ahead';
 
 /** What an access token says of itself. */
 export interface TokenReference {
-  readonly tokenId: string;
   readonly sessionId: string;
   readonly userId: string;
-  /** Unix ms. */
-  readonly expiresAt: number;
 }
 
 export class Store {
   readonly #redis: RedisCommands;
-  readonly #refreshTokenMs: number;
-  readonly #now: () => number;
+  readonly #options: StoreOptions;
 
-  constructor(redis: RedisCommands, refreshTokenSeconds: number, now: () => number = Date.now) {
+  constructor(redis: RedisCommands, options: StoreOptions) {
     this.#redis = redis;
-    this.#refreshTokenMs = refreshTokenSeconds * 1000;
-    this.#now = now;
+    this.#options = options;
   }
 
   /** @throws Problem USERNAME_TAKEN */
@@ -85,70 +104,84 @@ export class Store {
     return text === null ? undefined : (JSON.parse(text) as User);
   }
 
-  /** A session with the first refresh token of its family. */
+  /**
+   * A session, and the first refresh token of its family.
+   * @param user As found: one who has changed the password since has to show the new one.
+   * @throws Problem INVALID_CREDENTIALS
+   */
   async openSession(user: User): Promise<OpenedSession> {
-    const now = this.#now();
-    const session: Session = {
-      id: randomUUID(),
-      userId: user.id,
-      userName: user.name,
-      createdAt: now,
-    };
-    const refreshToken = newRefreshToken();
-    await this.#run(
+    const id = randomUUID();
+    const family = randomBytes(FAMILY_BYTES).toString('base64url');
+    const { refreshTokenSeconds, sessionSeconds } = this.#options;
+    const life = Math.min(refreshTokenSeconds, sessionSeconds) * 1000;
+    const [outcome, createdAt] = (await this.#run(
       OPEN_SESSION,
-      [SESSION + session.id, SESSIONS + user.id, refreshKey(refreshToken)],
-      [JSON.stringify(session), session.id, now + this.#refreshTokenMs, now, MAX_SESSIONS],
-    );
-    return { session, refreshToken };
+      [userKey(user.name), SESSION + id, SESSIONS + user.id],
+      [JSON.stringify(user), id, user.id, user.name, hashOf(family), life, MAX_SESSIONS, SESSION],
+    )) as [string, number];
+    if (outcome !== 'opened') throw new Problem('INVALID_CREDENTIALS');
+    const session: Session = { id, userId: user.id, userName: user.name, createdAt };
+    return { session, refresh: { sessionId: id, generation: 0, family } };
   }
 
   /**
-   * Takes a refresh token for the next one of its family. Of many who show the same one wins, and
-   * the others end the session: there is no time of grace, as a thief could use it too.
-   * @throws Problem INVALID_TOKEN, REFRESH_REUSED
+   * Takes a refresh token for the next one of its family. The last one gets a successor; the one
+   * before gets the same successor within the time of grace, since an answer may be lost and two tabs
+   * may ask at once; any older one ends the session, as one of the two who showed it has stolen it.
+   * @param network Whose refreshes are counted.
+   * @throws Problem INVALID_TOKEN, REFRESH_REUSED, TOO_MANY_REFRESHES
    */
-  async rotateRefresh(refreshToken: string): Promise<OpenedSession> {
-    const next = newRefreshToken();
-    const answer = (await this.#run(
-      ROTATE_REFRESH,
-      [refreshKey(refreshToken), refreshKey(next)],
-      [SESSION, SESSIONS, this.#now(), this.#refreshTokenMs],
-    )) as [string, string, string];
-    if (answer[0] === 'reused') throw new Problem('REFRESH_REUSED');
-    if (answer[0] !== 'rotated') throw new Problem('INVALID_TOKEN');
-    return { session: JSON.parse(answer[2]) as Session, refreshToken: next };
+  async refresh(
+    shown: RefreshReference,
+    network: string,
+  ): Promise<OpenedSession & { readonly outcome: RefreshOutcome }> {
+    const { sessionId, family } = shown;
+    const options = this.#options;
+    const [outcome, second, userId, userName, created] = (await this.#run(
+      REFRESH,
+      [SESSION + sessionId, refreshesKey(network)],
+      [
+        sessionId,
+        hashOf(family),
+        shown.generation,
+        options.refreshGraceSeconds * 1000,
+        options.refreshTokenSeconds * 1000,
+        options.sessionSeconds * 1000,
+        options.sessionRefreshLimit,
+        options.addressRefreshLimit,
+        SESSIONS,
+      ],
+    )) as [RefreshOutcome | 'reused' | 'limited' | 'unknown', number, string, string, string];
+    if (outcome === 'reused') throw new Problem('REFRESH_REUSED');
+    if (outcome === 'limited') {
+      throw new Problem('TOO_MANY_REFRESHES', undefined, Math.max(1, Math.ceil(second / 1000)));
+    }
+    if (outcome === 'unknown') throw new Problem('INVALID_TOKEN');
+    const session: Session = { id: sessionId, userId, userName, createdAt: Number(created) };
+    return { outcome, session, refresh: { sessionId, generation: second, family } };
   }
 
-  /** Whether the token's session lives and the token wasn't logged out: one command. */
-  async isLive({ tokenId, sessionId }: TokenReference): Promise<boolean> {
-    const [denied, session] = await reach(
-      this.#redis.mGet([denyKey(tokenId), SESSION + sessionId]),
-    );
-    return denied === null && session !== null;
+  /** Whether the token's session lives: one command. */
+  isLive({ sessionId }: TokenReference): Promise<boolean> {
+    return reach(this.#redis.exists(SESSION + sessionId));
   }
 
-  async endSession(token: TokenReference): Promise<void> {
-    await this.#run(
-      END_SESSION,
-      [SESSION + token.sessionId, SESSIONS + token.userId, denyKey(token.tokenId)],
-      [token.sessionId, this.#restOf(token)],
-    );
+  async endSession({ sessionId, userId }: TokenReference): Promise<void> {
+    await this.#run(END_SESSION, [SESSION + sessionId, SESSIONS + userId], [sessionId]);
   }
 
-  async endAllSessions(token: TokenReference): Promise<void> {
-    await this.#run(
-      END_ALL_SESSIONS,
-      [SESSIONS + token.userId, denyKey(token.tokenId)],
-      [SESSION, this.#restOf(token)],
-    );
+  async endAllSessions({ userId }: TokenReference): Promise<void> {
+    await this.#run(END_ALL_SESSIONS, [SESSIONS + userId], [SESSION]);
   }
 
-  async sessionsOf(userId: string): Promise<Session[]> {
-    const ids = await reach(this.#redis.rangeAbove(SESSIONS + userId, this.#now()));
-    if (ids.length === 0) return [];
-    const texts = await reach(this.#redis.mGet(ids.map((id) => SESSION + id)));
-    return texts.filter((text) => text !== null).map((text) => JSON.parse(text) as Session);
+  /** Oldest first. */
+  async sessionsOf(userId: string): Promise<Pick<Session, 'id' | 'createdAt'>[]> {
+    const answer = await this.#run(LIST_SESSIONS, [SESSIONS + userId], [SESSION]);
+    const list = answer as string[];
+    return Array.from({ length: list.length / 2 }, (_, index) => ({
+      id: list[2 * index]!,
+      createdAt: Number(list[2 * index + 1]),
+    }));
   }
 
   async ping(): Promise<void> {
@@ -162,15 +195,10 @@ export class Store {
   #run(script: Script, keys: string[], args: readonly (string | number)[]): Promise<unknown> {
     return reach(this.#redis.run(script, keys, args.map(String)));
   }
-
-  #restOf({ expiresAt }: TokenReference): number {
-    return Math.max(1, expiresAt - this.#now());
-  }
 }
 
-/** 256 bits that say nothing. */
-function newRefreshToken(): string {
-  return randomBytes(REFRESH_TOKEN_BYTES).toString('base64url');
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('base64url');
 }
 
 /** @throws Problem STORE_UNAVAILABLE */

@@ -86,6 +86,5 @@ export class AccessTokens {
 }
 
 export function referenceOf(claims: AccessClaims): TokenReference {
-  const { jti, sid, sub, exp } = claims;
-  return { tokenId: jti, sessionId: sid, userId: sub, expiresAt: exp * 1000 };
+  return { sessionId: claims.sid, userId: claims.sub };
 }

@@ -2,6 +2,7 @@
 // reaches every worker within a second, without a restart. A file that can't be read any more is told
 // once, and leaves the keys as they were.
 
+import { hkdfSync } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { type CryptoKey, importJWK, type JWK } from 'jose';
 import type { SecurityEvents } from '../security-events.js';
@@ -9,6 +10,7 @@ import { type Algorithm, type PrivateKey, readKeys } from './key-file.js';
 
 /** How often the file is looked at, at most, ms. */
 export const RELOAD_PAUSE_MS = 1_000;
+const REFRESH_SECRET_BYTES = 32;
 
 export interface RingKey {
   readonly kid: string;
@@ -16,6 +18,8 @@ export interface RingKey {
   readonly privateKey: CryptoKey;
   readonly publicKey: CryptoKey;
   readonly publicJwk: JWK;
+  /** What refresh tokens are made with: derived, so that it says nothing of the signing key. */
+  readonly refreshSecret: Buffer;
 }
 
 export interface KeyRingOptions {
@@ -65,6 +69,12 @@ export class KeyRing {
   async signing(): Promise<RingKey> {
     await this.#reloadIfChanged();
     return this.#keys[0]!;
+  }
+
+  /** The one that signs first. */
+  async all(): Promise<readonly RingKey[]> {
+    await this.#reloadIfChanged();
+    return this.#keys;
   }
 
   async find(kid: string): Promise<RingKey | undefined> {
@@ -154,5 +164,11 @@ async function imported(key: PrivateKey): Promise<RingKey> {
     privateKey: (await importJWK(key, key.alg)) as CryptoKey,
     publicKey: (await importJWK(publicJwk, key.alg)) as CryptoKey,
     publicJwk,
+    refreshSecret: refreshSecretOf(key),
   };
+}
+
+function refreshSecretOf({ d }: PrivateKey): Buffer {
+  const secret = Buffer.from(d as string, 'base64url');
+  return Buffer.from(hkdfSync('sha256', secret, '', 'refresh token', REFRESH_SECRET_BYTES));
 }

@@ -20,6 +20,7 @@ import { AccessTokens } from '../../src/tokens/access-tokens.js';
 import { DeviceTokens } from '../../src/tokens/device-tokens.js';
 import { createKeys } from '../../src/tokens/key-file.js';
 import { KeyRing } from '../../src/tokens/key-ring.js';
+import { RefreshTokens } from '../../src/tokens/refresh-tokens.js';
 
 /** Argon2id at the least that the library takes: for tests of everything but the cost. */
 export const CHEAP = { algorithm: 2, memoryCost: 8, timeCost: 1, parallelism: 1 } as const;
@@ -67,11 +68,13 @@ export async function openService(url: string, options: TestOptions = {}): Promi
     keysFile,
     accountLimit: 0,
     addressLimit: 0,
+    sessionRefreshLimit: 0,
+    addressRefreshLimit: 0,
     ...options.config,
   };
   const pool = createPool({ commandTimeoutMs: COMMAND_TIMEOUT_MS }, { REDIS_URL: url }) as Pool;
   const commands = plimsollCommands(pool.client, () => pool.close());
-  const store = new Store(commands, config.refreshTokenSeconds);
+  const store = new Store(commands, config);
   const keys = await KeyRing.open(keysFile);
   const tokens = new AccessTokens(keys, config);
   const logged: string[] = [];
@@ -85,6 +88,7 @@ export async function openService(url: string, options: TestOptions = {}): Promi
     tokens,
     devices: new DeviceTokens(keys, config),
     attempts: new Attempts(commands, config, events),
+    refreshTokens: new RefreshTokens(keys),
     passwords: options.passwords ?? new Passwords({ ...config, parameters: CHEAP }),
     hooks: {
       healthRedis: async () => ({ statusCode: 200, body: { healthy: true } }),

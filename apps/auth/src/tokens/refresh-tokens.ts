@@ -1,0 +1,66 @@
+// Refresh tokens. Each names its session and its place in the session's line of tokens:
+//
+//   version (1) | session (16) | generation (4) | family secret (16) | HMAC-SHA-256 (32), base64url
+//
+// Why they are made rather than drawn at random: whoever lost an answer shows the token before, and
+// must be given the same successor. Made from its generation, a successor can be made again at any
+// time, and Redis holds neither tokens nor what follows one: a number, and a hash of the family's
+// secret. The secret is drawn at login and stands in the session's tokens alone, so that neither who
+// reads Redis nor who has stolen a signing key can make a token of somebody's session.
+// A token that was forged is known without Redis, and can't be used to end a session as a used one.
+
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { Problem } from '../errors.js';
+import type { RefreshReference } from '../store/store.js';
+import type { KeyRing } from './key-ring.js';
+
+const VERSION = 1;
+const GENERATION_AT = 17;
+const FAMILY_AT = 21;
+const MAC_AT = 37;
+/** 69 bytes; no bit of the last character is left over, so that a token has one spelling. */
+const PATTERN = /^[\w-]{92}$/;
+
+export class RefreshTokens {
+  readonly #keys: KeyRing;
+
+  constructor(keys: KeyRing) {
+    this.#keys = keys;
+  }
+
+  /** The same token each time, as long as the same key signs. */
+  async sign({ sessionId, generation, family }: RefreshReference): Promise<string> {
+    const { refreshSecret } = await this.#keys.signing();
+    const body = Buffer.alloc(MAC_AT);
+    body.writeUInt8(VERSION);
+    body.write(sessionId.replaceAll('-', ''), 1, 'hex');
+    body.writeUInt32BE(generation, GENERATION_AT);
+    body.write(family, FAMILY_AT, 'base64url');
+    return Buffer.concat([body, macOf(body, refreshSecret)]).toString('base64url');
+  }
+
+  /** Whether we made it; whether it is still good is the store's to say. @throws Problem INVALID_TOKEN */
+  async read(token: string): Promise<RefreshReference> {
+    if (!PATTERN.test(token)) throw new Problem('INVALID_TOKEN');
+    const bytes = Buffer.from(token, 'base64url');
+    const [body, mac] = [bytes.subarray(0, MAC_AT), bytes.subarray(MAC_AT)];
+    const keys = await this.#keys.all();
+    const isOurs = keys.some(({ refreshSecret }) =>
+      timingSafeEqual(macOf(body, refreshSecret), mac),
+    );
+    if (!isOurs || body[0] !== VERSION) throw new Problem('INVALID_TOKEN');
+    return {
+      sessionId: uuidOf(body.toString('hex', 1, GENERATION_AT)),
+      generation: body.readUInt32BE(GENERATION_AT),
+      family: body.toString('base64url', FAMILY_AT),
+    };
+  }
+}
+
+function macOf(body: Buffer, secret: Buffer): Buffer {
+  return createHmac('sha256', secret).update(body).digest();
+}
+
+function uuidOf(hex: string): string {
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}
