@@ -50,7 +50,7 @@ export async function openWorkerApp(
   registerPoolMetrics(pool, { registry });
   pool.on('breakerOpen', ({ code }) => events.emit('redis_lost', { reason: code }));
   pool.on('breakerClose', () => events.emit('redis_found'));
-  const commands = await commandsOf(config, pool, env);
+  const commands = await commandsOf(config, pool);
   const store = new Store(commands, config);
   const parts: AppParts = {
     config,
@@ -96,10 +96,10 @@ export async function openWorkerApp(
   };
 }
 
-async function commandsOf(config: AuthConfig, pool: Pool, env: NodeJS.ProcessEnv) {
+async function commandsOf(config: AuthConfig, pool: Pool) {
   const { storeDriver } = config;
   if (storeDriver === 'plimsoll') return plimsollCommands(pool.client, () => pool.close());
-  return peerCommands(storeDriver, pool.options.target, env.REDIS_URL);
+  return peerCommands(storeDriver, pool.options.target);
 }
 
 /** What prom-client tells of a process, without what walks over every open socket to be told. */

@@ -29,7 +29,7 @@ const ADDRESS = '192.0.2.1';
 
 async function commandsOf(driver: StoreDriver, url: string): Promise<RedisCommands> {
   if (driver !== 'plimsoll') {
-    return peerCommands(driver, resolveOptions({}, { REDIS_URL: url }).target, undefined);
+    return peerCommands(driver, resolveOptions({}, { REDIS_URL: url }).target);
   }
   const pool = createPool({}, { REDIS_URL: url }) as Pool;
   return plimsollCommands(pool.client, () => pool.close());

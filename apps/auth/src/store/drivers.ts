@@ -2,7 +2,8 @@
 // compared with it, each as its documentation recommends, and none with a queue for commands that
 // wait until Redis is back: the service must refuse at once then.
 
-import { createClient, createClientPool } from '@redis/client';
+import type { ConnectionOptions } from 'node:tls';
+import { createClient, createClientPool, type RedisClientOptions } from '@redis/client';
 import { Redis } from 'ioredis';
 import type { PlimsollClient, ResolvedOptions } from 'plimsoll';
 import { evaluate, type RedisCommands } from './commands.js';
@@ -27,15 +28,24 @@ export function plimsollCommands(
   return nodeRedisCommands(client as unknown as NodeRedisCommands, close);
 }
 
-/** @param driver One that isn't Plimsoll. */
+/**
+ * Connects as the pool would, by the same checked target: with TLS where it has TLS, and with its
+ * password, database, family or socket path.
+ * @param driver One that isn't Plimsoll.
+ */
 export async function peerCommands(
   driver: 'redis-pool' | 'redis' | 'ioredis',
   target: ResolvedOptions['target'],
-  url: string | undefined,
 ): Promise<RedisCommands> {
-  const address = url ?? addressOf(target);
+  const login = await loginOf(target);
+  const tls = target.tls?.reveal();
   if (driver === 'ioredis') {
-    const client = new Redis(address, {
+    const { host, port, path, family, database: db } = target;
+    const client = new Redis({
+      ...(path === undefined ? { host, port, family } : { path }),
+      ...(tls === undefined ? {} : { tls }),
+      ...login,
+      db,
       enableAutoPipelining: true,
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
@@ -45,35 +55,41 @@ export async function peerCommands(
     await client.connect();
     return ioredisCommands(client);
   }
+  const options = {
+    ...login,
+    socket: socketOf(target, tls),
+    database: target.database,
+    disableOfflineQueue: true,
+  };
   if (driver === 'redis') {
-    const client = createClient({ url: address, disableOfflineQueue: true });
+    const client = createClient(options);
     client.on('error', () => undefined);
     await client.connect();
     return nodeRedisCommands(client as unknown as NodeRedisCommands, () => client.close());
   }
-  const pool = createClientPool(
-    { url: address, disableOfflineQueue: true },
-    { minimum: 1, maximum: POOL_CONNECTIONS },
-  );
+  const pool = createClientPool(options, { minimum: 1, maximum: POOL_CONNECTIONS });
   pool.on('error', () => undefined);
   await pool.connect();
   return nodeRedisCommands(pool as unknown as NodeRedisCommands, () => pool.close());
 }
 
-function addressOf({
-  host,
-  port,
-  database,
-  username,
-  password,
-}: ResolvedOptions['target']): string {
-  const address = new URL(`redis://${host}:${port}/${database}`);
-  const secret = password?.reveal();
-  if (typeof secret === 'string') {
-    address.username = username ?? '';
-    address.password = encodeURIComponent(secret);
-  }
-  return address.href;
+async function loginOf({ username, password }: ResolvedOptions['target']) {
+  const source = password?.reveal();
+  return {
+    ...(username === undefined ? {} : { username }),
+    ...(source === undefined
+      ? {}
+      : { password: typeof source === 'function' ? await source() : source }),
+  };
+}
+
+function socketOf(
+  { host, port, path, family }: ResolvedOptions['target'],
+  tls: ConnectionOptions | undefined,
+): NonNullable<RedisClientOptions['socket']> {
+  if (path !== undefined) return { path, tls: false };
+  const address = { host, port, family };
+  return tls === undefined ? address : { ...tls, ...address, tls: true };
 }
 
 function nodeRedisCommands(
