@@ -19,6 +19,9 @@ const READY_POLL_MS = 50;
 /** Longer than any run, so that no token expires under a user's hands, s. */
 const ACCESS_TOKEN_SECONDS = 2 * 60 * 60;
 
+/** Accounts are gone from somebody else's Redis the day after, s. */
+const USER_SECONDS = 24 * 60 * 60;
+
 /** Store drivers that the service can run on. */
 export const DRIVERS = ['plimsoll', 'redis-pool', 'redis', 'ioredis'] as const;
 export type Driver = (typeof DRIVERS)[number];
@@ -63,6 +66,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     REDIS_URL: redisUrl,
     AUTH_STORE_DRIVER: driver,
     AUTH_ISSUER: url,
+    AUTH_USER_TTL_SECONDS: String(USER_SECONDS),
     AUTH_KEYS_FILE: path.join(folder, 'keys.json'),
     AUTH_ACCESS_TOKEN_TTL_SECONDS: String(ACCESS_TOKEN_SECONDS),
     // All users come from one address here.

@@ -18,6 +18,8 @@ import { RefreshTokens } from './tokens/refresh-tokens.js';
 /** Accounts that are made at the same time. */
 const BATCH = 500;
 const MAX_USERS = 1_000_000;
+/** Accounts of a load test shall not stay where it took place, s. */
+const LIFE_SECONDS = 24 * 60 * 60;
 const PASSWORD_BYTES = 18;
 
 async function main(): Promise<void> {
@@ -43,10 +45,11 @@ async function main(): Promise<void> {
   const store = new Store(commands, config);
   const password = randomBytes(PASSWORD_BYTES).toString('base64url');
   const passwordHash = await new Passwords(config).hash(password);
+  const lifeSeconds = config.userSeconds || LIFE_SECONDS;
   const lines: string[] = [];
   const account = async (index: number) => {
     const username = `${values.prefix}-${index}`.toLowerCase();
-    const user = await store.createUser(username, passwordHash);
+    const user = await store.createUser(username, passwordHash, lifeSeconds);
     const { session, refresh } = await store.openSession(user);
     const access_token = await tokens.sign(session);
     const refresh_token = await refreshTokens.sign(refresh);

@@ -37,7 +37,7 @@ describe.each(['redis-pool', 'redis', 'ioredis'] as const)('the driver %s', (dri
     const options = { host: '127.0.0.1', port: server.tlsPort!, tls: { ca }, database: 3 };
     const { target } = resolveOptions({ ...options, password: async () => PASSWORD }, {});
     const commands = await peerCommands(driver, target);
-    await commands.setIfAbsent('key', driver);
+    await commands.setIfAbsent('key', driver, 0);
     expect(await commands.get('key')).toBe(driver);
     const kinds = await connectionsOfOthers();
     expect(kinds.length).toBeGreaterThan(0);

@@ -5,6 +5,7 @@ import { createClient } from '@redis/client';
 import { createPool, type Pool, resolveOptions } from 'plimsoll';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { useServer } from '../../../test/support/servers.js';
+import { until } from '../../../test/support/until.js';
 import { STORE_DRIVERS, type StoreDriver } from '../src/config.js';
 import type { Problem } from '../src/errors.js';
 import type { RedisCommands } from '../src/store/commands.js';
@@ -73,6 +74,15 @@ describe.each(STORE_DRIVERS)('the store on %s', (driver) => {
     const again = store.createUser(user.name, 'another hash');
     await expect(again).rejects.toMatchObject({ code: 'USERNAME_TAKEN' });
     expect(await store.findUser(user.name)).toEqual(user);
+  });
+
+  test('a user with a life is gone after it, and its name free', async () => {
+    const name = newName();
+    await store.createUser(name, 'a hash', 1);
+    const again = () => store.createUser(name, 'another hash');
+    await expect(again()).rejects.toMatchObject({ code: 'USERNAME_TAKEN' });
+    await until(async () => (await store.findUser(name)) === undefined);
+    expect((await again()).name).toBe(name);
   });
 
   test('of 50 who show one refresh token at once all get the same successor', async () => {

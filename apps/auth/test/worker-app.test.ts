@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { createPool } from 'plimsoll';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { useServer } from '../../../test/support/servers.js';
 import { until } from '../../../test/support/until.js';
@@ -64,6 +65,9 @@ describe('a worker', () => {
       .split('\n')
       .map((line) => JSON.parse(line) as ProvisionedUser);
     expect(users).toHaveLength(USERS);
+    await using redis = createPool({}, { REDIS_URL: server().url });
+    const life = await redis.client.ttl(`auth:user:${users[0]!.username}`);
+    expect(life).toBeGreaterThan(86_000);
     for (const user of [users[0]!, users[USERS - 1]!]) {
       const authorization = `Bearer ${user.access_token}`;
       const verified = await fetch(`${url}/auth/verify`, { headers: { authorization } });

@@ -27,7 +27,7 @@ export function registerAuthRoutes(app: FastifyInstance, parts: AppParts): void 
 }
 
 function registerAccounts(app: FastifyInstance, parts: AppParts): void {
-  const { store, passwords, attempts, devices, events } = parts;
+  const { config, store, passwords, attempts, devices, events } = parts;
   app.post<{ Body: Credentials }>(
     '/auth/register',
     { schema: { body: schemas.credentials, response: { 201: schemas.userAnswer } } },
@@ -40,7 +40,7 @@ function registerAccounts(app: FastifyInstance, parts: AppParts): void {
       // Asked before the hash is paid for; createUser() decides.
       if ((await store.findUser(name)) !== undefined) throw new Problem('USERNAME_TAKEN');
       const passwordHash = await passwords.hash(request.body.password, asker);
-      const user = await store.createUser(name, passwordHash);
+      const user = await store.createUser(name, passwordHash, config.userSeconds);
       return reply.code(201).send({ id: user.id, username: user.name });
     },
   );

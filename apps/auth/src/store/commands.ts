@@ -5,8 +5,8 @@ import type { Script } from './scripts.js';
 export interface RedisCommands {
   get(key: string): Promise<string | null>;
   exists(key: string): Promise<boolean>;
-  /** False where the key exists. */
-  setIfAbsent(key: string, value: string): Promise<boolean>;
+  /** False where the key exists. @param lifeSeconds 0: for ever. */
+  setIfAbsent(key: string, value: string, lifeSeconds: number): Promise<boolean>;
   run(script: Script, keys: string[], args: string[]): Promise<unknown>;
   ping(): Promise<unknown>;
   close(): Promise<unknown>;

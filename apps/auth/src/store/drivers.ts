@@ -15,7 +15,11 @@ const POOL_CONNECTIONS = 100;
 interface NodeRedisCommands {
   get(key: string): Promise<string | null>;
   exists(key: string): Promise<number>;
-  set(key: string, value: string, options: { condition: 'NX' }): Promise<unknown>;
+  set(
+    key: string,
+    value: string,
+    options: { condition: 'NX'; expiration?: { type: 'EX'; value: number } },
+  ): Promise<unknown>;
   evalSha(sha: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
   eval(source: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
   ping(): Promise<unknown>;
@@ -100,7 +104,11 @@ function nodeRedisCommands(
     close,
     get: (key) => client.get(key),
     exists: async (key) => (await client.exists(key)) === 1,
-    setIfAbsent: async (key, value) => (await client.set(key, value, { condition: 'NX' })) !== null,
+    async setIfAbsent(key, value, lifeSeconds) {
+      const expiration = { type: 'EX', value: lifeSeconds } as const;
+      const options = lifeSeconds === 0 ? {} : { expiration };
+      return (await client.set(key, value, { condition: 'NX', ...options })) !== null;
+    },
     run(script, keys, args) {
       const options = { keys, arguments: args };
       return evaluate(
@@ -117,7 +125,13 @@ function ioredisCommands(client: Redis): RedisCommands {
     close: async () => client.disconnect(),
     get: (key) => client.get(key),
     exists: async (key) => (await client.exists(key)) === 1,
-    setIfAbsent: async (key, value) => (await client.set(key, value, 'NX')) === 'OK',
+    async setIfAbsent(key, value, lifeSeconds) {
+      const answer =
+        lifeSeconds === 0
+          ? client.set(key, value, 'NX')
+          : client.set(key, value, 'EX', lifeSeconds, 'NX');
+      return (await answer) === 'OK';
+    },
     run: (script, keys, args) =>
       evaluate(
         () => client.evalsha(script.sha1, keys.length, ...keys, ...args),

@@ -1,7 +1,8 @@
 // Users and sessions, as Redis holds them:
 //
-//   auth:user:<name>          the user, JSON                              kept
-//   auth:session:<id>         a session (hash): user, name, created;      since its last refresh
+//   auth:user:<name>          the user, JSON                              kept, or
+//   auth:user:<name>          the user, JSON                              kept, unless accounts
+//                                                                         have a life
 //                             family, generation and replaced say which
 //                             refresh token is good; minute, refreshes
 //   auth:sessions:<user id>   its sessions by age (sorted set)            life of the last of them
@@ -90,11 +91,11 @@ export class Store {
     this.#options = options;
   }
 
-  /** @throws Problem USERNAME_TAKEN */
-  async createUser(name: string, passwordHash: string): Promise<User> {
+  /** @param lifeSeconds 0: for ever. @throws Problem USERNAME_TAKEN */
+  async createUser(name: string, passwordHash: string, lifeSeconds = 0): Promise<User> {
     const user: User = { id: randomUUID(), name, passwordHash };
     const key = userKey(name);
-    const isNew = await reach(this.#redis.setIfAbsent(key, JSON.stringify(user)));
+    const isNew = await reach(this.#redis.setIfAbsent(key, JSON.stringify(user), lifeSeconds));
     if (!isNew) throw new Problem('USERNAME_TAKEN');
     return user;
   }
