@@ -3,7 +3,8 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { systemClock } from './base/clock.js';
-import { Pool } from './client/redis-pool.js';
+import type { Pool } from './client/faces.js';
+import { RedisPool } from './client/redis-pool.js';
 import { clientSetup } from './client/setup.js';
 import type {
   None,
@@ -44,7 +45,7 @@ export function createPool(
   const setup = setupOf(options);
   const clock = options.clock ?? systemClock;
   const source = new StandaloneSource(resolved.target, clock);
-  return new Pool(resolved, { source, clock, random: Math.random }, setup);
+  return new RedisPool(resolved, { source, clock, random: Math.random }, setup);
 }
 
 function setupOf(options: object) {
@@ -72,7 +73,7 @@ export function getPool<
 >(options?: PlimsollOptions<M, F, S, RESP, TM>): Pool<M, F, S, RESP, TM>;
 export function getPool(options?: PlainOptions): Pool;
 export function getPool(options?: PlainOptions): Pool {
-  if (shared === undefined || shared.pool.feed.isClosing) {
+  if (shared === undefined || isEnding(shared.pool)) {
     shared = { pool: createPool(options), options: options ?? {} };
     return shared.pool;
   }
@@ -82,4 +83,9 @@ export function getPool(options?: PlainOptions): Pool {
     ]);
   }
   return shared.pool;
+}
+
+function isEnding(pool: Pool): boolean {
+  const { state } = pool.status();
+  return state === 'closing' || state === 'closed';
 }

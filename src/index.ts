@@ -2,8 +2,7 @@
 
 export type { LatencySummary } from './base/latency-histogram.js';
 export type { CommandOptions } from './client/context.js';
-export { Lease } from './client/lease.js';
-export { Pool } from './client/redis-pool.js';
+export type { Lease, Pool } from './client/faces.js';
 export type { PlimsollClient, PlimsollOptions } from './client/types.js';
 export type {
   BreakerOptions,

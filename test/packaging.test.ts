@@ -132,7 +132,7 @@ describe('the installed package', () => {
     expect(await runProgram('use.cjs', text, server().url)).toBe('ahoy function POOL_CLOSED');
   });
 
-  test('has types for import and for require()', async () => {
+  test('has types for import and for require(), of what users may call and nothing else', async () => {
     const use = `
       const pool = createPool({ maxConnections: 4 });
       export const greeting: Promise<string | null> = pool.client.get('greeting');
@@ -141,8 +141,21 @@ describe('the installed package', () => {
       // @ts-expect-error The option is misspelt, and the types have to notice.
       createPool({ maxConnection: 4 });
     `;
+    const faces = `
+      import type { EventEmitter } from 'node:events';
+      import type { AcquireOptions, Lease, Pool } from 'plimsoll';
+      type Own<T> = Exclude<keyof T, keyof EventEmitter | typeof Symbol.asyncDispose>;
+      export const pool: Record<Own<Pool>, 0> = { options: 0, client: 0, acquire: 0, withLease: 0,
+        status: 0, latencyTotals: 0, healthCheck: 0, resize: 0, suspend: 0, resume: 0, close: 0,
+        keepsAlive: 0, ref: 0, unref: 0 };
+      export const lease: Record<Own<Lease>, 0> = { client: 0, isReleased: 0, lostError: 0,
+        serverClientId: 0, release: 0, destroy: 0, [Symbol.dispose]: 0 };
+      export const asked: Record<keyof AcquireOptions, 0> = { signal: 0, timeoutMs: 0,
+        isLongLived: 0 };
+    `;
     const names = 'createPool, getPool, PoolError';
     const errors = await typeErrors('types', {
+      'faces.mts': faces,
       'esm.mts': `import { ${names} } from 'plimsoll';\n${use}`,
       'cjs.cts': `import plimsoll = require('plimsoll');\nconst { ${names} } = plimsoll;\n${use}`,
     });

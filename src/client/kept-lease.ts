@@ -16,7 +16,7 @@ import { textPayload } from '../base/payload.js';
 import { RingQueue } from '../base/ring-queue.js';
 import { PoolError } from '../errors.js';
 import type { ConnectionLease } from '../node/lease.js';
-import type { AcquireOptions } from '../node/lease-request.js';
+import type { LeaseTerms } from '../node/lease-request.js';
 import { retryWaitMs } from '../policy/retry.js';
 import { isExhausted } from './final-cause.js';
 
@@ -45,7 +45,7 @@ export interface LeaseSource {
   readonly healthCheckIntervalMs: number;
   /** How long that sign may take, ms. */
   readonly probeTimeoutMs: number;
-  acquireLease(options: AcquireOptions): Promise<ConnectionLease>;
+  acquireLease(options: LeaseTerms): Promise<ConnectionLease>;
 }
 
 /** A question that was sent, whose answers have not all come. */

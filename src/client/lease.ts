@@ -2,6 +2,7 @@
 
 import type { Entry } from '../node/entry.js';
 import { ConnectionLease, type LeaseOwner } from '../node/lease.js';
+import type { Lease } from './faces.js';
 import type { LeaseClients } from './lease-host.js';
 import type {
   None,
@@ -13,13 +14,16 @@ import type {
   TypeMapping,
 } from './types.js';
 
-export class Lease<
-  M extends RedisModules = None,
-  F extends RedisFunctions = None,
-  S extends RedisScripts = None,
-  RESP extends RespVersions = 3,
-  TM extends TypeMapping = None,
-> extends ConnectionLease {
+export class ClientLease<
+    M extends RedisModules = None,
+    F extends RedisFunctions = None,
+    S extends RedisScripts = None,
+    RESP extends RespVersions = 3,
+    TM extends TypeMapping = None,
+  >
+  extends ConnectionLease
+  implements Lease<M, F, S, RESP, TM>
+{
   // Not #private: on Node 20 each such field makes construction dearer, and leases are many.
   private readonly clients: LeaseClients;
   private madeClient: PlimsollClient<M, F, S, RESP, TM> | undefined = undefined;
@@ -35,7 +39,6 @@ export class Lease<
     this.clients = clients;
   }
 
-  /** A client on this connection alone: it may WATCH, SELECT and block. */
   get client(): PlimsollClient<M, F, S, RESP, TM> {
     this.madeClient ??= this.clients.createLeaseClient(this) as unknown as PlimsollClient<
       M,
@@ -47,12 +50,10 @@ export class Lease<
     return this.madeClient;
   }
 
-  /** Releases, unless that was done. */
   [Symbol.dispose](): void {
     if (!this.isReleased) this.release();
   }
 
-  /** Releases, unless that was done. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.isReleased) this.release();
   }

@@ -6,7 +6,7 @@ import type { Command } from '../base/command.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import type { ConnectionLease } from '../node/lease.js';
-import type { AcquireOptions } from '../node/lease-request.js';
+import type { LeaseTerms } from '../node/lease-request.js';
 import type { Ending } from '../pool/ending.js';
 import type { PoolExecutor } from '../pool/executor.js';
 import type { Client } from './client.js';
@@ -221,7 +221,7 @@ class Gate implements PoolExecutor {
     return this.isClosed ? this.#closed(command) : this.#pool.executeExclusive(command, signal);
   }
 
-  acquireLease(options?: AcquireOptions): Promise<ConnectionLease> {
+  acquireLease(options?: LeaseTerms): Promise<ConnectionLease> {
     if (this.isClosed) return this.refusal(closedError('acquire()'));
     return this.#pool.acquireLease({ ...options, holder: this });
   }

@@ -1,4 +1,4 @@
-// The pool as its users have it: the mechanism of pool/, with a client on top.
+// What `createPool()` makes: the mechanism of pool/, with a client on top. Users see its face alone.
 
 import type { ResolvedOptions } from '../config/options.js';
 import type { Entry } from '../node/entry.js';
@@ -6,7 +6,8 @@ import type { ConnectionLease, LeaseOwner } from '../node/lease.js';
 import type { AcquireOptions } from '../node/lease-request.js';
 import { type CloseOptions, ConnectionPool, type PoolDependencies } from '../pool/pool.js';
 import type { Client } from './client.js';
-import { Lease } from './lease.js';
+import type { Lease, Pool } from './faces.js';
+import { ClientLease } from './lease.js';
 import { createLeaseClient, type LeaseClients } from './lease-host.js';
 import { PoolFeed } from './pool-feed.js';
 import { type ClientPool, createPoolClient } from './pool-host.js';
@@ -21,7 +22,7 @@ import type {
   TypeMapping,
 } from './types.js';
 
-export class Pool<
+export class RedisPool<
     M extends RedisModules = None,
     F extends RedisFunctions = None,
     S extends RedisScripts = None,
@@ -29,11 +30,9 @@ export class Pool<
     TM extends TypeMapping = None,
   >
   extends ConnectionPool
-  implements ClientPool, LeaseClients
+  implements Pool<M, F, S, RESP, TM>, ClientPool, LeaseClients
 {
-  /** @internal */
   readonly feed: PoolFeed;
-  /** Same API as a node-redis client; its commands share the pool's connections. */
   readonly client: PlimsollClient<M, F, S, RESP, TM>;
   readonly #setup: ClientSetup;
 
@@ -44,15 +43,10 @@ export class Pool<
     this.client = createPoolClient(this, setup) as unknown as PlimsollClient<M, F, S, RESP, TM>;
   }
 
-  /**
-   * Lends a connection; give it back with `release()`, or declare it with `await using`.
-   * @throws PoolError ACQUIRE_TIMEOUT, ABORTED, QUEUE_FULL, BREAKER_OPEN, POOL_CLOSED
-   */
   acquire(options?: AcquireOptions): Promise<Lease<M, F, S, RESP, TM>> {
-    return this.acquireLease(options) as Promise<Lease<M, F, S, RESP, TM>>;
+    return this.acquireLease(options) as Promise<ConnectionLease & Lease<M, F, S, RESP, TM>>;
   }
 
-  /** Lends a connection for the time that `use` takes, and gives back what `use` gives. */
   async withLease<T>(
     use: (
       client: PlimsollClient<M, F, S, RESP, TM>,
@@ -73,7 +67,6 @@ export class Pool<
     return super.close(options);
   }
 
-  /** For leases alone. @internal */
   createLeaseClient(lease: ConnectionLease): Client {
     return createLeaseClient(lease, this, this.#setup);
   }
@@ -84,6 +77,6 @@ export class Pool<
     now: number,
     origin: Error | undefined,
   ): ConnectionLease {
-    return new Lease(this, owner, entry, now, origin);
+    return new ClientLease(this, owner, entry, now, origin);
   }
 }

@@ -10,7 +10,11 @@ export interface AcquireOptions {
   readonly timeoutMs?: number | undefined;
   /** Held for good on purpose, as pub/sub does: never reported as a leak. */
   readonly isLongLived?: boolean | undefined;
-  /** Whose the lease is, where that may end before the pool does. @internal */
+}
+
+/** What the library's own callers may say besides. */
+export interface LeaseTerms extends AcquireOptions {
+  /** Whose the lease is, where that may end before the pool does. */
   readonly holder?: object | undefined;
 }
 

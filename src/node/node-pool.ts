@@ -19,7 +19,7 @@ import type { Entry, EvictionReason } from './entry.js';
 import type { NodeEvents } from './events.js';
 import { Inspector, type ProbeReport } from './inspector.js';
 import type { ConnectionLease, LeaseOwner } from './lease.js';
-import { type AcquireOptions, acquireMistake } from './lease-request.js';
+import { acquireMistake, type LeaseTerms } from './lease-request.js';
 import { Lending } from './lending.js';
 import { Membership } from './membership.js';
 import { ownCommand } from './own-command.js';
@@ -135,7 +135,7 @@ export class NodePool implements LeaseOwner {
     }
   }
 
-  acquireLease(options: AcquireOptions): Promise<ConnectionLease> {
+  acquireLease(options: LeaseTerms): Promise<ConnectionLease> {
     const mistake = acquireMistake(options);
     if (mistake !== undefined) return this.waitingRoom.refuseLease(mistake);
     const isLongLived = options.isLongLived === true;

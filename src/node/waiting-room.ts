@@ -14,7 +14,7 @@ import { PoolError } from '../errors.js';
 import { abortedError, breakerError } from './caller-errors.js';
 import { countInUse, type Entry } from './entry.js';
 import type { ConnectionLease } from './lease.js';
-import { type AcquireOptions, LeaseRequest } from './lease-request.js';
+import { LeaseRequest, type LeaseTerms } from './lease-request.js';
 import type { Lending } from './lending.js';
 import type { Membership } from './membership.js';
 import type { Refusals } from './refusals.js';
@@ -95,7 +95,7 @@ export class WaitingRoom {
   }
 
   /** Queues a request for a lease. The promise rejects; nothing is thrown. */
-  admitLease(options: AcquireOptions, isLongLived: boolean): Promise<ConnectionLease> {
+  admitLease(options: LeaseTerms, isLongLived: boolean): Promise<ConnectionLease> {
     const { signal } = options;
     const { clock, statistics, lending } = this.#dependencies;
     const refusal = signal?.aborted

@@ -2,7 +2,7 @@
 
 import type { Command } from '../base/command.js';
 import type { ConnectionLease } from '../node/lease.js';
-import type { AcquireOptions } from '../node/lease-request.js';
+import type { LeaseTerms } from '../node/lease-request.js';
 
 export interface CommandExecutor {
   /** Counts an error that a caller gets; commands carry it in their settings. */
@@ -21,5 +21,5 @@ export interface PoolExecutor extends CommandExecutor {
   /** Runs a command that needs a connection for itself, e.g. BLPOP: leases one for its duration. */
   executeExclusive(command: Command, signal?: AbortSignal): Promise<unknown>;
   /** Lends a connection. @throws PoolError ACQUIRE_TIMEOUT, ABORTED, QUEUE_FULL, POOL_CLOSED, ... */
-  acquireLease(options?: AcquireOptions): Promise<ConnectionLease>;
+  acquireLease(options?: LeaseTerms): Promise<ConnectionLease>;
 }

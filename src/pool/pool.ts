@@ -19,7 +19,7 @@ import { closedError, notSendable } from '../node/caller-errors.js';
 import { countInUse, type Entry } from '../node/entry.js';
 import type { ProbeReport } from '../node/inspector.js';
 import { ConnectionLease, cancelOnAbort, type LeaseOwner } from '../node/lease.js';
-import type { AcquireOptions } from '../node/lease-request.js';
+import type { LeaseTerms } from '../node/lease-request.js';
 import { NodePool } from '../node/node-pool.js';
 import { Refusals } from '../node/refusals.js';
 import { Statistics } from '../node/statistics.js';
@@ -123,7 +123,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   }
 
   /** Lends a connection. @throws PoolError ACQUIRE_TIMEOUT, ABORTED, QUEUE_FULL, POOL_CLOSED, ... */
-  acquireLease(options: AcquireOptions = {}): Promise<ConnectionLease> {
+  acquireLease(options: LeaseTerms = {}): Promise<ConnectionLease> {
     return this.#closing === undefined ? this.#node.acquireLease(options) : this.#refuseLease();
   }
 

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 
 import { Command } from '../../src/base/command.js';
 import type { Pool } from '../../src/index.js';
+import type { ConnectionPool } from '../../src/pool/pool.js';
 import { type Outcome, outcomeOf, outcomesOf } from '../support/outcome.js';
 import { usePools } from '../support/pools.js';
 import { afterHandshake, startScriptedServer } from '../support/scripted-server.js';
@@ -336,11 +337,12 @@ describeEachPrivateServer('what is no command', (server) => {
 
   test.each(Object.keys(NO_COMMANDS))('is refused, and nobody notices: %s', async (name) => {
     const pool = open({ url: server().url, maxConnections: 1 });
+    const mechanism = pool as unknown as ConnectionPool;
     const given = NO_COMMANDS[name] as Command;
     const refusals = await outcomesOf([
-      pool.execute(given),
-      pool.executeExclusive(given),
-      pool.withLease((_leased, lease) => lease.execute(given)),
+      mechanism.execute(given),
+      mechanism.executeExclusive(given),
+      mechanism.acquireLease().then((lease) => lease.execute(given).finally(() => lease.release())),
     ]);
     expect(refusals.map(({ code }) => code)).toEqual(refusals.map(() => 'INVALID_ARGUMENT'));
     expect(await pool.client.echo('mine')).toBe('mine');
