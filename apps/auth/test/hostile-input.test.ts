@@ -1,7 +1,6 @@
 // What clients send who mean harm, or are broken: names, bodies, methods, paths. All of it gets a
 // problem document, and none of it reaches a key in Redis or the server's own objects.
 
-import { connect } from 'node:net';
 import { createClient } from '@redis/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { useServer } from '../../../test/support/servers.js';
@@ -123,23 +122,5 @@ describe('hostile input', () => {
       expect(headers['strict-transport-security']).toMatch(/^max-age=/);
       expect(headers['x-powered-by']).toBeUndefined();
     }
-  });
-
-  test('bytes that are no HTTP end the connection, and the service goes on', async () => {
-    await service.app.listen({ port: 0, host: '127.0.0.1' });
-    const { port } = service.app.server.address() as { port: number };
-    const answer = await new Promise<string>((resolve, reject) => {
-      const socket = connect(port, '127.0.0.1', () =>
-        socket.write('\x16\x03\x01 nonsense\r\n\r\n'),
-      );
-      let text = '';
-      socket.on('data', (data) => {
-        text += data;
-      });
-      socket.on('close', () => resolve(text));
-      socket.on('error', reject);
-    });
-    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
-    expect((await fetch(`http://127.0.0.1:${port}/health/live`)).status).toBe(200);
   });
 });

@@ -11,7 +11,6 @@ import Fastify, {
 import type { Logger } from 'pino';
 import type { Attempts } from '../attempts.js';
 import type { AuthConfig } from '../config.js';
-import { Problem, type ProblemCode } from '../errors.js';
 import type { Passwords } from '../passwords.js';
 import type { SecurityEvents } from '../security-events.js';
 import type { Store } from '../store/store.js';
@@ -20,7 +19,9 @@ import type { DeviceTokens } from '../tokens/device-tokens.js';
 import type { KeyRing } from '../tokens/key-ring.js';
 import type { RefreshTokens } from '../tokens/refresh-tokens.js';
 import { registerAuthRoutes } from './auth-routes.js';
+import { answerClientError, refuseMalformed } from './malformed.js';
 import { type OperatorHooks, registerOperatorRoutes, registerProbes } from './operator-routes.js';
+import { COMMON_HEADERS, problemOf, sendProblem } from './problem-answers.js';
 
 const BODY_LIMIT_BYTES = 4_096;
 /** Longer than users think between requests: reconnecting costs more than an idle socket. */
@@ -34,15 +35,6 @@ export const REQUEST_CHECK_MS = 500;
  * read what they asked for, and those who connect and say nothing.
  */
 export const STALLED_MS = 20_000;
-/** What OWASP's REST cheat sheet asks of every answer; nothing here is ever a page. */
-const SECURITY_HEADERS = {
-  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-  'cross-origin-resource-policy': 'same-origin',
-  'referrer-policy': 'no-referrer',
-  'strict-transport-security': 'max-age=31536000; includeSubDomains',
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-} as const;
 
 export interface AppParts {
   readonly config: AuthConfig;
@@ -90,25 +82,26 @@ function newApp(parts: AppParts): FastifyInstance {
       headersTimeout: REQUEST_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: REQUEST_CHECK_MS,
+      // Node's own refusal has none of our headers; refuseMalformed() looks for hosts.
+      requireHostHeader: false,
     },
     connectionTimeout: STALLED_MS,
     forceCloseConnections: 'idle',
     trustProxy: typeof trustProxy === 'number' ? (_address, hop) => hop < trustProxy : trustProxy,
     // Nothing is taken for what it isn't, and nothing unknown is dropped in silence.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
-    onProtoPoisoning: 'error',
-    onConstructorPoisoning: 'error',
+    clientErrorHandler: answerClientError,
     // Paths that can't be decoded: found before any route, so they miss the handler of errors.
     frameworkErrors: (error, _request, reply) => {
       void sendProblem(reply as FastifyReply, problemOf(error));
     },
   });
   app.addHook('onRequest', (_request, reply, done) => {
-    reply.headers(SECURITY_HEADERS);
+    reply.headers(COMMON_HEADERS);
     done();
   });
   lookForProxies(app, parts);
-  acceptForms(app);
+  refuseMalformed(app);
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = problemOf(error);
     if (problem.status === 503 || problem.status === 500) {
@@ -126,7 +119,6 @@ function newApp(parts: AppParts): FastifyInstance {
     }
     return sendProblem(reply, problem);
   });
-  answerUnknownRoutes(app);
   return app;
 }
 
@@ -142,64 +134,5 @@ function lookForProxies(app: FastifyInstance, { events }: AppParts): void {
       events.emit('proxy_untrusted', { address: ip, reason: 'not in AUTH_TRUST_PROXY' });
     }
     done();
-  });
-}
-
-function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
-  const { status, retryAfterSeconds } = problem;
-  if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterSeconds);
-  if (status === 401) reply.header('www-authenticate', challengeOf(problem.code));
-  // A string, as the answers' schemas are not those of problems.
-  return reply
-    .code(status)
-    .header('cache-control', 'no-store')
-    .type('application/problem+json')
-    .serializer((body: unknown) => body as string)
-    .send(JSON.stringify(problem.toBody()));
-}
-
-/** RFC 6750 §3: the error is named only where a token was shown. */
-function challengeOf(code: ProblemCode): string {
-  return code === 'INVALID_TOKEN' ? 'Bearer error="invalid_token"' : 'Bearer';
-}
-
-function problemOf(error: FastifyError | Problem): Problem {
-  if (error instanceof Problem) return error;
-  switch (error.statusCode) {
-    case 413:
-      return new Problem('BODY_TOO_LARGE');
-    case 415:
-      return new Problem('UNSUPPORTED_MEDIA_TYPE');
-    case 400:
-      // Says where and what, never the value: it may be a password.
-      return new Problem('BAD_REQUEST', error.validation === undefined ? undefined : error.message);
-    default:
-      return new Problem('INTERNAL', undefined, undefined, { cause: error });
-  }
-}
-
-/** JSON, which Fastify reads by itself, and forms: nothing else. */
-function acceptForms(app: FastifyInstance): void {
-  app.removeContentTypeParser('text/plain');
-  app.addContentTypeParser(
-    'application/x-www-form-urlencoded',
-    { parseAs: 'string' },
-    (_request, body, done) => {
-      done(null, Object.fromEntries(new URLSearchParams(body as string)));
-    },
-  );
-}
-
-/** 404, or 405 with `Allow` where the path exists with another method. */
-function answerUnknownRoutes(app: FastifyInstance): void {
-  const methodsOf = new Map<string, string[]>();
-  app.addHook('onRoute', ({ url, method }) => {
-    methodsOf.set(url, [...(methodsOf.get(url) ?? []), ...[method].flat()]);
-  });
-  app.setNotFoundHandler((request, reply) => {
-    const methods = methodsOf.get(request.url.split('?', 1)[0]!);
-    if (methods === undefined) return sendProblem(reply, new Problem('NOT_FOUND'));
-    reply.header('allow', methods.join(', '));
-    return sendProblem(reply, new Problem('METHOD_NOT_ALLOWED'));
   });
 }
