@@ -89,11 +89,20 @@ export async function ensureOpenssl(): Promise<string> {
 }
 
 /** The path of the load tester wrk; `undefined` where it isn't there and can't be installed. */
-export async function ensureWrk(): Promise<string | undefined> {
-  const found = await findProgram('wrk');
+export function ensureWrk(): Promise<string | undefined> {
+  return ensureOptional('wrk', 'wrk');
+}
+
+/** The path of the load tester locust; `undefined` where it isn't there and can't be installed. */
+export function ensureLocust(): Promise<string | undefined> {
+  return ensureOptional('locust', 'python3-locust');
+}
+
+async function ensureOptional(name: string, debianPackage: string): Promise<string | undefined> {
+  const found = await findProgram(name);
   if (found !== undefined || !(await canInstall())) return found;
-  await aptInstall('wrk').catch(() => undefined);
-  return findProgram('wrk');
+  await aptInstall(debianPackage).catch(() => undefined);
+  return findProgram(name);
 }
 
 async function canInstall(): Promise<boolean> {
