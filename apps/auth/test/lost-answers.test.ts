@@ -1,0 +1,132 @@
+// Answers that get lost on the way, from whatever cause: who tries again keeps the session.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createClient } from '@redis/client';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { describeEachPrivateServer } from '../../../test/support/servers.js';
+import { expectProblem } from './support/expectations.js';
+import {
+  login,
+  openService,
+  post,
+  register,
+  type TestService,
+  type TokenAnswer,
+  verify,
+} from './support/service.js';
+
+const CLIENTS = 40;
+const RESTARTS = 3;
+/** Refreshes that each restart has to meet, so that some are in flight. */
+const REFRESHES_BETWEEN = 4 * CLIENTS;
+/** Longer than a server takes to start on a busy machine. */
+const GRACE_SECONDS = 60;
+const RETRY_PAUSE_MS = 20;
+
+describeEachPrivateServer(
+  'lost answers',
+  (server) => {
+    let service: TestService;
+    let secondWorker: TestService;
+    beforeAll(async () => {
+      const config = { refreshGraceSeconds: GRACE_SECONDS };
+      service = await openService(server().url, { config });
+      secondWorker = await openService(server().url, { config, keysFile: service.keysFile });
+    });
+    afterAll(async () => {
+      await secondWorker?.close();
+      await service?.close();
+    });
+
+    const observe = async () => {
+      const observer = createClient({ url: server().url });
+      observer.on('error', () => undefined);
+      return observer.connect();
+    };
+    const refresh = (worker: TestService, { refresh_token }: TokenAnswer) =>
+      post(worker, '/auth/refresh', { refresh_token });
+
+    test('a refresh that was carried out and answered 503 gets its tokens when tried again', async () => {
+      // The second one, as the server knows the script only from the first on.
+      const tokens = (await refresh(service, await login(service))).json<TokenAnswer>();
+      const { sid } = (await verify(service, tokens.access_token)).json();
+      const observer = await observe();
+      server().pause();
+      expectProblem(await refresh(service, tokens), 'STORE_UNAVAILABLE');
+      expectProblem(await refresh(secondWorker, tokens), 'STORE_UNAVAILABLE');
+      server().resume();
+      // The command stood in the server's socket all the time.
+      await expect.poll(() => observer.hGet(`auth:session:${sid}`, 'generation')).toBe('2');
+      let again = await refresh(service, tokens);
+      const retry = async () => {
+        again = await refresh(service, tokens);
+        return again.statusCode;
+      };
+      await expect.poll(retry, { timeout: 10_000 }).toBe(200);
+      const next = again.json<TokenAnswer>();
+      expect((await refresh(secondWorker, next)).statusCode).toBe(200);
+      expect((await verify(service, next.access_token)).json().sid).toBe(sid);
+      observer.destroy();
+    });
+
+    test('no session is lost while the server is killed and restarted under load', async () => {
+      const username = await register(service);
+      const sessions = await Promise.all(
+        Array.from({ length: CLIENTS }, () => login(service, username)),
+      );
+      const refusals: string[] = [];
+      let done = 0;
+      let unanswered = 0;
+      let isOver = false;
+      // A well-behaved client: it shows the token it has until it is given another one.
+      const client = async (index: number) => {
+        const worker = index % 2 === 0 ? service : secondWorker;
+        while (!isOver) {
+          const answer = await refresh(worker, sessions[index]!);
+          if (answer.statusCode === 200) {
+            sessions[index] = answer.json();
+            done++;
+          } else if (answer.statusCode === 503) {
+            unanswered++;
+            await sleep(RETRY_PAUSE_MS * Number(answer.headers['retry-after']));
+          } else {
+            refusals.push(answer.json().code);
+            return;
+          }
+        }
+      };
+      const clients = sessions.map((_, index) => client(index));
+      const progress = (count: number) =>
+        expect.poll(() => done >= count || refusals.length > 0, { timeout: 30_000 }).toBe(true);
+      for (let restart = 0; restart < RESTARTS; restart++) {
+        await progress(done + REFRESHES_BETWEEN);
+        await server().kill();
+        await server().restart();
+      }
+      await progress(done + REFRESHES_BETWEEN);
+      isOver = true;
+      await Promise.all(clients);
+      expect(refusals).toEqual([]);
+      expect(unanswered).toBeGreaterThan(0);
+      const last = await Promise.all(sessions.map((tokens) => refresh(service, tokens)));
+      expect(new Set(last.map(({ statusCode }) => statusCode))).toEqual(new Set([200]));
+    }, 60_000);
+
+    test('a server that lost its last writes takes the tokens that it has forgotten', async () => {
+      const before = await login(service);
+      const { sid } = (await verify(service, before.access_token)).json();
+      const observer = await observe();
+      const key = `auth:session:${sid}`;
+      const old = await observer.hGetAll(key);
+      const after = (await refresh(service, before)).json<TokenAnswer>();
+      await observer.del(key);
+      await observer.hSet(key, old);
+      const next = await refresh(service, after);
+      expect(next.statusCode).toBe(200);
+      expect((await verify(service, next.json().access_token)).json().sid).toBe(sid);
+      expect(service.logged.join('')).toContain('"event":"refresh_ahead"');
+      observer.destroy();
+    });
+  },
+  { args: ['--appendonly', 'yes', '--appendfsync', 'everysec'] },
+);
