@@ -61,7 +61,11 @@ describe('secrets', () => {
     const next = await refreshed((await refreshed(refresh_token)).refresh_token);
     await keep(post(service, '/auth/refresh', { refresh_token }));
     await keep(post(service, '/auth/refresh', { refresh_token: `${refresh_token}SECRET` }));
+    const change = { current_password: 'no-SECRET-either', new_password: `new ${password}` };
+    await keep(post(service, '/auth/password', change, bearer(next.access_token)));
+    await keep(post(service, '/auth/revoke', { token: `${refresh_token}SECRET` }));
     await keep(postAs(service, '/auth/logout', next.access_token));
+    await keep(post(service, '/auth/logout', { refresh_token }));
     // With Redis gone as well: errors like to quote the command that failed.
     await server().kill();
     await keep(post(service, '/auth/login', { username, password }));

@@ -1,5 +1,5 @@
 // The service's face: Fastify with what all routes share: security headers, limits, problem+json.
-// Routes stand in auth-routes.ts and operator-routes.ts.
+// Routes stand in auth-routes.ts, session-routes.ts and operator-routes.ts.
 
 import Fastify, {
   type FastifyBaseLogger,
@@ -22,6 +22,7 @@ import { registerAuthRoutes } from './auth-routes.js';
 import { answerClientError, refuseMalformed } from './malformed.js';
 import { type OperatorHooks, registerOperatorRoutes, registerProbes } from './operator-routes.js';
 import { COMMON_HEADERS, problemOf, sendProblem } from './problem-answers.js';
+import { registerSessionRoutes } from './session-routes.js';
 
 const BODY_LIMIT_BYTES = 4_096;
 /** Longer than users think between requests: reconnecting costs more than an idle socket. */
@@ -54,6 +55,7 @@ export interface AppParts {
 export function buildApp(parts: AppParts): FastifyInstance {
   const app = newApp(parts);
   registerAuthRoutes(app, parts);
+  registerSessionRoutes(app, parts);
   registerProbes(app, parts);
   if (parts.config.operatorPort === undefined) registerOperatorRoutes(app, parts);
   return app;

@@ -1,13 +1,14 @@
-// What users and other services ask: accounts, tokens, sessions.
+// What users and other services ask: accounts and tokens. Sessions stand in session-routes.ts.
 
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { Problem, type ProblemCode } from '../errors.js';
 import type { SecurityEvent } from '../security-events.js';
 import type { OpenedSession } from '../store/store.js';
-import { type AccessClaims, referenceOf } from '../tokens/access-tokens.js';
 import type { AppParts } from './app.js';
+import { bearerOf, liveClaims } from './bearer.js';
 import { clientAddressOf } from './client-address.js';
 import { checkLogin } from './login.js';
+import { passwordOf } from './password-of.js';
 import * as schemas from './schemas.js';
 
 interface Credentials {
@@ -23,7 +24,6 @@ const REFRESH_EVENTS: Partial<Record<ProblemCode, SecurityEvent>> = {
 export function registerAuthRoutes(app: FastifyInstance, parts: AppParts): void {
   registerAccounts(app, parts);
   registerTokens(app, parts);
-  registerSessions(app, parts);
 }
 
 function registerAccounts(app: FastifyInstance, parts: AppParts): void {
@@ -33,13 +33,14 @@ function registerAccounts(app: FastifyInstance, parts: AppParts): void {
     { schema: { body: schemas.credentials, response: { 201: schemas.userAnswer } } },
     async (request, reply) => {
       const name = normalized(request.body.username);
+      const password = passwordOf(request.body, 'password');
       const client = clientAddressOf(request);
       const asker = { id: client.site, isKnown: false };
       passwords.refuseWhenFull(asker);
       await attempts.registration(client);
       // Asked before the hash is paid for; createUser() decides.
       if ((await store.findUser(name)) !== undefined) throw new Problem('USERNAME_TAKEN');
-      const passwordHash = await passwords.hash(request.body.password, asker);
+      const passwordHash = await passwords.hash(password, asker);
       const user = await store.createUser(name, passwordHash, config.userSeconds);
       return reply.code(201).send({ id: user.id, username: user.name });
     },
@@ -49,8 +50,9 @@ function registerAccounts(app: FastifyInstance, parts: AppParts): void {
     '/auth/login',
     { schema: { body: schemas.loginRequest, response: { 200: schemas.loginAnswer } } },
     async (request, reply) => {
-      const { username, password, device_token } = request.body;
+      const { username, device_token } = request.body;
       const name = normalized(username);
+      const password = passwordOf(request.body, 'password');
       const device = await devices.check(name, device_token);
       const user = await checkLogin(parts, request, { name, password, device });
       const opened = await store.openSession(user);
@@ -93,7 +95,7 @@ function registerTokens(app: FastifyInstance, parts: AppParts): void {
 
   app.post<{ Body: { token: string } }>(
     '/auth/introspect',
-    { schema: { body: schemas.introspectRequest, response: { 200: schemas.introspectAnswer } } },
+    { schema: { body: schemas.tokenRequest, response: { 200: schemas.introspectAnswer } } },
     async (request, reply) => {
       await liveClaims(parts, bearerOf(request));
       reply.header('cache-control', 'no-store');
@@ -111,55 +113,6 @@ function registerTokens(app: FastifyInstance, parts: AppParts): void {
     reply.header('cache-control', 'public, max-age=300');
     return keys.publicKeys();
   });
-}
-
-function registerSessions(app: FastifyInstance, parts: AppParts): void {
-  const { store, events } = parts;
-  app.post('/auth/logout', async (request, reply) => {
-    const { address } = clientAddressOf(request);
-    const claims = await liveClaims(parts, bearerOf(request));
-    await store.endSession(referenceOf(claims));
-    events.emit('session_ended', { address, user: claims.sub, session: claims.sid });
-    return reply.code(204).send();
-  });
-
-  app.post('/auth/logout-all', async (request, reply) => {
-    const { address } = clientAddressOf(request);
-    const claims = await liveClaims(parts, bearerOf(request));
-    await store.endAllSessions(referenceOf(claims));
-    events.emit('sessions_ended', { address, user: claims.sub });
-    return reply.code(204).send();
-  });
-
-  app.get(
-    '/auth/sessions',
-    { schema: { response: { 200: schemas.sessionsAnswer } } },
-    async (request) => {
-      const claims = await liveClaims(parts, bearerOf(request));
-      const sessions = await store.sessionsOf(claims.sub);
-      return {
-        sessions: sessions.map(({ id, createdAt }) => ({
-          id,
-          created_at: new Date(createdAt).toISOString(),
-          current: id === claims.sid,
-        })),
-      };
-    },
-  );
-}
-
-/** The claims of a token that is good now. @throws Problem INVALID_TOKEN, STORE_UNAVAILABLE */
-async function liveClaims({ tokens, store }: AppParts, token: string): Promise<AccessClaims> {
-  const claims = await tokens.check(token);
-  if (!(await store.isLive(referenceOf(claims)))) throw new Problem('INVALID_TOKEN');
-  return claims;
-}
-
-function bearerOf({ headers: { authorization } }: FastifyRequest): string {
-  if (authorization === undefined) throw new Problem('TOKEN_REQUIRED');
-  const token = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization)?.[1];
-  if (token === undefined) throw new Problem('INVALID_TOKEN');
-  return token;
 }
 
 async function tokensOf(

@@ -92,7 +92,10 @@ function readBodies(app: FastifyInstance): void {
     'application/json',
     { parseAs: 'buffer' },
     (request, body, done) => {
-      if (isUtf8(body)) parseJson(request, body.toString(), done);
+      // Many clients name JSON whether they send anything or not. No body is no body: a route that
+      // needs one says what is missing, and the others don't mind.
+      if (body.length === 0) done(null, undefined);
+      else if (isUtf8(body)) parseJson(request, body.toString(), done);
       else done(new Problem('BAD_REQUEST', 'body is not UTF-8'));
     },
   );

@@ -24,10 +24,17 @@ function object<P extends Record<string, unknown>>(properties: P) {
   } as const;
 }
 
-export const credentials = object({
-  username,
-  password: { ...text, minLength: 8, maxLength: 256 },
-});
+export const MIN_PASSWORD_LENGTH = 8;
+export const MAX_PASSWORD_LENGTH = 256;
+const password = {
+  ...text,
+  minLength: MIN_PASSWORD_LENGTH,
+  maxLength: MAX_PASSWORD_LENGTH,
+} as const;
+
+export const credentials = object({ username, password });
+
+export const passwordRequest = object({ current_password: password, new_password: password });
 
 /** A device token is at most some 400 characters of ours. */
 const MAX_DEVICE_TOKEN_LENGTH = 1_024;
@@ -42,9 +49,12 @@ export const loginRequest = {
 
 export const refreshRequest = object({ refresh_token: { ...text, minLength: 20, maxLength: 200 } });
 
-export const introspectRequest = {
+/** Nothing, where the access token says which session. */
+export const logoutRequest = { ...refreshRequest, type: ['object', 'null'], required: [] } as const;
+
+export const tokenRequest = {
   ...object({ token: { ...text, maxLength: 4_096 } }),
-  // RFC 7662 §2.1 allows a hint and others; they change nothing here.
+  // RFC 7009 §2.1 and RFC 7662 §2.1 allow a hint and others; they change nothing here.
   additionalProperties: true,
 } as const;
 

@@ -132,24 +132,52 @@ return list
 `,
 );
 
-/** KEYS session, index of the user; ARGV session id. */
+/**
+ * KEYS session; ARGV session id, prefix of indexes, a field of the session and the value that it must
+ * have. Answers the user's id, or nothing where there is no such session.
+ */
 export const END_SESSION = script(
   'end-session',
   `
-redis.call('ZREM', KEYS[2], ARGV[1])
-return redis.call('DEL', KEYS[1])
+if redis.call('HGET', KEYS[1], ARGV[3]) ~= ARGV[4] then return false end
+local user = redis.call('HGET', KEYS[1], 'user')
+redis.call('ZREM', ARGV[2] .. user, ARGV[1])
+redis.call('DEL', KEYS[1])
+return user
 `,
 );
 
-/** KEYS index of the user; ARGV prefix of sessions. */
+/**
+ * KEYS index of the user; ARGV prefix of sessions, session that asks. Answers how many have ended;
+ * -1 where the one that asks has ended and others have not: it has no say in them.
+ */
 export const END_ALL_SESSIONS = script(
   'end-all-sessions',
-  `
-local ended = 0
-for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  ended = ended + redis.call('DEL', ARGV[1] .. id)
-end
+  `${LIVE_IDS}
+local ids = liveIds(KEYS[1], ARGV[1])
+if #ids > 0 and redis.call('EXISTS', ARGV[1] .. ARGV[2]) == 0 then return -1 end
+for _, id in ipairs(ids) do redis.call('DEL', ARGV[1] .. id) end
 redis.call('DEL', KEYS[1])
-return ended
+return #ids
+`,
+);
+
+/**
+ * KEYS user, index of the user; ARGV the user as it was read and as it shall be, prefix of sessions,
+ * session that asks, which is the only one that stays. Answers 'done', 'ended' or 'changed'.
+ */
+export const CHANGE_PASSWORD = script(
+  'change-password',
+  `${LIVE_IDS}
+if redis.call('EXISTS', ARGV[3] .. ARGV[4]) == 0 then return 'ended' end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'changed' end
+redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
+for _, id in ipairs(liveIds(KEYS[2], ARGV[3])) do
+  if id ~= ARGV[4] then
+    redis.call('DEL', ARGV[3] .. id)
+    redis.call('ZREM', KEYS[2], id)
+  end
+end
+return 'done'
 `,
 );

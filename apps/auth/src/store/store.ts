@@ -16,6 +16,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { Problem } from '../errors.js';
 import type { RedisCommands } from './commands.js';
 import {
+  CHANGE_PASSWORD,
   END_ALL_SESSIONS,
   END_SESSION,
   LIST_SESSIONS,
@@ -167,12 +168,43 @@ export class Store {
     return reach(this.#redis.exists(SESSION + sessionId));
   }
 
-  async endSession({ sessionId, userId }: TokenReference): Promise<void> {
-    await this.#run(END_SESSION, [SESSION + sessionId, SESSIONS + userId], [sessionId]);
+  /**
+   * Ends the session of a token; one that has ended already is no error.
+   * @returns The user's id, where there was something to end.
+   */
+  async endSession(shown: TokenReference | RefreshReference): Promise<string | undefined> {
+    const { sessionId } = shown;
+    const proof = 'family' in shown ? ['family', hashOf(shown.family)] : ['user', shown.userId];
+    const args = [sessionId, SESSIONS, ...proof];
+    const user = await this.#run(END_SESSION, [SESSION + sessionId], args);
+    return (user as string | null) ?? undefined;
   }
 
-  async endAllSessions({ userId }: TokenReference): Promise<void> {
-    await this.#run(END_ALL_SESSIONS, [SESSIONS + userId], [SESSION]);
+  /**
+   * Ends all sessions of the user, and the one that asks with them. Asked again, it finds none.
+   * @returns How many have ended.
+   * @throws Problem INVALID_TOKEN where the one that asks has ended before others began.
+   */
+  async endAllSessions({ sessionId, userId }: TokenReference): Promise<number> {
+    const args = [SESSION, sessionId];
+    const ended = (await this.#run(END_ALL_SESSIONS, [SESSIONS + userId], args)) as number;
+    if (ended < 0) throw new Problem('INVALID_TOKEN');
+    return ended;
+  }
+
+  /**
+   * Gives the user another password, and ends all sessions but the one that asks.
+   * @param user As found, when the old password was checked.
+   * @throws Problem INVALID_TOKEN, INVALID_CREDENTIALS
+   */
+  async changePassword(user: User, passwordHash: string, sessionId: string): Promise<void> {
+    const outcome = await this.#run(
+      CHANGE_PASSWORD,
+      [userKey(user.name), SESSIONS + user.id],
+      [JSON.stringify(user), JSON.stringify({ ...user, passwordHash }), SESSION, sessionId],
+    );
+    if (outcome === 'ended') throw new Problem('INVALID_TOKEN');
+    if (outcome === 'changed') throw new Problem('INVALID_CREDENTIALS');
   }
 
   /** Oldest first. */
