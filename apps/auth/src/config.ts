@@ -2,8 +2,9 @@
 // number of workers are Plimsoll's business and stand in docs/configuration.md.
 
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import path from 'node:path';
 
 export const STORE_DRIVERS = ['plimsoll', 'redis-pool', 'redis', 'ioredis'] as const;
 export type StoreDriver = (typeof STORE_DRIVERS)[number];
@@ -47,6 +48,7 @@ export const VARIABLES = [
   'AUTH_OPERATOR_PORT',
   'AUTH_OPERATOR_TOKEN',
   'AUTH_OPERATOR_TOKEN_FILE',
+  'AUTH_PID_FILE',
   'AUTH_STOP_TIMEOUT_MS',
 ] as const;
 
@@ -89,6 +91,8 @@ export interface AuthConfig {
   readonly operatorPort: number | undefined;
   /** SHA-256 of the token that they ask for, hex; `undefined`: they ask for none. */
   readonly operatorTokenHash: string | undefined;
+  /** Where the primary's process id stands while the service is ready. */
+  readonly pidFile: string | undefined;
   readonly stopTimeoutMs: number;
 }
 
@@ -131,6 +135,7 @@ export function resolveConfig(env: NodeJS.ProcessEnv): AuthConfig {
     trustProxy: read.trustedProxies('AUTH_TRUST_PROXY'),
     maxConnections: read.integer('AUTH_MAX_CONNECTIONS', 10_000, 1, 1_000_000),
     ...readOperator(read, port, isLoopback(host) && !isProduction),
+    pidFile: read.optional('AUTH_PID_FILE'),
     stopTimeoutMs: read.integer('AUTH_STOP_TIMEOUT_MS', 10_000, 0, 600_000),
   };
   const operatorHost = config.operatorPort === undefined ? host : config.operatorHost;
@@ -145,8 +150,20 @@ export function resolveConfig(env: NodeJS.ProcessEnv): AuthConfig {
   if (config.keysFile === undefined && isProduction) {
     problems.push('AUTH_KEYS_FILE: production needs a file of keys (keys-cli.js create <file>)');
   }
+  if (config.pidFile !== undefined && !canWrite(path.dirname(config.pidFile))) {
+    problems.push(`AUTH_PID_FILE: no file can be made in ${path.dirname(config.pidFile)}`);
+  }
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(config);
+}
+
+function canWrite(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function readOperator(read: Reader, port: number, isShared: boolean) {

@@ -1,4 +1,4 @@
-// `npm run serve`: the primary, which checks the configuration and keeps the workers; and, forked
+// What is started: the primary, which checks the configuration and keeps the workers; and, forked
 // from it, each worker.
 
 import cluster from 'node:cluster';
@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { InvalidOptionsError, resolveOptions } from 'plimsoll';
+import { removePidFile, writePidFile } from './cluster/pid-file.js';
+import { ServiceManager } from './cluster/service-manager.js';
 import { Supervisor } from './cluster/supervisor.js';
 import { MetricsClient, serve } from './cluster/worker.js';
 import { type AuthConfig, ConfigError, resolveConfig } from './config.js';
@@ -17,6 +19,8 @@ import { openWorkerApp } from './worker-app.js';
 
 /** EX_CONFIG of sysexits.h. */
 const EXIT_CONFIGURATION = 78;
+/** Signals that come closer together are one, ms. */
+const SAME_SIGNAL_MS = 1_000;
 
 if (cluster.isPrimary) process.exit(await runPrimary());
 else await runWorker();
@@ -38,22 +42,44 @@ async function runPrimary(): Promise<number> {
     },
     `${workers} workers, ${workers * maxConnections} connections in all, ${maxConnections} each`,
   );
+  const manager = new ServiceManager(log, process.env);
   const supervisor = new Supervisor({
     workers,
     program: fileURLToPath(import.meta.url),
     ...(keys === undefined ? {} : { env: { AUTH_KEYS_FILE: keys.file } }),
     stopTimeoutMs: config.stopTimeoutMs,
     log,
-    onReady: (port, operatorPort) =>
-      log.info({ event: 'ready', port, operatorPort }, `serving at http://${config.host}:${port}`),
+    onReady: (port, operatorPort) => {
+      if (config.pidFile !== undefined) writePidFile(config.pidFile);
+      manager.ready();
+      log.info({ event: 'ready', port, operatorPort }, `serving at http://${config.host}:${port}`);
+    },
   });
-  process.on('SIGTERM', () => supervisor.stop());
-  process.on('SIGINT', () => supervisor.stop());
-  process.on('SIGHUP', () => void supervisor.reload());
+  takeSignals(supervisor, manager);
   supervisor.start();
   const code = await supervisor.done;
+  if (config.pidFile !== undefined) removePidFile(config.pidFile);
   keys?.remove();
   return code;
+}
+
+function takeSignals(supervisor: Supervisor, manager: ServiceManager): void {
+  let stoppedAt: number | undefined;
+  const stop = () => {
+    // A terminal's Ctrl-C comes twice where npm forwards it, which is no impatience.
+    if (stoppedAt !== undefined && performance.now() - stoppedAt < SAME_SIGNAL_MS) return;
+    stoppedAt ??= performance.now();
+    manager.stopping();
+    supervisor.stop();
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  manager.onNpmGone(() => stoppedAt === undefined && stop());
+  process.on('SIGHUP', async () => {
+    manager.reloading();
+    await supervisor.reload();
+    manager.reloaded();
+  });
 }
 
 async function runWorker(): Promise<void> {

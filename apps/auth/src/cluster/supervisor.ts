@@ -63,6 +63,7 @@ export class Supervisor {
   #failedStarts = 0;
   #stopCode: number | undefined;
   #isReloading = false;
+  #reloadsAsked = 0;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -101,27 +102,38 @@ export class Supervisor {
     if (workers.length === 0) this.#finish(this.#stopCode);
   }
 
-  /** Replaces each worker in turn; one that doesn't start leaves the old ones where they are. */
+  /**
+   * Replaces each worker in turn; one that doesn't start leaves the old ones where they are. Who asks
+   * meanwhile may have put another version in place: all are replaced once more.
+   */
   async reload(): Promise<void> {
-    const { log } = this.#options;
-    if (this.#isReloading || this.#stopCode !== undefined) return;
+    this.#reloadsAsked++;
+    if (this.#isReloading) return;
     this.#isReloading = true;
     try {
-      for (const slot of this.#slots) {
-        const next = await this.#startSpare();
-        if (this.#stopCode !== undefined) return;
-        if (next === undefined) {
-          log.error('reload given up: a new worker did not start; the old ones go on');
-          return;
-        }
-        const previous = slot.worker;
-        this.#take(slot, next);
-        if (previous !== undefined) this.#dismiss([previous]);
+      for (let asked = 0; asked !== this.#reloadsAsked && this.#stopCode === undefined; ) {
+        asked = this.#reloadsAsked;
+        await this.#replaceAll();
       }
-      log.info({ workers: this.#slots.length }, 'reloaded');
     } finally {
       this.#isReloading = false;
     }
+  }
+
+  async #replaceAll(): Promise<void> {
+    const { log } = this.#options;
+    for (const slot of this.#slots) {
+      const next = await this.#startSpare();
+      if (this.#stopCode !== undefined) return;
+      if (next === undefined) {
+        log.error('reload given up: a new worker did not start; the old ones go on');
+        return;
+      }
+      const previous = slot.worker;
+      this.#take(slot, next);
+      if (previous !== undefined) this.#dismiss([previous]);
+    }
+    log.info({ event: 'reloaded', workers: this.#slots.length }, 'reloaded');
   }
 
   #serving(): Slot[] {

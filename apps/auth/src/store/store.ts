@@ -1,8 +1,7 @@
 // Users and sessions, as Redis holds them:
 //
-//   auth:user:<name>          the user, JSON                              kept, or
-//   auth:user:<name>          the user, JSON                              kept, unless accounts
-//                                                                         have a life
+//   auth:user:<name>          the user, JSON                              kept, or for its life
+//   auth:session:<id>         a session (hash): user, name, created;      since its last refresh
 //                             family, generation and replaced say which
 //                             refresh token is good; minute, refreshes
 //   auth:sessions:<user id>   its sessions by age (sorted set)            life of the last of them

@@ -1,0 +1,20 @@
+// The primary's process id in a file, for whoever sends it signals. It is written once the service
+// is ready, so that a second start, for which the port is taken, doesn't claim to be the service.
+
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+
+/** As a whole, so that nobody reads half a number. */
+export function writePidFile(file: string): void {
+  const temporary = `${file}.${process.pid}`;
+  writeFileSync(temporary, `${process.pid}\n`, { mode: 0o644 });
+  renameSync(temporary, file);
+}
+
+/** Unless another process has taken the file over. */
+export function removePidFile(file: string): void {
+  try {
+    if (Number(readFileSync(file, 'utf8')) === process.pid) rmSync(file);
+  } catch {
+    // It was never written, or somebody has taken it away.
+  }
+}
