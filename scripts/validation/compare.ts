@@ -3,28 +3,18 @@
 // the machine doesn't count against one of them.
 
 import { drive } from './drive.js';
-import { PHASES, scaled } from './phases.js';
+import { comparedPhase } from './phases.js';
 import type { Section } from './report.js';
-import { DRIVERS, type Driver } from './service.js';
+import { DRIVER_NAMES, DRIVERS, type Driver } from './service.js';
 import type { Stage } from './stage.js';
 import type { PhaseResult } from './verdict.js';
 import { warmUp } from './warm-up.js';
 
 export const COMPARE_TITLE = 'compared with other clients';
 const ROUNDS = 2;
-/** Long enough for all 5,000 users and 20 s of them together. */
-const SECONDS = 70;
-
-const NAMES: Readonly<Record<Driver, string>> = {
-  plimsoll: 'Plimsoll',
-  'redis-pool': 'redis createClientPool (100)',
-  redis: 'redis, one client',
-  ioredis: 'ioredis, one client',
-};
 
 export async function compareDrivers(stage: Stage, scale: number): Promise<Section> {
-  const stress = PHASES.find(({ name }) => name === 'stress')!;
-  const phase = scaled({ ...stress, seconds: { short: SECONDS, full: SECONDS } }, scale);
+  const phase = comparedPhase(scale);
   const seconds = phase.seconds.short;
   const results = new Map<Driver, PhaseResult[]>(DRIVERS.map((driver) => [driver, []]));
   for (let round = 0; round < ROUNDS; round++) {
@@ -46,7 +36,7 @@ export async function compareDrivers(stage: Stage, scale: number): Promise<Secti
       {
         title: 'Store drivers',
         columns: ['driver', 'requests/s', 'p50 ms', 'p95 ms', 'p99 ms', 'failures'],
-        rows: DRIVERS.map((driver) => cells(NAMES[driver], results.get(driver)!)),
+        rows: DRIVERS.map((driver) => cells(DRIVER_NAMES[driver], results.get(driver)!)),
       },
     ],
     notes: [

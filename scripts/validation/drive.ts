@@ -16,6 +16,7 @@ import type { RedisState } from './redis-state.js';
 import { commandPercentileMs, evictionsBetween, type Scrape } from './scrape.js';
 import type { Service } from './service.js';
 import type { Stage } from './stage.js';
+import { userClassFile } from './user-classes.js';
 import type { PhaseResult } from './verdict.js';
 
 /** Caches and pools are filled by then, s: growth counts from here on (the soak's rows). */
@@ -91,7 +92,7 @@ function load(
       : { csv: path.join(reports, phase.name), html: path.join(reports, `${phase.name}.html`) };
   return withProgress(phase, seconds, (onProgress) =>
     runLoad({
-      userClass: phase.userClass,
+      userClass: userClassFile(phase.userClass),
       host: service.url,
       users: phase.users,
       spawnRate: phase.spawnRate,

@@ -4,8 +4,11 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { MAX_ATTEMPTS } from '../machine-load.js';
+import { BEFORE_TITLE, compareBefore } from './before.js';
+import { CAPACITY_TITLE, capacitySection } from './capacity.js';
 import { COMPARE_TITLE, compareDrivers } from './compare.js';
 import { CROSS_CHECK_TITLE, crossCheck } from './cross-check.js';
 import { PHASES, type Phase, scaled, soak } from './phases.js';
@@ -22,18 +25,27 @@ import {
 } from './report.js';
 import { RESTART_TITLE, restartSection } from './restart.js';
 import { runPhase } from './run-phase.js';
+import { DRIVERS, type Driver } from './service.js';
 import { openStage, type Stage } from './stage.js';
 import { warmUp } from './warm-up.js';
 
 const HELP = `npm run validate -- [options]
 
   --full              the real durations (3, 5 and 5 minutes) instead of shortened ones
-  --soak [minutes]    the soak alone: 5,000 users, 30 minutes unless said otherwise
   --phases a,b        only these of: baseline, stress, ultimate, restart, cross-check
-  --compare           repeats the stress phase on each store driver, interleaved
+
+In place of the phases:
+  --soak [minutes]    5,000 users, 30 minutes unless said otherwise
+  --capacity          10,000 users and more and more requests/s until the service breaks, on each
+                      store driver in turn; about 15 minutes
+  --drivers a,b       of --capacity, only these: plimsoll, redis-pool, redis, ioredis
+  --compare           the stress phase on each store driver, interleaved
+  --before            the stress phase on what the product replaces, and on the product
+
   --scale 0.1         fewer users and less time: to try the program, not to judge the product
+  --processes n       load generator processes of the phases. Default: 1
   --reports folder    where to write. Default: reports
-  --processes n       load generator processes. Default: 1
+  --docs              writes the report to docs/ too
 
 Exit codes: 0 passed (or compared, where nothing is judged), 1 a row failed, 2 bad arguments or no
 stage to run on, 3 incomplete: no row failed, but something that was asked for could not run.
@@ -45,6 +57,7 @@ const EXIT_CODES: Readonly<Record<Verdict, number>> = {
   INCOMPLETE: 3,
 };
 
+const DOCS = fileURLToPath(new URL('../../../docs/', import.meta.url));
 const ALL = [...PHASES.map(({ name }) => name), 'restart', 'cross-check'];
 const DEFAULT_SOAK_MINUTES = 30;
 
@@ -52,10 +65,15 @@ interface Settings {
   readonly full: boolean;
   readonly soakMinutes: number | undefined;
   readonly phases: readonly string[];
+  readonly capacity: boolean;
+  readonly drivers: readonly Driver[];
   readonly compare: boolean;
+  readonly before: boolean;
   readonly scale: number;
   readonly reports: string;
   readonly processes: number;
+  /** File of docs/ that the report is written to. */
+  readonly docsFile: string | undefined;
 }
 
 /** @throws Error that names the first wrong argument. */
@@ -72,27 +90,67 @@ function readArguments(args: readonly string[]): Settings | undefined {
       full: { type: 'boolean', default: false },
       soak: { type: 'string' },
       phases: { type: 'string' },
+      capacity: { type: 'boolean', default: false },
+      drivers: { type: 'string' },
       compare: { type: 'boolean', default: false },
+      before: { type: 'boolean', default: false },
       scale: { type: 'string', default: '1' },
       reports: { type: 'string', default: 'reports' },
       processes: { type: 'string', default: '1' },
+      docs: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
   if (values.help) return undefined;
-  const phases = values.phases?.split(',') ?? (values.soak === undefined ? ALL : []);
-  const unknown = phases.filter((name) => !ALL.includes(name));
-  if (unknown.length > 0)
-    throw new Error(`--phases: unknown ${unknown.join(', ')}; there are ${ALL.join(', ')}`);
-  return {
-    full: values.full,
+  const { full, capacity, compare, before } = values;
+  const isOther = values.soak !== undefined || capacity || compare || before;
+  const settings = {
+    full,
     soakMinutes: values.soak === undefined ? undefined : positive('--soak', values.soak),
-    phases,
-    compare: values.compare,
+    phases: someOf('--phases', values.phases, ALL) ?? (isOther ? [] : ALL),
+    capacity,
+    drivers: someOf('--drivers', values.drivers, DRIVERS) ?? DRIVERS,
+    compare,
+    before,
     scale: positive('--scale', values.scale),
     reports: path.resolve(values.reports),
     processes: positive('--processes', values.processes),
   };
+  const isPart = values.phases !== undefined || values.drivers !== undefined;
+  if (values.docs && (isPart || settings.scale !== 1)) {
+    throw new Error('--docs takes whole runs only, without --phases, --drivers and --scale');
+  }
+  return { ...settings, docsFile: values.docs ? docsFileOf(settings) : undefined };
+}
+
+function someOf<Name extends string>(
+  option: string,
+  text: string | undefined,
+  all: readonly Name[],
+): readonly Name[] | undefined {
+  const names = text?.split(',');
+  const unknown = names?.filter((name) => !(all as readonly string[]).includes(name)) ?? [];
+  if (unknown.length > 0) {
+    throw new Error(`${option}: unknown ${unknown.join(', ')}; there are ${all.join(', ')}`);
+  }
+  return names as readonly Name[] | undefined;
+}
+
+/** One report a kind of run. */
+function docsFileOf({
+  full,
+  soakMinutes,
+  capacity,
+  compare,
+  before,
+}: Pick<Settings, 'full' | 'soakMinutes' | 'capacity' | 'compare' | 'before'>): string {
+  const kinds = [
+    ...(soakMinutes === undefined ? [] : ['-soak']),
+    ...(capacity ? ['-capacity'] : []),
+    ...(compare || before ? ['-compare'] : []),
+  ];
+  if (kinds.length > 1) throw new Error('--docs takes one kind of run at a time');
+  return path.join(DOCS, `validation${kinds[0] ?? (full ? '-full' : '')}.md`);
 }
 
 function positive(name: string, text: string): number {
@@ -132,6 +190,7 @@ async function validate(settings: Settings): Promise<number> {
       // Each time: what was measured outlives what fails later.
       write(settings.reports, validation);
     }
+    if (settings.docsFile !== undefined) writeFileSync(settings.docsFile, toMarkdown(validation));
   } finally {
     await stage.close();
   }
@@ -147,7 +206,7 @@ interface PlannedSection {
 
 /** In the order of the brief; each is started when the one before has ended. */
 function plannedSections(settings: Settings, stage: Stage): PlannedSection[] {
-  const { phases, full, scale, reports, processes, soakMinutes, compare } = settings;
+  const { phases, full, scale, reports, processes, soakMinutes, drivers } = settings;
   const isTrial = scale !== 1;
   const section = (title: string, run: () => Promise<Section>) => ({ title, run });
   const driven = (phase: Phase, attempts: number) => {
@@ -165,7 +224,11 @@ function plannedSections(settings: Settings, stage: Stage): PlannedSection[] {
       ? [section(CROSS_CHECK_TITLE, () => crossCheck(stage, scale))]
       : []),
     ...(soakMinutes === undefined ? [] : [driven(soak(soakMinutes * 60), 1)]),
-    ...(compare ? [section(COMPARE_TITLE, () => compareDrivers(stage, scale))] : []),
+    ...(settings.capacity
+      ? [section(CAPACITY_TITLE, () => capacitySection(stage, { drivers, scale }))]
+      : []),
+    ...(settings.before ? [section(BEFORE_TITLE, () => compareBefore(stage, scale))] : []),
+    ...(settings.compare ? [section(COMPARE_TITLE, () => compareDrivers(stage, scale))] : []),
   ];
 }
 

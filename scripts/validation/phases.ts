@@ -45,8 +45,8 @@ export interface Phase {
 const REDIS_P99_MS = 5;
 /** A tenth of the longest p99 that is allowed: later than that, and a worker serves nobody. */
 const LOOP_LAG_P99_MS = 100;
-/** Account and session take about 1 KiB; a key that each refresh leaves behind would soon pass it. */
-const REDIS_BYTES_PER_USER = 2_048;
+/** Account and session take 0.9 KB (docs/sizing.md), and Redis' tables grow by doubling. */
+const REDIS_BYTES_PER_USER = 1_400;
 /**
  * In a soak: registrations stay, one in a thousand requests with some 400 bytes, and so do marks of
  * logouts for a while. A key for each refresh, one request in five, would be 50.
@@ -133,6 +133,13 @@ export function soak(seconds: number): Phase {
   };
 }
 
+/** The stress phase, long enough for all its users and 20 s of them together. */
+export function comparedPhase(scale: number): Phase {
+  const stress = PHASES.find(({ name }) => name === 'stress')!;
+  const seconds = { short: COMPARED_SECONDS, full: COMPARED_SECONDS };
+  return scaled({ ...stress, seconds }, scale);
+}
+
 /** What `npm start` drives: the README's first impression. */
 export const FIRST_IMPRESSION: Phase = {
   name: 'start',
@@ -148,6 +155,7 @@ export function offeredRate({ users, waitScale = 1 }: Phase): number {
   return users / (MEAN_PAUSE_SECONDS * waitScale);
 }
 
+const COMPARED_SECONDS = 70;
 /** Of a scaled phase, so that there is a moment with all users, however small it is. */
 const MARGIN_SECONDS = 3;
 

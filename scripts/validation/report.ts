@@ -3,6 +3,7 @@
 
 import os from 'node:os';
 import { textTable } from '../text-table.js';
+import { LIKE_PRODUCTION, UNLIKE_PRODUCTION } from './conditions.js';
 import type { Row } from './verdict.js';
 
 export interface Section {
@@ -54,6 +55,11 @@ const MET = 'met';
 const NO_PROOF =
   'A row that is only *met* is required, and no proof: next to nothing could miss it. ' +
   'Who pipelines has few connections in use under any load.';
+
+const CONDITIONS = [
+  { title: 'As in production', items: LIKE_PRODUCTION },
+  { title: 'What differs from production', items: UNLIKE_PRODUCTION },
+] as const;
 
 export function verdictOf(validation: Validation): Verdict {
   const rows = validation.sections.flatMap((section) => section.rows);
@@ -133,6 +139,9 @@ export function toMarkdown(validation: Validation): string {
         ...section.details.flatMap((table) => [`### ${table.title}`, markdownTable(table)]),
       ].join('\n\n'),
     ),
+    ...CONDITIONS.map(({ title, items }) =>
+      [`## ${title}`, items.map((item) => `- ${item}`).join('\n')].join('\n\n'),
+    ),
   ];
   return `${parts.join('\n\n')}\n`;
 }
@@ -176,6 +185,7 @@ th:first-child, td:first-child { text-align: left }
 <p><code>${escaped(command)}</code>, ${escaped(startedAt)}. ${escaped(conditions(validation))}</p>
 ${intro.map((text) => `<p>${escaped(text)}</p>`).join('\n')}
 ${body.join('\n')}
+${CONDITIONS.map(htmlList).join('\n')}
 </html>
 `;
 }
@@ -196,6 +206,11 @@ function htmlTable({ columns, rows }: Table): string {
   const row = (cells: readonly string[], tag: string) =>
     `<tr>${cells.map((cell) => `<${tag}${classOf(cell)}>${escaped(cell)}</${tag}>`).join('')}</tr>`;
   return `<table>${row(columns, 'th')}${rows.map((cells) => row(cells, 'td')).join('')}</table>`;
+}
+
+function htmlList({ title, items }: (typeof CONDITIONS)[number]): string {
+  const entries = items.map((item) => `<li>${escaped(item.replaceAll('`', ''))}</li>`);
+  return `<h2>${escaped(title)}</h2><ul>${entries.join('')}</ul>`;
 }
 
 function classOf(cell: string): string {

@@ -13,11 +13,10 @@ import { GuardedProcess } from '../guarded-process.js';
 import { readScrape, type Scrape } from './scrape.js';
 
 const AUTH = fileURLToPath(new URL('../../../apps/auth/dist/', import.meta.url));
+const OWN_STORE = new URL('./own-store.js', import.meta.url).href;
 const READY_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 15_000;
 const READY_POLL_MS = 50;
-/** Longer than any run, so that no token expires under a user's hands, s. */
-const ACCESS_TOKEN_SECONDS = 2 * 60 * 60;
 
 /** Accounts are gone from somebody else's Redis the day after, s. */
 const USER_SECONDS = 24 * 60 * 60;
@@ -25,6 +24,12 @@ const USER_SECONDS = 24 * 60 * 60;
 /** Store drivers that the service can run on. */
 export const DRIVERS = ['plimsoll', 'redis-pool', 'redis', 'ioredis'] as const;
 export type Driver = (typeof DRIVERS)[number];
+export const DRIVER_NAMES: Readonly<Record<Driver, string>> = {
+  plimsoll: 'Plimsoll',
+  'redis-pool': 'redis createClientPool (100)',
+  redis: 'redis, one client',
+  ioredis: 'ioredis, one client',
+};
 
 export interface ServiceOptions {
   readonly redisUrl: string;
@@ -36,15 +41,21 @@ export interface ServiceOptions {
   readonly cpus?: string;
   /** Default: as the production preset has it. */
   readonly workers?: number;
+  /** Each worker has a database of its own (own-store.ts). Default: false. */
+  readonly hasOwnStores?: boolean;
 }
 
 export interface Service {
   readonly url: string;
+  /** Of the primary, whose children the workers are. */
+  readonly pid: number;
   /**
    * Makes accounts with live sessions, and a file of them for the load tester.
-   * @param name - Begins the accounts' names: a used refresh token ends its session, so each run has its own.
+   * @param name - Begins the accounts' names: a used refresh token ends its session, so each run
+   * has its own.
+   * @param store - Where else than in the service's own.
    */
-  provision(name: string, users: number): Promise<string>;
+  provision(name: string, users: number, store?: { readonly redisUrl: string }): Promise<string>;
   /** The page of all workers' metrics. */
   readMetrics(): Promise<string>;
   scrape(): Promise<Scrape>;
@@ -53,7 +64,7 @@ export interface Service {
 
 /** @throws Error with the service's last output where it doesn't become ready. */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const { redisUrl, driver = 'plimsoll', cpus, workers } = options;
+  const { redisUrl, driver = 'plimsoll', cpus, workers, hasOwnStores = false } = options;
   const port = options.port ?? (await freePort());
   const url = `http://127.0.0.1:${port}`;
   const folder = mkdtempSync(path.join(tmpdir(), 'plimsoll-auth-'));
@@ -68,16 +79,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     AUTH_ISSUER: url,
     AUTH_USER_TTL_SECONDS: String(USER_SECONDS),
     AUTH_KEYS_FILE: path.join(folder, 'keys.json'),
-    AUTH_ACCESS_TOKEN_TTL_SECONDS: String(ACCESS_TOKEN_SECONDS),
-    // All users come from one address here.
-    AUTH_RATE_LIMIT_ADDRESS: '0',
-    AUTH_RATE_LIMIT_REFRESH_ADDRESS: '0',
-    AUTH_RATE_LIMIT_ACCOUNT: '0',
+    // The load tester tells each user's address as a proxy would, so that all limits stay on.
+    AUTH_TRUST_PROXY: 'loopback',
     ...(workers === undefined ? {} : { WEB_CONCURRENCY: String(workers) }),
+    ...(hasOwnStores ? { NODE_OPTIONS: `--import=${OWN_STORE}` } : {}),
   };
-  const program = (name: string, args: readonly string[]) =>
+  const program = (name: string, args: readonly string[], REDIS_URL = redisUrl) =>
     promisify(execFile)(process.execPath, [path.join(AUTH, name), ...args], {
-      env: { ...process.env, ...environment },
+      env: { ...process.env, ...environment, REDIS_URL },
     });
   await program('keys-cli.js', ['create', environment.AUTH_KEYS_FILE]);
   const pinned = cpus === undefined ? [] : ['taskset', '-c', cpus];
@@ -112,12 +121,13 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   };
   return {
     url,
+    pid: guarded.pid,
     stop,
     readMetrics,
-    async provision(name, users) {
+    async provision(name, users, store) {
       const file = path.join(folder, `${name}.ndjson`);
       const args = ['--users', String(users), '--prefix', name, '--output', file];
-      await program('provision-cli.js', args);
+      await program('provision-cli.js', args, store?.redisUrl);
       return file;
     },
     scrape: async () => readScrape(await readMetrics()),

@@ -19,9 +19,12 @@ export interface Stage {
   /** Ours, so that it may be killed; `undefined`: REDIS_URL names somebody else's. */
   readonly privateServer: PrivateServer | undefined;
   readonly serverVersion: string;
+  readonly redisUrl: string;
   /** The same service on another driver, or pinned; stop it when done. */
   startService(options?: Omit<ServiceOptions, 'redisUrl'>): Promise<Service>;
   redisState(): Promise<RedisState>;
+  /** Drops all keys of our own Redis, so that what one driver left doesn't weigh on the next. */
+  forget(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -46,8 +49,12 @@ export async function openStage({ port }: { port?: number } = {}): Promise<Stage
       service,
       privateServer,
       serverVersion: await versionOf(pool),
+      redisUrl,
       startService: (options = {}) => startService({ redisUrl, ...options }),
       redisState: () => readRedisState(pool),
+      async forget() {
+        if (privateServer !== undefined) await pool.client.flushAll();
+      },
       close,
     };
   } catch (error) {

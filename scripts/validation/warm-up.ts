@@ -3,6 +3,7 @@
 
 import { runLoad } from 'plimsoll-load';
 import type { Service } from './service.js';
+import { userClassFile } from './user-classes.js';
 
 const USERS = 1_000;
 const SPAWN_RATE = 200;
@@ -13,7 +14,7 @@ const WAIT_SCALE = 0.125;
 export async function warmUp(service: Service, scale = 1): Promise<void> {
   const users = Math.ceil(USERS * Math.min(1, scale));
   await runLoad({
-    userClass: 'AuthenticationLoadTest',
+    userClass: userClassFile('AuthenticationLoadTest'),
     host: service.url,
     users,
     spawnRate: SPAWN_RATE,

@@ -73,7 +73,7 @@ describe('a phase', () => {
     [{ loopLagP99Ms: Number.NaN }, 'event-loop lag of a worker, p99'],
     [{ workerRestarts: 1 }, 'workers that died'],
     [{ evictedKeys: 1 }, 'keys evicted by Redis'],
-    [{ redisBytesPerUser: 2_048 }, 'Redis memory a user'],
+    [{ redisBytesPerUser: 1_400 }, 'Redis memory a user'],
   ])('with %j fails by its %s', (result, what) => {
     expect(failedRows(result)).toEqual([what]);
   });
@@ -117,7 +117,7 @@ describe('a phase', () => {
       '< 5 ms',
       ...['0', '0', '0', '0', '0', '0'],
       '< 100 ms',
-      '< 2,048 B',
+      '< 1,400 B',
     ]);
   });
 
