@@ -20,6 +20,8 @@ const OPERATOR_PORT = 8001;
 /** Of the token that operators show; a shorter one could be guessed. */
 const MIN_TOKEN_CHARACTERS = 16;
 
+const RESOURCE_SERVER = /^([\w.-]{1,64})=([0-9a-f]{64})$/;
+
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
 /** Every variable that is read here; docs/auth-service.md has each. */
@@ -29,6 +31,8 @@ export const VARIABLES = [
   'LOG_LEVEL',
   'AUTH_ISSUER',
   'AUTH_AUDIENCE',
+  'AUTH_CLIENT_ID',
+  'AUTH_RESOURCE_SERVERS',
   'AUTH_KEYS_FILE',
   'AUTH_ACCESS_TOKEN_TTL_SECONDS',
   'AUTH_REFRESH_TOKEN_TTL_SECONDS',
@@ -58,6 +62,10 @@ export interface AuthConfig {
   readonly logLevel: (typeof LOG_LEVELS)[number];
   readonly issuer: string;
   readonly audience: string;
+  /** `client_id` of all tokens: users log in with one client, the service's own. */
+  readonly clientId: string;
+  /** Who may introspect every token: SHA-256 of the secret, hex, by id. */
+  readonly resourceServers: ReadonlyMap<string, string>;
   /** Private JWKS; `undefined` only outside production, where the primary makes one. */
   readonly keysFile: string | undefined;
   readonly accessTokenSeconds: number;
@@ -119,6 +127,8 @@ export function resolveConfig(env: NodeJS.ProcessEnv): AuthConfig {
     logLevel: read.choice('LOG_LEVEL', LOG_LEVELS, 'info'),
     issuer: read.text('AUTH_ISSUER', `http://localhost:${port}`),
     audience: read.text('AUTH_AUDIENCE', 'plimsoll'),
+    clientId: read.text('AUTH_CLIENT_ID', 'login'),
+    resourceServers: read.resourceServers('AUTH_RESOURCE_SERVERS'),
     keysFile: read.optional('AUTH_KEYS_FILE'),
     accessTokenSeconds: read.integer('AUTH_ACCESS_TOKEN_TTL_SECONDS', 900, 1, 86_400),
     refreshTokenSeconds: read.integer('AUTH_REFRESH_TOKEN_TTL_SECONDS', 2_592_000, 1, 31_536_000),
@@ -245,6 +255,18 @@ class Reader {
       );
     }
     return createHash('sha256').update(token).digest('hex');
+  }
+
+  resourceServers(name: (typeof VARIABLES)[number]): ReadonlyMap<string, string> {
+    const entries = (this.optional(name) ?? '').split(',').filter((entry) => entry.trim() !== '');
+    const found = entries.map((entry) => RESOURCE_SERVER.exec(entry.trim()));
+    const servers = new Map(found.flatMap((match) => (match ? [[match[1]!, match[2]!]] : [])));
+    if (servers.size < entries.length) {
+      this.problems.push(
+        `${name}: must be id=<SHA-256 of the secret in hex>, with commas between; each id once`,
+      );
+    }
+    return servers;
   }
 
   trustedProxies(name: (typeof VARIABLES)[number]): TrustedProxies {

@@ -5,6 +5,7 @@ export const PROBLEMS = {
   BAD_REQUEST: [400, 'The request is not valid'],
   INVALID_CREDENTIALS: [401, 'User name or password is wrong'],
   TOKEN_REQUIRED: [401, 'An access token is required'],
+  INVALID_CLIENT: [401, 'Id or secret of the client is wrong'],
   INVALID_TOKEN: [401, 'The token is not valid'],
   REFRESH_REUSED: [401, 'The refresh token was used before; its session has ended'],
   NOT_FOUND: [404, 'There is nothing here'],
@@ -22,6 +23,12 @@ export const PROBLEMS = {
 } as const satisfies Record<string, readonly [number, string]>;
 
 export type ProblemCode = keyof typeof PROBLEMS;
+
+/** What OAuth calls them (RFC 6749 §5.2), for clients that look for `error`. */
+const OAUTH_ERRORS: Partial<Record<ProblemCode, string>> = {
+  BAD_REQUEST: 'invalid_request',
+  INVALID_CLIENT: 'invalid_client',
+};
 
 export class Problem extends Error {
   readonly status: number;
@@ -43,11 +50,13 @@ export class Problem extends Error {
 
   /** The body, `application/problem+json`. */
   toBody(): Record<string, unknown> {
+    const error = OAUTH_ERRORS[this.code];
     return {
       type: `urn:plimsoll:auth:${this.code.toLowerCase().replaceAll('_', '-')}`,
       title: this.message,
       status: this.status,
       code: this.code,
+      ...(error === undefined ? {} : { error }),
       ...(this.detail === undefined ? {} : { detail: this.detail }),
     };
   }

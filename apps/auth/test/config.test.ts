@@ -127,6 +127,30 @@ describe('AUTH_TRUST_PROXY', () => {
   });
 });
 
+describe('AUTH_RESOURCE_SERVERS', () => {
+  const hash = 'a1'.repeat(32);
+
+  test('ids with hashes are taken', () => {
+    const { resourceServers } = resolveConfig({
+      AUTH_RESOURCE_SERVERS: `orders=${hash}, billing.eu=${hash},`,
+    });
+    expect([...resourceServers]).toEqual([
+      ['orders', hash],
+      ['billing.eu', hash],
+    ]);
+  });
+
+  // A secret in the place of its hash must not be printed.
+  test.each(['orders', 'orders=secret', `or:ders=${hash}`, `a=${hash},a=${hash}`, `=${hash}`])(
+    '%s is refused',
+    (text) => {
+      const problems = problemsOf({ AUTH_RESOURCE_SERVERS: text });
+      expect(problems).toEqual([expect.stringMatching(/^AUTH_RESOURCE_SERVERS: must be/)]);
+      expect(problems.join()).not.toContain('=secret');
+    },
+  );
+});
+
 describe('docs/auth-service.md', () => {
   const page = readFileSync(new URL('../../../docs/auth-service.md', import.meta.url), 'utf8');
   const rows = page.split('\n').filter((line) => line.startsWith('|'));

@@ -5,7 +5,6 @@ import { describeEachServer } from '../../../test/support/servers.js';
 import { MAX_SESSIONS } from '../src/store/store.js';
 import { expectProblem } from './support/expectations.js';
 import {
-  bearer,
   getAs,
   login,
   newName,
@@ -129,25 +128,6 @@ describeEachServer('routes', (server) => {
       for (const { access_token } of tokens) {
         expect((await verify(secondWorker, access_token)).statusCode).toBe(200);
       }
-    });
-
-    test('introspect tells a live token from anything else', async () => {
-      const { access_token, refresh_token } = await login(service);
-      const other = await login(service);
-      await postAs(service, '/auth/logout', other.access_token);
-      const ask = (token: string, as = access_token) =>
-        post(service, '/auth/introspect', new URLSearchParams({ token }).toString(), {
-          'content-type': 'application/x-www-form-urlencoded',
-          ...bearer(as),
-        });
-      const live = await ask(access_token);
-      expect(live.json()).toMatchObject({ active: true, token_type: 'Bearer' });
-      expect(live.headers['cache-control']).toBe('no-store');
-      for (const bad of [other.access_token, refresh_token, 'nonsense', '', 'a.b.c']) {
-        const answer = await ask(bad);
-        expect([answer.statusCode, answer.json()]).toEqual([200, { active: false }]);
-      }
-      expectProblem(await ask(access_token, other.access_token), 'INVALID_TOKEN');
     });
 
     test('the JWKS has public keys alone', async () => {

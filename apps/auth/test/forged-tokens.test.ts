@@ -48,6 +48,9 @@ describe('tokens that are not good', () => {
     ['without a session', { sid: undefined }],
     ['without an id', { jti: undefined }],
     ['without an end', { exp: undefined }],
+    ['without a client', { client_id: undefined }],
+    ['without a subject', { sub: undefined }],
+    ['for nobody', { aud: undefined }],
     ['not valid yet', { nbf: 4_000_000_000 }],
     ['of a session that never was', { sid: randomUUID() }],
   ])('a token %s is refused', async (_name, changes) => {

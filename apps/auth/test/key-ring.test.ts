@@ -32,7 +32,12 @@ import {
 import { registerKeyMetrics } from '../src/tokens/key-metrics.js';
 import { KeyRing, RELOAD_PAUSE_MS } from '../src/tokens/key-ring.js';
 
-const OPTIONS = { issuer: 'http://issuer.test', audience: 'plimsoll', accessTokenSeconds: 60 };
+const OPTIONS = {
+  issuer: 'http://issuer.test',
+  audience: 'plimsoll',
+  clientId: 'login',
+  accessTokenSeconds: 60,
+};
 const SESSION: Session = { id: 'session', userId: 'user', userName: 'ann', createdAt: 0 };
 
 const isRoot = process.geteuid?.() === 0;

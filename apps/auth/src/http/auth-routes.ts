@@ -7,6 +7,7 @@ import type { OpenedSession } from '../store/store.js';
 import type { AppParts } from './app.js';
 import { bearerOf, liveClaims } from './bearer.js';
 import { clientAddressOf } from './client-address.js';
+import { registerIntrospection } from './introspection.js';
 import { checkLogin } from './login.js';
 import { passwordOf } from './password-of.js';
 import * as schemas from './schemas.js';
@@ -24,6 +25,7 @@ const REFRESH_EVENTS: Partial<Record<ProblemCode, SecurityEvent>> = {
 export function registerAuthRoutes(app: FastifyInstance, parts: AppParts): void {
   registerAccounts(app, parts);
   registerTokens(app, parts);
+  registerIntrospection(app, parts);
 }
 
 function registerAccounts(app: FastifyInstance, parts: AppParts): void {
@@ -49,7 +51,7 @@ function registerAccounts(app: FastifyInstance, parts: AppParts): void {
   app.post<{ Body: Credentials & { readonly device_token?: string } }>(
     '/auth/login',
     { schema: { body: schemas.loginRequest, response: { 200: schemas.loginAnswer } } },
-    async (request, reply) => {
+    async (request) => {
       const { username, device_token } = request.body;
       const name = normalized(username);
       const password = passwordOf(request.body, 'password');
@@ -58,7 +60,6 @@ function registerAccounts(app: FastifyInstance, parts: AppParts): void {
       const opened = await store.openSession(user);
       const { address } = clientAddressOf(request);
       events.emit('login', { address, user: user.id, session: opened.session.id });
-      reply.header('cache-control', 'no-store');
       const tokens = await tokensOf(parts, opened);
       return { ...tokens, device_token: await devices.sign(name, device) };
     },
@@ -70,14 +71,13 @@ function registerTokens(app: FastifyInstance, parts: AppParts): void {
   app.post<{ Body: { refresh_token: string } }>(
     '/auth/refresh',
     { schema: { body: schemas.refreshRequest, response: { 200: schemas.tokenAnswer } } },
-    async (request, reply) => {
+    async (request) => {
       const shown = await refreshTokens.read(request.body.refresh_token);
       const { address, network } = clientAddressOf(request);
       const facts = { address, session: shown.sessionId };
       try {
         const { outcome, ...opened } = await store.refresh(shown, network);
         if (outcome !== 'rotated') events.emit(`refresh_${outcome}`, facts);
-        reply.header('cache-control', 'no-store');
         return await tokensOf(parts, opened);
       } catch (error) {
         const event = error instanceof Problem ? REFRESH_EVENTS[error.code] : undefined;
@@ -93,24 +93,8 @@ function registerTokens(app: FastifyInstance, parts: AppParts): void {
     async (request) => liveClaims(parts, bearerOf(request)),
   );
 
-  app.post<{ Body: { token: string } }>(
-    '/auth/introspect',
-    { schema: { body: schemas.tokenRequest, response: { 200: schemas.introspectAnswer } } },
-    async (request, reply) => {
-      await liveClaims(parts, bearerOf(request));
-      reply.header('cache-control', 'no-store');
-      try {
-        const claims = await liveClaims(parts, request.body.token);
-        return { active: true, token_type: 'Bearer', client_id: claims.aud, ...claims };
-      } catch (error) {
-        if (error instanceof Problem && error.code === 'INVALID_TOKEN') return { active: false };
-        throw error;
-      }
-    },
-  );
-
   app.get('/.well-known/jwks.json', async (_request, reply) => {
-    reply.header('cache-control', 'public, max-age=300');
+    reply.header('cache-control', 'public, max-age=300').type('application/jwk-set+json');
     return keys.publicKeys();
   });
 }

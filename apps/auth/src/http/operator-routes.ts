@@ -45,7 +45,7 @@ export function registerOperatorRoutes(app: FastifyInstance, parts: AppParts): v
 
   app.get('/health/redis', { onRequest }, async (_request, reply) => {
     const { statusCode, body } = await hooks.healthRedis();
-    return reply.code(statusCode).header('cache-control', 'no-store').send(body);
+    return reply.code(statusCode).send(body);
   });
 
   app.get('/metrics', { onRequest }, async (_request, reply) => {

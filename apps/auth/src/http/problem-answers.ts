@@ -68,5 +68,6 @@ function headersOf({ code, status, retryAfterSeconds }: Problem): Record<string,
 
 /** RFC 6750 §3: the error is named only where a token was shown. */
 function challengeOf(code: ProblemCode): string {
+  if (code === 'INVALID_CLIENT') return 'Basic realm="introspection"';
   return code === 'INVALID_TOKEN' ? 'Bearer error="invalid_token"' : 'Bearer';
 }

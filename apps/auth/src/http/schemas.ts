@@ -73,10 +73,12 @@ export const claimsAnswer = object({
   iss: text,
   aud: text,
   sub: text,
+  client_id: text,
   sid: text,
   jti: text,
   iat: integer,
   exp: integer,
+  auth_time: integer,
   username: text,
 });
 
@@ -93,7 +95,6 @@ export const introspectAnswer = {
     ...claimsAnswer.properties,
     active: { type: 'boolean' },
     token_type: text,
-    client_id: text,
   },
   required: ['active'],
 } as const;

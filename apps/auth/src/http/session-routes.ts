@@ -50,7 +50,7 @@ function registerLogout(app: FastifyInstance, parts: AppParts): void {
         throw error;
       });
       if (shown !== undefined) await end(request, shown);
-      return reply.code(200).header('cache-control', 'no-store').send();
+      return reply.code(200).send();
     },
   );
 

@@ -10,24 +10,30 @@ import { signToken, type TokenKind, verifyToken } from './signed.js';
 import { VerifiedTokens } from './verified-tokens.js';
 
 const TYPE = 'at+jwt';
-const REQUIRED = ['iss', 'aud', 'exp', 'iat', 'jti', 'sub', 'sid'];
+/** RFC 9068 §2.2, and the session. */
+const REQUIRED = ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti', 'auth_time', 'sid'];
 
 export interface AccessClaims extends JWTPayload {
   readonly iss: string;
   readonly aud: string;
   /** The user's id. */
   readonly sub: string;
+  /** Through what the user logged in. */
+  readonly client_id: string;
   /** The session's id. */
   readonly sid: string;
   readonly jti: string;
   readonly iat: number;
   readonly exp: number;
+  /** When the user gave the password; a refresh doesn't change it. */
+  readonly auth_time: number;
   readonly username: string;
 }
 
 export interface TokenOptions {
   readonly issuer: string;
   readonly audience: string;
+  readonly clientId: string;
   readonly accessTokenSeconds: number;
 }
 
@@ -44,19 +50,21 @@ export class AccessTokens {
     this.#kind = { type: TYPE, issuer, audience, requiredClaims: REQUIRED };
   }
 
-  async sign({ id, userId, userName }: Session): Promise<string> {
+  async sign({ id, userId, userName, createdAt }: Session): Promise<string> {
     const keysVersion = await this.#keys.version();
-    const { issuer, audience, accessTokenSeconds } = this.#options;
+    const { issuer, audience, clientId, accessTokenSeconds } = this.#options;
     const now = Math.floor(Date.now() / 1000);
     const claims: AccessClaims = {
       iss: issuer,
       aud: audience,
       sub: userId,
+      client_id: clientId,
       sid: id,
       username: userName,
       jti: randomUUID(),
       iat: now,
       exp: now + accessTokenSeconds,
+      auth_time: Math.floor(createdAt / 1000),
     };
     const token = await signToken(this.#keys, TYPE, claims);
     // Most clients show it next on the connection that it came by: to who signed it.

@@ -8,7 +8,14 @@ const NOW = 1_000;
 const KEYS = 0;
 
 function claims(sid: string, exp = NOW + 60): AccessClaims {
-  const who = { iss: 'issuer', aud: 'audience', sub: 'user', username: 'ada' };
+  const who = {
+    iss: 'issuer',
+    aud: 'audience',
+    sub: 'user',
+    client_id: 'login',
+    auth_time: 1,
+    username: 'ada',
+  };
   return { ...who, sid, jti: `${sid}-token`, iat: NOW, exp };
 }
 
