@@ -46,6 +46,9 @@ export const VARIABLES = [
   'AUTH_RATE_LIMIT_ADDRESS',
   'AUTH_RATE_LIMIT_REFRESH',
   'AUTH_RATE_LIMIT_REFRESH_ADDRESS',
+  'AUTH_REVOCATION_REPLICAS',
+  'AUTH_REVOCATION_FSYNC',
+  'AUTH_REVOCATION_TIMEOUT_MS',
   'AUTH_TRUST_PROXY',
   'AUTH_MAX_CONNECTIONS',
   'AUTH_OPERATOR_HOST',
@@ -90,6 +93,12 @@ export interface AuthConfig {
   readonly sessionRefreshLimit: number;
   /** Refreshes a minute from one network; 0: no limit. */
   readonly addressRefreshLimit: number;
+  /** Replicas that must have a logout before it is answered; 0: none. */
+  readonly revocationReplicas: number;
+  /** Whether a logout must stand on disk before it is answered. */
+  readonly revocationFsync: boolean;
+  /** How long that may take. */
+  readonly revocationTimeoutMs: number;
   /** Who is believed about X-Forwarded-For: the nearest so many hops, or these networks. */
   readonly trustProxy: TrustedProxies;
   /** Connections of clients, of each worker. */
@@ -142,6 +151,9 @@ export function resolveConfig(env: NodeJS.ProcessEnv): AuthConfig {
     addressLimit: read.integer('AUTH_RATE_LIMIT_ADDRESS', 100, 0, 1_000_000),
     sessionRefreshLimit: read.integer('AUTH_RATE_LIMIT_REFRESH', 30, 0, 1_000_000),
     addressRefreshLimit: read.integer('AUTH_RATE_LIMIT_REFRESH_ADDRESS', 6_000, 0, 1_000_000),
+    revocationReplicas: read.integer('AUTH_REVOCATION_REPLICAS', 0, 0, 10),
+    revocationFsync: read.choice('AUTH_REVOCATION_FSYNC', ['true', 'false'], 'false') === 'true',
+    revocationTimeoutMs: read.integer('AUTH_REVOCATION_TIMEOUT_MS', 1_000, 1, 4_000),
     trustProxy: read.trustedProxies('AUTH_TRUST_PROXY'),
     maxConnections: read.integer('AUTH_MAX_CONNECTIONS', 10_000, 1, 1_000_000),
     ...readOperator(read, port, isLoopback(host) && !isProduction),

@@ -19,6 +19,7 @@ export const PROBLEMS = {
   HEADERS_TOO_LARGE: [431, 'The headers are too large'],
   INTERNAL: [500, 'Something went wrong'],
   STORE_UNAVAILABLE: [503, 'The session store cannot be reached'],
+  REVOCATION_UNCONFIRMED: [503, 'It is done, but a crash may undo it; ask again'],
   BUSY: [503, 'Too many passwords are being checked; try again later'],
 } as const satisfies Record<string, readonly [number, string]>;
 

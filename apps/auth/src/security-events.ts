@@ -30,6 +30,8 @@ export const SECURITY_EVENTS = {
   operator_refused: ['warn', 'somebody asked for metrics or health with a wrong token'],
   keys_changed: ['info', 'the signing keys are others than before'],
   keys_unreadable: ['error', 'the file of keys cannot be read; the keys stay as they were'],
+  revocations_at_risk: ['warn', 'a crash of Redis may make tokens good again that were ended'],
+  revocations_kept: ['info', 'what was ended stays ended over a crash of Redis'],
   redis_lost: ['error', 'Redis cannot be reached'],
   redis_found: ['info', 'Redis can be reached again'],
 } as const satisfies Record<string, readonly ['info' | 'warn' | 'error', string]>;

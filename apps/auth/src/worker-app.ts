@@ -13,7 +13,9 @@ import type { OperatorHooks } from './http/operator-routes.js';
 import { openLog } from './log.js';
 import { Passwords } from './passwords.js';
 import { SecurityEvents } from './security-events.js';
+import { Confirmation } from './store/confirmation.js';
 import { peerCommands, plimsollCommands } from './store/drivers.js';
+import { watchDurability } from './store/durability.js';
 import { Store } from './store/store.js';
 import { AccessTokens } from './tokens/access-tokens.js';
 import { DeviceTokens } from './tokens/device-tokens.js';
@@ -51,7 +53,8 @@ export async function openWorkerApp(
   pool.on('breakerOpen', ({ code }) => events.emit('redis_lost', { reason: code }));
   pool.on('breakerClose', () => events.emit('redis_found'));
   const commands = await commandsOf(config, pool);
-  const store = new Store(commands, config);
+  const confirmation = new Confirmation(pool, config);
+  const store = new Store(commands, config, () => confirmation.confirm());
   const parts: AppParts = {
     config,
     store,
@@ -71,6 +74,7 @@ export async function openWorkerApp(
         (async () => ({ contentType: registry.contentType, body: await registry.metrics() })),
     },
   };
+  const endWatch = watchDurability({ pool, confirmation, events, registry });
   const app = buildApp(parts);
   const { operatorPort } = config;
   const operatorApp = operatorPort === undefined ? undefined : buildOperatorApp(parts);
@@ -90,6 +94,7 @@ export async function openWorkerApp(
     async close() {
       await app.close();
       await operatorApp?.close();
+      endWatch();
       await store.close();
       await pool.close();
     },

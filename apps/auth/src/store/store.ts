@@ -85,10 +85,17 @@ export interface TokenReference {
 export class Store {
   readonly #redis: RedisCommands;
   readonly #options: StoreOptions;
+  readonly #confirm: () => Promise<void>;
 
-  constructor(redis: RedisCommands, options: StoreOptions) {
+  /** @param confirm Settles when what was ended before can't come back any more. */
+  constructor(
+    redis: RedisCommands,
+    options: StoreOptions,
+    confirm: () => Promise<void> = async () => undefined,
+  ) {
     this.#redis = redis;
     this.#options = options;
+    this.#confirm = confirm;
   }
 
   /** @param lifeSeconds 0: for ever. @throws Problem USERNAME_TAKEN */
@@ -176,6 +183,8 @@ export class Store {
     const proof = 'family' in shown ? ['family', hashOf(shown.family)] : ['user', shown.userId];
     const args = [sessionId, SESSIONS, ...proof];
     const user = await this.#run(END_SESSION, [SESSION + sessionId], args);
+    // Also of one that has ended already: its end may have been answered as unconfirmed.
+    await this.#confirm();
     return (user as string | null) ?? undefined;
   }
 
@@ -188,6 +197,7 @@ export class Store {
     const args = [SESSION, sessionId];
     const ended = (await this.#run(END_ALL_SESSIONS, [SESSIONS + userId], args)) as number;
     if (ended < 0) throw new Problem('INVALID_TOKEN');
+    await this.#confirm();
     return ended;
   }
 
@@ -204,6 +214,7 @@ export class Store {
     );
     if (outcome === 'ended') throw new Problem('INVALID_TOKEN');
     if (outcome === 'changed') throw new Problem('INVALID_CREDENTIALS');
+    await this.#confirm();
   }
 
   /** Oldest first. */

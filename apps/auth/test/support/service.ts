@@ -14,6 +14,7 @@ import type { OperatorHooks } from '../../src/http/operator-routes.js';
 import { openLog } from '../../src/log.js';
 import { Passwords } from '../../src/passwords.js';
 import { type SecurityEvent, SecurityEvents } from '../../src/security-events.js';
+import { Confirmation } from '../../src/store/confirmation.js';
 import { plimsollCommands } from '../../src/store/drivers.js';
 import { Store } from '../../src/store/store.js';
 import { AccessTokens } from '../../src/tokens/access-tokens.js';
@@ -74,7 +75,8 @@ export async function openService(url: string, options: TestOptions = {}): Promi
   };
   const pool = createPool({ commandTimeoutMs: COMMAND_TIMEOUT_MS }, { REDIS_URL: url }) as Pool;
   const commands = plimsollCommands(pool.client, () => pool.close());
-  const store = new Store(commands, config);
+  const confirmation = new Confirmation(pool, config);
+  const store = new Store(commands, config, () => confirmation.confirm());
   const keys = await KeyRing.open(keysFile);
   const tokens = new AccessTokens(keys, config);
   const logged: string[] = [];
