@@ -25,6 +25,8 @@ const ATTACK_FACTOR = 5;
 const FORGIVENESS_MS = 60_000;
 /** So many failures more double the time that a site has to wait. */
 const DOUBLING = 10;
+/** From one site come so many times the registrations of one network, at most. */
+const REGISTRATION_FACTOR = 4;
 const FIRST_WAIT_MS = 1_000;
 /** No site waits longer, whatever others do. */
 export const MAX_WAIT_MS = 900_000;
@@ -33,7 +35,8 @@ const DIGEST_CHARACTERS = 22;
 
 /**
  * Counters have their level as their time to live, so they go by themselves and no clock but the
- * server's is read.
+ * server's is read. One that is higher than it can have become, because that clock was set back, is
+ * cut to that.
  * KEYS buckets; then the failures of an account and the wait of a site, or neither.
  * ARGV number of buckets, ms until a full one is empty, ms that an attempt adds to each; then ms
  * that one adds to the failures, ms that make an attack, ms that double the wait, first and longest
@@ -46,22 +49,26 @@ const COUNT_ATTEMPT = script(
   `
 local arg = {}
 for i = 1, #ARGV do arg[i] = tonumber(ARGV[i]) end
-local function level(key) return math.max(0, redis.call('PTTL', key)) end
+local function level(key, most)
+  local ms = math.max(0, redis.call('PTTL', key))
+  if ms > most then redis.call('PEXPIRE', key, most) end
+  return math.min(ms, most)
+end
 local function fill(key, ms) redis.call('SET', key, '1', 'PX', math.ceil(ms)) end
 local buckets, window = arg[1], arg[2]
 local account, site = KEYS[buckets + 1], KEYS[buckets + 2]
 local wait, refusing = 0, 0
 local function ask(i, ms) if ms > wait then wait, refusing = ms, i end end
-for i = 1, buckets do ask(i, level(KEYS[i]) + arg[i + 2] - window) end
-if site then ask(#KEYS, level(site)) end
-if wait > 0 then return {refusing, wait} end
-for i = 1, buckets do fill(KEYS[i], level(KEYS[i]) + arg[i + 2]) end
-if not account then return {0, 0} end
 local failure, attack, doubling = arg[buckets + 3], arg[buckets + 4], arg[buckets + 5]
 local first, longest = arg[buckets + 6], arg[buckets + 7]
-local worst = attack + doubling * math.log(longest / first) / math.log(2)
-local before = level(account)
-local after = math.min(before + failure, math.max(before, worst))
+for i = 1, buckets do ask(i, level(KEYS[i], window) + arg[i + 2] - window) end
+if site then ask(#KEYS, level(site, longest)) end
+if wait > 0 then return {refusing, wait} end
+for i = 1, buckets do fill(KEYS[i], level(KEYS[i], window) + arg[i + 2]) end
+if not account then return {0, 0} end
+local worst = math.ceil(attack + doubling * math.log(longest / first) / math.log(2))
+local before = level(account, worst)
+local after = math.min(before + failure, worst)
 fill(account, after)
 if after <= attack then return {0, 0} end
 fill(site, math.min(first * 2 ^ ((after - attack) / doubling), longest))
@@ -149,8 +156,13 @@ export class Attempts {
   }
 
   /** @throws Problem TOO_MANY_ATTEMPTS, STORE_UNAVAILABLE */
-  registration({ address, network }: ClientAddress): Promise<Attempt> {
-    return this.#count(address, [this.#ofNetwork(network)]);
+  registration({ address, network, site }: ClientAddress): Promise<Attempt> {
+    const limit = REGISTRATION_FACTOR * this.limits.addressLimit;
+    return this.#count(address, [
+      this.#ofNetwork(network),
+      // Accounts stay, so the 65,536 networks of a /48 may not each fill Redis with them.
+      { key: keyOf('registrations', site), limit, refusal: 'address_limited' },
+    ]);
   }
 
   #ofNetwork(network: string): Bucket {

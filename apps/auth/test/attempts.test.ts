@@ -265,6 +265,35 @@ describe('attempts', () => {
     await Promise.all(flood);
   });
 
+  test('a clock of Redis that is set back shuts nobody out for longer than ever', async () => {
+    const service = await open({ accountLimit: 1, addressLimit: 1 });
+    const { client } = service.pool;
+    const [address, username] = [newAddress(), newName()];
+    const before = new Set(await keysOf(service));
+    expect((await tryFrom(service, address, username)).statusCode).toBe(401);
+    const keys = (await keysOf(service)).filter((key) => !before.has(key));
+    expect(keys).toHaveLength(3);
+    for (const key of keys) await client.pExpire(key, 30 * 86_400_000);
+    expect(waitOf(await tryFrom(service, address, username))).toBeLessThanOrEqual(60);
+    const lives = await Promise.all(keys.map((key) => client.pTTL(key)));
+    expect(lives.filter((life) => life <= 60_000)).toHaveLength(2);
+  });
+
+  test('the networks of a site register four times as much as one of them', async () => {
+    const service = await open({ addressLimit: 2 });
+    const statuses: number[] = [];
+    for (let subnet = 0; subnet < 10; subnet++) {
+      const answer = await service.app.inject({
+        method: 'POST',
+        url: '/auth/register',
+        payload: { username: newName(), password: PASSWORD },
+        headers: { 'x-forwarded-for': `2001:db8:9:${subnet}::1` },
+      });
+      statuses.push(answer.statusCode);
+    }
+    expect(statuses).toEqual([...new Array(8).fill(201), 429, 429]);
+  });
+
   test('what an attacker leaves in Redis is small, counted and soon gone', async () => {
     const service = await open({ accountLimit: 10, addressLimit: 5 });
     const flooding = newAddress();

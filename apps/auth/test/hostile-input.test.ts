@@ -51,6 +51,11 @@ describe('hostile input', () => {
     },
   );
 
+  test('a name that looks like another, by letters of another script, cannot be taken', async () => {
+    const answer = await register({ username: '\u0430dministrator', password: PASSWORD });
+    expectProblem(answer, 'BAD_REQUEST');
+  });
+
   test('refused names leave no key behind', async () => {
     const observer = await createClient({ url: server().url }).connect();
     for (const key of await observer.keys('auth:user:*')) {

@@ -6,6 +6,7 @@ import Fastify, {
   type FastifyError,
   type FastifyInstance,
   type FastifyReply,
+  type FastifyRequest,
   LogController,
 } from 'fastify';
 import type { Logger } from 'pino';
@@ -19,6 +20,7 @@ import type { DeviceTokens } from '../tokens/device-tokens.js';
 import type { KeyRing } from '../tokens/key-ring.js';
 import type { RefreshTokens } from '../tokens/refresh-tokens.js';
 import { registerAuthRoutes } from './auth-routes.js';
+import { clientAddressOf } from './client-address.js';
 import { answerClientError, refuseMalformed } from './malformed.js';
 import { type OperatorHooks, registerOperatorRoutes, registerProbes } from './operator-routes.js';
 import { COMMON_HEADERS, problemOf, sendProblem } from './problem-answers.js';
@@ -130,10 +132,16 @@ function newApp(parts: AppParts): FastifyInstance {
  */
 function lookForProxies(app: FastifyInstance, { events }: AppParts): void {
   let wasTold = false;
-  app.addHook('onRequest', ({ headers, ip, socket: { remoteAddress } }, _reply, done) => {
-    if (!wasTold && headers['x-forwarded-for'] !== undefined && ip === remoteAddress) {
+  const isUntrusted = (request: FastifyRequest) =>
+    // What counts addresses is POST; the way to `ip` leads through the whole list of hops.
+    request.method === 'POST' &&
+    request.headers['x-forwarded-for'] !== undefined &&
+    request.ip === request.socket.remoteAddress;
+  app.addHook('onRequest', (request, _reply, done) => {
+    if (!wasTold && isUntrusted(request)) {
       wasTold = true;
-      events.emit('proxy_untrusted', { address: ip, reason: 'not in AUTH_TRUST_PROXY' });
+      const { address } = clientAddressOf(request);
+      events.emit('proxy_untrusted', { address, reason: 'not in AUTH_TRUST_PROXY' });
     }
     done();
   });

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { Problem, type ProblemCode } from '../errors.js';
 import type { SecurityEvent } from '../security-events.js';
 import type { OpenedSession } from '../store/store.js';
+import { isOfOneScript, normalUserName } from '../user-names.js';
 import type { AppParts } from './app.js';
 import { bearerOf, liveClaims } from './bearer.js';
 import { clientAddressOf } from './client-address.js';
@@ -34,7 +35,10 @@ function registerAccounts(app: FastifyInstance, parts: AppParts): void {
     '/auth/register',
     { schema: { body: schemas.credentials, response: { 201: schemas.userAnswer } } },
     async (request, reply) => {
-      const name = normalized(request.body.username);
+      const name = userNameOf(request.body);
+      if (!isOfOneScript(name)) {
+        throw new Problem('BAD_REQUEST', 'body/username mixes letters of several scripts');
+      }
       const password = passwordOf(request.body, 'password');
       const client = clientAddressOf(request);
       const asker = { id: client.site, isKnown: false };
@@ -52,10 +56,9 @@ function registerAccounts(app: FastifyInstance, parts: AppParts): void {
     '/auth/login',
     { schema: { body: schemas.loginRequest, response: { 200: schemas.loginAnswer } } },
     async (request) => {
-      const { username, device_token } = request.body;
-      const name = normalized(username);
+      const name = userNameOf(request.body);
       const password = passwordOf(request.body, 'password');
-      const device = await devices.check(name, device_token);
+      const device = await devices.check(name, request.body.device_token);
       const user = await checkLogin(parts, request, { name, password, device });
       const opened = await store.openSession(user);
       const { address } = clientAddressOf(request);
@@ -111,15 +114,9 @@ async function tokensOf(
   };
 }
 
-/**
- * Names that differ in case or in the form of their characters are the same. Checked once more, as
- * normal forms may hold what the schema refuses: U+FDFA becomes 18 characters, spaces among them.
- * @throws Problem BAD_REQUEST
- */
-function normalized(username: string): string {
-  const name = username.normalize('NFKC').toLowerCase().normalize('NFKC');
-  if (name.length > schemas.MAX_USERNAME_LENGTH || !schemas.USERNAME_CHARACTERS.test(name)) {
-    throw new Problem('BAD_REQUEST', 'body/username has characters that are not allowed');
-  }
-  return name;
+/** @throws Problem BAD_REQUEST */
+function userNameOf({ username }: Credentials): string {
+  const name = normalUserName(username);
+  if (name !== undefined) return name;
+  throw new Problem('BAD_REQUEST', 'body/username has characters that are not allowed');
 }

@@ -61,6 +61,18 @@ describe('malformed requests', () => {
     expect((await send(type, '{}'))[0]).toBe(415);
   });
 
+  test('a form that a page sends is refused, as its visitor was not asked', async () => {
+    for (const origin of ['https://elsewhere.test', 'null']) {
+      const answer = await app.inject({
+        method: 'POST',
+        url: '/echo',
+        payload: 'a=1',
+        headers: { 'content-type': FORM, origin },
+      });
+      expect(answer.statusCode).toBe(415);
+    }
+  });
+
   test('methods of a path with a parameter are named', async () => {
     const answer = await app.inject({ method: 'PUT', url: '/things/1?x=1' });
     expect([answer.statusCode, answer.headers.allow]).toEqual([405, 'GET, HEAD, DELETE']);

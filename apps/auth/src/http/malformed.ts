@@ -102,14 +102,26 @@ function readBodies(app: FastifyInstance): void {
   app.addContentTypeParser<Buffer>(
     'application/x-www-form-urlencoded',
     { parseAs: 'buffer' },
-    (_request, body, done) => {
+    ({ headers }, body, done) => {
       try {
+        refuseFormOfPage(headers.origin);
         done(null, parseForm(body.toString()));
       } catch (error) {
         done(error as Problem);
       }
     },
   );
+}
+
+/**
+ * Any page may send a form from its visitor's browser, without asking: failed logins by the name
+ * and from the address of who looks at it. What isn't a form asks first, and is told no. Browsers
+ * tell where a form comes from; servers, for which OAuth has forms, say nothing.
+ * @throws Problem UNSUPPORTED_MEDIA_TYPE
+ */
+function refuseFormOfPage(origin: string | undefined): void {
+  if (origin === undefined) return;
+  throw new Problem('UNSUPPORTED_MEDIA_TYPE', 'pages have to send JSON, not forms');
 }
 
 /** @throws Problem BAD_REQUEST */
