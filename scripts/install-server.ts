@@ -98,6 +98,14 @@ export function ensureLocust(): Promise<string | undefined> {
   return ensureOptional('locust', 'python3-locust');
 }
 
+/** The path of the web server nginx; `undefined` where it isn't there and can't be installed. */
+export async function ensureNginx(): Promise<string | undefined> {
+  // Distributions put it where only root's PATH looks.
+  return (
+    (await findProgram('nginx', '/usr/sbin:/usr/local/sbin')) ?? ensureOptional('nginx', 'nginx')
+  );
+}
+
 async function ensureOptional(name: string, debianPackage: string): Promise<string | undefined> {
   const found = await findProgram(name);
   if (found !== undefined || !(await canInstall())) return found;
@@ -126,6 +134,8 @@ async function aptInstall(debianPackage: string): Promise<void> {
       await logged(log, 'apt-get', ['update', '-q']).catch(() => undefined);
       await logged(log, 'apt-get', [
         'install',
+        // Another test may be installing something else.
+        `-oDPkg::Lock::Timeout=${INSTALL_TIMEOUT_MS / 1000}`,
         '-y',
         '-q',
         '--no-install-recommends',
@@ -151,7 +161,8 @@ async function withoutService(debianPackage: string, install: () => Promise<void
     () => true,
     () => false,
   );
-  if (!hasSystemd || !debianPackage.endsWith('-server')) return install();
+  const isService = debianPackage.endsWith('-server') || debianPackage === 'nginx';
+  if (!hasSystemd || !isService) return install();
   const unit = `${debianPackage}.service`;
   // A failing systemctl is no reason to stop: at worst the service runs, on its own port.
   const systemctl = (...args: string[]) => run('systemctl', args).catch(() => undefined);

@@ -8,7 +8,13 @@ import {
 } from './private-server.js';
 
 export { type FoundServer, findServers, type ServerKind } from './find-server.js';
-export { ensureLocust, ensureOpenssl, ensureServer, ensureWrk } from './install-server.js';
+export {
+  ensureLocust,
+  ensureNginx,
+  ensureOpenssl,
+  ensureServer,
+  ensureWrk,
+} from './install-server.js';
 export {
   type PrivateServer,
   type PrivateServerOptions,

@@ -5,7 +5,6 @@ import cluster from 'node:cluster';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { InvalidOptionsError, resolveOptions } from 'plimsoll';
 import { removePidFile, writePidFile } from './cluster/pid-file.js';
 import { ServiceManager } from './cluster/service-manager.js';
@@ -45,7 +44,8 @@ async function runPrimary(): Promise<number> {
   const manager = new ServiceManager(log, process.env);
   const supervisor = new Supervisor({
     workers,
-    program: fileURLToPath(import.meta.url),
+    // As it was given: where a link in it leads to another release by now, a reload goes there.
+    program: process.argv[1]!,
     ...(keys === undefined ? {} : { env: { AUTH_KEYS_FILE: keys.file } }),
     stopTimeoutMs: config.stopTimeoutMs,
     log,

@@ -2,13 +2,22 @@
 // is left behind, and systemd is told what becomes of it.
 
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { useServer } from '../../../test/support/servers.js';
 import { until } from '../../../test/support/until.js';
-import { endServices, startService } from './support/primary.js';
+import { endServices, MAIN, startService } from './support/primary.js';
 
 /** Workers start one after the other, on a machine that may be busy, ms. */
 const RELOADED_WITHIN_MS = 60_000;
@@ -17,7 +26,7 @@ const NPM_SERVE = ['npm', 'run', '--silent', 'serve'] as const;
 describe('the service', () => {
   const server = useServer();
   const folder = mkdtempSync(path.join(tmpdir(), 'service-manager-'));
-  const newPidFile = (name: string) => path.join(folder, name);
+  const newFile = (name: string) => path.join(folder, name);
   const pidIn = (file: string) => Number(readFileSync(file, 'utf8'));
   afterAll(async () => {
     await endServices();
@@ -25,7 +34,7 @@ describe('the service', () => {
   });
 
   test('reloads on SIGHUP to the pid in its file, and ends when npm is hung up', async () => {
-    const pidFile = newPidFile('npm.pid');
+    const pidFile = newFile('npm.pid');
     const service = await startService(server().url, { AUTH_PID_FILE: pidFile }, NPM_SERVE);
     const primary = pidIn(pidFile);
     expect(primary).not.toBe(service.primary.pid);
@@ -36,8 +45,30 @@ describe('the service', () => {
     await expect(fetch(service.url)).rejects.toThrow();
   }, 120_000);
 
+  test('reloads into the release that a link leads to by then', async () => {
+    const [first, second, current] = ['release-1', 'release-2', 'current'].map(newFile) as [
+      string,
+      string,
+      string,
+    ];
+    symlinkSync(path.dirname(MAIN), first);
+    mkdirSync(second);
+    writeFileSync(path.join(second, 'package.json'), '{"type":"module"}');
+    const text = `console.log('the second release'); await import(${JSON.stringify(MAIN)});`;
+    writeFileSync(path.join(second, 'main.js'), text);
+    symlinkSync(first, current);
+    const command = [process.execPath, path.join(current, 'main.js')] as const;
+    const service = await startService(server().url, {}, command);
+    expect(service.output()).not.toContain('the second release');
+    rmSync(current);
+    symlinkSync(second, current);
+    service.primary.kill('SIGHUP');
+    await until(() => service.output().includes('"event":"reloaded"'), RELOADED_WITHIN_MS);
+    expect(service.output().match(/the second release/g)).toHaveLength(2);
+  }, 120_000);
+
   test('ends with npm on SIGTERM', async () => {
-    const pidFile = newPidFile('term.pid');
+    const pidFile = newFile('term.pid');
     const service = await startService(server().url, { AUTH_PID_FILE: pidFile }, NPM_SERVE);
     service.primary.kill('SIGTERM');
     await once(service.primary, 'exit');
@@ -45,7 +76,7 @@ describe('the service', () => {
   }, 60_000);
 
   test('leaves the pid file of the one that serves alone when its port is taken', async () => {
-    const pidFile = newPidFile('twice.pid');
+    const pidFile = newFile('twice.pid');
     const first = await startService(server().url, { AUTH_PID_FILE: pidFile });
     const { port } = new URL(first.url);
     const second = await startService(server().url, { AUTH_PID_FILE: pidFile, PORT: port });

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { freePort } from '../../../../scripts/free-port.js';
 import { until } from '../../../../test/support/until.js';
 
-const MAIN = path.join(import.meta.dirname, '..', '..', 'dist', 'main.js');
+export const MAIN = path.join(import.meta.dirname, '..', '..', 'dist', 'main.js');
 const ROOT = path.join(import.meta.dirname, '..', '..', '..', '..');
 /** For a machine that is busy, ms. */
 const START_TIMEOUT_MS = 60_000;
