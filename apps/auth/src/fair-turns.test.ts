@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { FairTurns } from './fair-turns.js';
+import { type Asker, FairTurns } from './fair-turns.js';
+
+/** `a` is somebody at site a, `a/1` is known there as account 1. */
+function askerOf(text: string): Asker {
+  const [site = '', account] = text.split('/');
+  return { site, account };
+}
 
 /** One turn at a time, whose work goes on until it is told to end. */
 function openTurns(places: number, concurrency = 1) {
@@ -7,26 +13,33 @@ function openTurns(places: number, concurrency = 1) {
   const served: string[] = [];
   const refused: string[] = [];
   const ends: (() => void)[] = [];
-  const ask = (id: string, isKnown = false) => {
-    turns
-      .run({ id, isKnown }, async () => {
-        served.push(id);
-        await new Promise<void>((resolve) => ends.push(resolve));
-      })
-      .catch(() => void refused.push(id));
-  };
   const settle = () => new Promise((resolve) => setImmediate(resolve));
   return {
-    turns,
     served,
     refused,
-    ask,
-    settle,
+    async ask(...askers: string[]) {
+      for (const asker of askers) {
+        turns
+          .run(askerOf(asker), async () => {
+            served.push(asker);
+            await new Promise<void>((resolve) => ends.push(resolve));
+          })
+          .catch(() => void refused.push(asker));
+        await settle();
+      }
+    },
     async finishAll() {
-      await settle();
       while (ends.length > 0) {
         ends.shift()!();
         await settle();
+      }
+    },
+    isRefused(asker: string) {
+      try {
+        turns.refuseWhenFull(askerOf(asker));
+        return false;
+      } catch {
+        return true;
       }
     },
   };
@@ -36,86 +49,95 @@ describe('fair turns', () => {
   test('those of one asker are served in order', async () => {
     const turns = new FairTurns(1, 10, () => new Error('full'));
     const order: number[] = [];
-    const asker = { id: 'a', isKnown: false };
-    await Promise.all([0, 1, 2, 3].map((turn) => turns.run(asker, async () => order.push(turn))));
+    await Promise.all(
+      [0, 1, 2, 3].map((turn) => turns.run(askerOf('a'), async () => order.push(turn))),
+    );
     expect(order).toEqual([0, 1, 2, 3]);
   });
 
-  test('askers are served in rotation, however many requests one of them has', async () => {
+  test('sites are served in rotation, however many requests one of them has', async () => {
     const { ask, finishAll, served } = openTurns(10);
-    for (const id of ['a', 'a', 'a', 'a', 'b', 'c', 'b']) ask(id);
+    await ask('a', 'a', 'a', 'a', 'b', 'c', 'b');
     await finishAll();
     expect(served).toEqual(['a', 'a', 'b', 'c', 'a', 'b', 'a']);
   });
 
+  test('within a site accounts are served in rotation', async () => {
+    const { ask, finishAll, served } = openTurns(10);
+    await ask('a', 'a', 'a', 'a/1', 'a/1', 'b', 'b');
+    await finishAll();
+    expect(served).toEqual(['a', 'a', 'b', 'a/1', 'b', 'a', 'a/1']);
+  });
+
   test('as many run at once as may, and no more', async () => {
-    const { ask, settle, served, finishAll } = openTurns(10, 2);
-    for (const id of ['a', 'b', 'c', 'd']) ask(id);
-    await settle();
+    const { ask, served, finishAll } = openTurns(10, 2);
+    await ask('a', 'b', 'c', 'd');
     expect(served).toEqual(['a', 'b']);
     await finishAll();
     expect(served).toEqual(['a', 'b', 'c', 'd']);
   });
 
-  test('who has most places loses the last of them to who has fewer, and gets none of theirs', async () => {
-    const { ask, finishAll, served, refused, settle } = openTurns(4);
-    for (const id of ['a', 'a', 'a', 'a', 'a', 'a']) ask(id);
-    await settle();
+  test('who has most places loses the last one to who has fewer, and gets none of theirs', async () => {
+    const { ask, finishAll, served, refused } = openTurns(4);
+    await ask('a', 'a', 'a', 'a', 'a', 'a');
     expect(refused).toEqual(['a']);
-    for (const id of ['b', 'c', 'a', 'b']) ask(id);
-    await settle();
-    // b and c each took a place; a has as many as he can; b's second would leave a with fewer.
-    expect(refused.sort()).toEqual(['a', 'a', 'a', 'a', 'b']);
+    await ask('b', 'c', 'a', 'b');
+    // b and c took a place each, a can't have one back, and with b's second a would have fewer.
+    expect(refused).toEqual(['a', 'a', 'a', 'a', 'b']);
     await finishAll();
     expect(served).toEqual(['a', 'a', 'b', 'c', 'a']);
   });
 
-  test('unknown askers give way to known ones, and known ones only to each other', async () => {
-    const { ask, refused, settle, finishAll, served } = openTurns(2);
-    for (const id of ['x', 'x', 'y']) ask(id);
-    ask('known', true);
-    ask('known', true);
-    await settle();
+  test('a site that floods in the name of many accounts has no more than any', async () => {
+    const { ask, refused, isRefused } = openTurns(4);
+    await ask('a', 'a/1', 'a/2', 'a/3', 'a/4');
+    expect(refused).toEqual([]);
+    await ask('b');
+    expect(refused).toHaveLength(1);
+    expect(refused[0]).toMatch(/^a/);
+    await ask('b/1');
     expect(refused).toHaveLength(2);
-    ask('x');
-    ask('known', true);
-    await settle();
-    expect(refused).toHaveLength(4);
-    ask('other', true);
-    await finishAll();
-    expect(served).toEqual(['x', 'known', 'other']);
+    expect(isRefused('a/5')).toBe(true);
   });
 
-  test('refuseWhenFull says what a turn would come to, and changes nothing', async () => {
-    const { ask, refused, settle, turns } = openTurns(2);
-    const isRefused = (id: string, isKnown = false) => {
-      try {
-        turns.refuseWhenFull({ id, isKnown });
-        return false;
-      } catch {
-        return true;
-      }
-    };
+  test('in a flood from the own site an account has its place', async () => {
+    const { ask, refused, finishAll, served } = openTurns(3);
+    await ask('a', 'a', 'a', 'a', 'a/1');
+    expect(refused).toEqual(['a']);
+    await finishAll();
+    expect(served).toEqual(['a', 'a', 'a/1', 'a']);
+  });
+
+  test('many sites with a place each give way to the first account of a site', async () => {
+    const { ask, refused, isRefused } = openTurns(3);
+    await ask('a', 'a', 'b', 'c');
+    expect(isRefused('d')).toBe(true);
+    await ask('d/1');
+    expect(refused).toHaveLength(1);
+    expect([isRefused('d/2'), isRefused('d/1'), isRefused('e/1')]).toEqual([true, true, false]);
+    await ask('e/1', 'f/1');
+    // Known ones don't give way to each other.
+    expect([isRefused('g/1'), isRefused('g')]).toEqual([true, true]);
+  });
+
+  test('refuseWhenFull changes nothing', async () => {
+    const { ask, refused, isRefused } = openTurns(2);
     expect(isRefused('a')).toBe(false);
-    for (const id of ['a', 'a', 'a']) ask(id);
-    await settle();
-    expect([isRefused('a'), isRefused('b'), isRefused('c', true)]).toEqual([true, false, false]);
+    await ask('a', 'a', 'a');
+    expect([isRefused('a'), isRefused('b'), isRefused('c/1')]).toEqual([true, false, false]);
     expect(refused).toEqual([]);
   });
 
   test('work that fails ends its turn', async () => {
     const turns = new FairTurns(1, 1, () => new Error('full'));
-    const asker = { id: 'a', isKnown: false };
+    const asker = askerOf('a');
     await expect(turns.run(asker, () => Promise.reject(new Error('bad')))).rejects.toThrow('bad');
     expect(await turns.run(asker, async () => 'good')).toBe('good');
   });
 
   test('without places whoever comes while a turn is taken is refused', async () => {
-    const { ask, refused, settle } = openTurns(0);
-    ask('a');
-    ask('b');
-    ask('c', true);
-    await settle();
-    expect(refused).toEqual(['b', 'c']);
+    const { ask, refused } = openTurns(0);
+    await ask('a', 'b', 'c/1');
+    expect(refused).toEqual(['b', 'c/1']);
   });
 });

@@ -1,12 +1,13 @@
 // Turns at something dear, of which few are taken at once. A bounded number waits, and whoever waits
-// is served in rotation, so that who asks a thousand times has one place in it like who asks once.
-// When all places are taken, who has most of them loses the last one to who has fewer.
+// is served in rotation of sites, and within a site in rotation of accounts: who asks a thousand
+// times has one place in it, like who asks once. When all places are taken, who has most of them
+// loses the last one to who has fewer.
 
-/** Who asks: the same for all requests that shall share one place in the rotation. */
+/** Who asks. */
 export interface Asker {
-  readonly id: string;
-  /** Where no place is left, unknown askers give way to known ones, and never the other way. */
-  readonly isKnown: boolean;
+  readonly site: string;
+  /** An account that the asker is known to belong to; all others of a site are one. */
+  readonly account?: string | undefined;
 }
 
 interface Waiter {
@@ -14,14 +15,19 @@ interface Waiter {
   readonly refuse: (error: Error) => void;
 }
 
-interface Line {
-  readonly asker: Asker;
+/** Those of one account, or of none, at one site; never empty. */
+interface Group {
+  readonly site: string;
+  readonly account: string | undefined;
   readonly waiters: Waiter[];
 }
 
+/** In the order of the rotation; never empty. */
+type Groups = Map<string | undefined, Group>;
+
 export class FairTurns {
-  /** In the order of the rotation; none is empty. */
-  readonly #lines = new Map<string, Line>();
+  /** In the order of the rotation. */
+  readonly #sites = new Map<string, Groups>();
   #waiting = 0;
   #running = 0;
 
@@ -48,53 +54,93 @@ export class FairTurns {
     if (this.#running >= this.concurrency && this.#waiting >= this.places) this.#loser(asker);
   }
 
-  #wait(asker: Asker): Promise<void> {
-    if (this.#waiting >= this.places) this.#dropLast(this.#loser(asker));
-    const line = this.#lines.get(asker.id) ?? { asker, waiters: [] };
-    this.#lines.set(asker.id, line);
+  #wait({ site, account }: Asker): Promise<void> {
+    if (this.#waiting >= this.places) {
+      const loser = this.#loser({ site, account });
+      const { refuse } = loser.waiters.pop()!;
+      this.#left(loser);
+      refuse(this.refusal());
+    }
+    const groups: Groups = this.#sites.get(site) ?? new Map();
+    this.#sites.set(site, groups);
+    const group = groups.get(account) ?? { site, account, waiters: [] };
+    groups.set(account, group);
     this.#waiting++;
-    return new Promise((start, refuse) => line.waiters.push({ start, refuse }));
+    return new Promise((start, refuse) => group.waiters.push({ start, refuse }));
   }
 
   /** Whose last waiter gives way to a newcomer. @throws the refusal, where it is he. */
-  #loser(newcomer: Asker): Line {
-    const own = this.#lines.get(newcomer.id)?.waiters.length ?? 0;
-    const lines = [...this.#lines.values()];
-    const unknown = longest(lines.filter(({ asker }) => !asker.isKnown));
-    if (unknown !== undefined && newcomer.isKnown) return unknown;
-    const rival = newcomer.isKnown ? longest(lines) : unknown;
+  #loser({ site, account }: Asker): Group {
+    const own: Groups = this.#sites.get(site) ?? new Map();
     // With one more than the newcomer the two would only change places.
-    if (rival === undefined || rival.waiters.length <= own + 1) throw this.refusal();
-    return rival;
+    const rivals = largest([...this.#sites.values()], sizeOf);
+    if (rivals !== undefined && sizeOf(rivals) > sizeOf(own) + 1) {
+      return largest([...rivals.values()], lengthOf)!;
+    }
+    const rival = largest([...own.values()], lengthOf);
+    const ownLength = own.get(account)?.waiters.length ?? 0;
+    if (rival !== undefined && lengthOf(rival) > ownLength + 1) return rival;
+    const unknown = this.#unknownFor(own, account);
+    if (unknown !== undefined) return unknown;
+    throw this.refusal();
   }
 
-  #dropLast(line: Line): void {
-    const { refuse } = line.waiters.pop()!;
-    this.#waiting--;
-    if (line.waiters.length === 0) this.#lines.delete(line.asker.id);
-    refuse(this.refusal());
+  /** Many sites may take a place each; one known account of a site goes before such. */
+  #unknownFor(own: Groups, account: string | undefined): Group | undefined {
+    const isFirst = account !== undefined && [...own.keys()].every((key) => key === undefined);
+    if (!isFirst) return undefined;
+    const unknown = [...this.#sites.values()].flatMap((groups) => groups.get(undefined) ?? []);
+    return largest(unknown, lengthOf);
   }
 
   /** A turn is handed on, so that nobody who comes meanwhile overtakes. */
   #handOn(): void {
-    const [line] = this.#lines.values();
-    if (line === undefined) {
+    const [groups] = this.#sites.values();
+    if (groups === undefined) {
       this.#running--;
       return;
     }
-    const { start } = line.waiters.shift()!;
-    this.#waiting--;
-    // To the end of the rotation.
-    this.#lines.delete(line.asker.id);
-    if (line.waiters.length > 0) this.#lines.set(line.asker.id, line);
+    const [group] = groups.values();
+    const { start } = group!.waiters.shift()!;
+    this.#toEnd(group!);
+    this.#left(group!);
     start();
+  }
+
+  /** Of both rotations. */
+  #toEnd(group: Group): void {
+    const { site, account } = group;
+    const groups = this.#sites.get(site)!;
+    groups.delete(account);
+    groups.set(account, group);
+    this.#sites.delete(site);
+    this.#sites.set(site, groups);
+  }
+
+  /** A waiter has left. */
+  #left({ site, account, waiters }: Group): void {
+    this.#waiting--;
+    if (waiters.length > 0) return;
+    const groups = this.#sites.get(site)!;
+    groups.delete(account);
+    if (groups.size === 0) this.#sites.delete(site);
   }
 }
 
-function longest(lines: readonly Line[]): Line | undefined {
-  let found: Line | undefined;
-  for (const line of lines) {
-    if (found === undefined || line.waiters.length > found.waiters.length) found = line;
+function lengthOf({ waiters }: Group): number {
+  return waiters.length;
+}
+
+function sizeOf(groups: Groups): number {
+  let size = 0;
+  for (const { waiters } of groups.values()) size += waiters.length;
+  return size;
+}
+
+function largest<T>(all: readonly T[], measure: (one: T) => number): T | undefined {
+  let found: T | undefined;
+  for (const one of all) {
+    if (found === undefined || measure(one) > measure(found)) found = one;
   }
   return found;
 }

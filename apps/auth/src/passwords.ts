@@ -22,7 +22,7 @@ export const OWASP: Options = {
 };
 const RETRY_AFTER_SECONDS = 1;
 /** All who don't say who they are share one place. */
-const ANYBODY: Asker = { id: '', isKnown: false };
+const ANYBODY: Asker = { site: '' };
 
 export interface PasswordOptions {
   readonly hashConcurrency: number;

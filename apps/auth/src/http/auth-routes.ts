@@ -41,7 +41,7 @@ function registerAccounts(app: FastifyInstance, parts: AppParts): void {
       }
       const password = passwordOf(request.body, 'password');
       const client = clientAddressOf(request);
-      const asker = { id: client.site, isKnown: false };
+      const asker = { site: client.site };
       passwords.refuseWhenFull(asker);
       await attempts.registration(client);
       // Asked before the hash is paid for; createUser() decides.

@@ -2,7 +2,6 @@
 
 import type { FastifyRequest } from 'fastify';
 import { Problem } from '../errors.js';
-import type { Asker } from '../fair-turns.js';
 import type { User } from '../store/store.js';
 import type { AppParts } from './app.js';
 import { clientAddressOf } from './client-address.js';
@@ -21,10 +20,7 @@ export async function checkLogin(
   { name, password, device }: Login,
 ): Promise<User> {
   const client = clientAddressOf(request);
-  const asker: Asker =
-    device === undefined
-      ? { id: client.site, isKnown: false }
-      : { id: `account ${name}`, isKnown: true };
+  const asker = { site: client.site, account: device === undefined ? undefined : name };
   // Before anything is counted for nothing.
   passwords.refuseWhenFull(asker);
   const attempt = await attempts.login(name, client, device);

@@ -106,9 +106,9 @@ function registerPassword(app: FastifyInstance, parts: AppParts): void {
       // A session is as good as a known device: held up by its own failures alone.
       const user = await checkLogin(parts, request, { name, password: current, device: sid });
       if (user.id !== sub) throw new Problem('INVALID_TOKEN');
-      const hash = await passwords.hash(next, { id: `account ${name}`, isKnown: true });
+      const { site, address } = clientAddressOf(request);
+      const hash = await passwords.hash(next, { site, account: name });
       await store.changePassword(user, hash, sid);
-      const { address } = clientAddressOf(request);
       events.emit('password_changed', { address, user: sub, session: sid });
       return reply.code(204).send();
     },
