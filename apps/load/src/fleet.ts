@@ -17,6 +17,8 @@ const STOP_MARGIN_MS = 10_000;
 
 export interface FleetEvents {
   onWindow(processIndex: number, window: GeneratorWindow): void;
+  /** A process has done all of its iterations. */
+  onFinished(processIndex: number): void;
   /** A process ended before it was told to. */
   onCrash(processIndex: number, reason: string): void;
 }
@@ -100,6 +102,7 @@ export class Fleet {
       if (message.type === 'window') this.events.onWindow(processIndex, message);
       else if (message.type === 'ready') ready.resolve();
       else if (message.type === 'done') member.isDone = true;
+      else if (message.type === 'finished') this.events.onFinished(processIndex);
       else reason = message.message;
     });
     child.on('error', (error) => {

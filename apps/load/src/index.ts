@@ -29,6 +29,8 @@ export {
   type Account,
   between,
   constant,
+  constantPacing,
+  constantThroughput,
   defineUser,
   type Expectation,
   type LoadResponse,

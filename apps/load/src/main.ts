@@ -6,8 +6,9 @@
 import process from 'node:process';
 import { asLoadError, type CommandLine, parseCommandLine } from './command-line.js';
 import { LoadError, messageOf } from './errors.js';
+import { listingText } from './listing.js';
 import type { LoadReport } from './report/load-report.js';
-import { finalTables, progressPrinter } from './report/terminal.js';
+import { finalTables, progressPrinter, tablePrinter } from './report/terminal.js';
 import { runLoad } from './run-load.js';
 
 const EXIT_MISSED = 1;
@@ -16,7 +17,12 @@ const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 /** npm and npx pass on what the terminal has sent to the whole group already: one wish, two signals. */
 const SAME_WISH_MS = 500;
 
-async function main({ options, headless, exitCodeOnError }: CommandLine): Promise<number> {
+async function main(commandLine: CommandLine): Promise<number> {
+  const { options, headless, exitCodeOnError, listing, output } = commandLine;
+  if (listing !== undefined) {
+    process.stdout.write(await listingText(options, listing));
+    return 0;
+  }
   if (!headless) warn('There is no web UI: the run goes on in this terminal, as with --headless.');
   const stop = new AbortController();
   let signalCode: number | undefined;
@@ -37,7 +43,8 @@ async function main({ options, headless, exitCodeOnError }: CommandLine): Promis
   const report = await runLoad({
     ...options,
     signal: stop.signal,
-    onProgress: progressPrinter(process.stdout),
+    ...(output === 'progress' ? { onProgress: progressPrinter(process.stdout) } : {}),
+    ...(output === 'tables' ? { onTable: tablePrinter(process.stdout) } : {}),
     onWarning: warn,
   });
   process.stdout.write(`\n${finalTables(report)}`);

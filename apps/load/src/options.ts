@@ -4,15 +4,26 @@ import { accessSync, constants, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { LoadError } from './errors.js';
 import { parseHost } from './http/target.js';
-import { locateUserClass } from './load-user-class.js';
+import { locateUserClasses, type UserClassChoice } from './load-user-class.js';
 import type { LoadProgress, LoadReport } from './report/load-report.js';
+import type { Figures } from './stats/ledger.js';
 import { parseThreshold, type Threshold } from './thresholds.js';
 import { readUsersFile } from './users-file.js';
 
 /** The options of `runLoad`; they mirror the flags of the command line. */
 export interface LoadOptions {
-  /** The name of a built-in user class, or the path of a file whose default export is one. */
-  userClass: string;
+  /**
+   * The name of a built-in user class, or the path of a file that exports some, or several of these;
+   * with `locustfiles` also names of classes in them. Default: all of `locustfiles`, and without any
+   * a `locustfile.js` (or .mjs, .ts, .mts) in the working directory.
+   */
+  userClass?: string | readonly string[];
+  /** Files that export user classes. */
+  locustfiles?: readonly string[];
+  /** Only tasks with one of these tags. Default: all. */
+  tags?: readonly string[];
+  /** No task with one of these tags. */
+  excludeTags?: readonly string[];
   /** http:// or https:// URL of the service under test. */
   host: string;
   /** Default 1. */
@@ -21,6 +32,8 @@ export interface LoadOptions {
   spawnRate?: number;
   /** From the first user's start. Default: until `signal` is aborted. */
   runTimeMs?: number;
+  /** Tasks to run in all; the run then ends. Closed model only. */
+  iterations?: number;
   /** How long tasks under way may go on at the end. Default 5,000. */
   stopTimeoutMs?: number;
   /** After this a request counts as failed. Default 60,000. */
@@ -39,8 +52,12 @@ export interface LoadOptions {
   seed?: number;
   /** All waits are multiplied by it. Default 1. */
   waitScale?: number;
+  /** What was counted before all users were up is left out of the whole run's figures. */
+  resetStats?: boolean;
   /** Prefix of locust's four CSV files. */
   csv?: string;
+  /** A row of history a second for each request, beside that of all. */
+  csvFullHistory?: boolean;
   /** File of the HTML report. */
   html?: string;
   /** File of the `LoadReport`. */
@@ -49,6 +66,8 @@ export interface LoadOptions {
   signal?: AbortSignal;
   /** Called each second. */
   onProgress?: (progress: LoadProgress) => void;
+  /** Called each second with all rows of the run so far. */
+  onTable?: (figures: Figures, elapsedMs: number) => void;
   /** Called with what the user should know before the run starts. */
   onWarning?: (warning: string) => void;
 }
@@ -61,11 +80,12 @@ const MAX_RATE = 1_000_000;
 const MAX_DURATION_MS = 24 * 3600 * 1000;
 
 export interface CheckedOptions {
-  readonly userClass: string;
+  readonly userClasses: UserClassChoice;
   readonly host: string;
   readonly users: number;
   readonly spawnRate: number;
   readonly runTimeMs: number | undefined;
+  readonly iterations: number | undefined;
   readonly stopTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly rate: number | undefined;
@@ -75,6 +95,7 @@ export interface CheckedOptions {
   readonly thresholds: readonly Threshold[];
   readonly seed: number;
   readonly waitScale: number;
+  readonly resetStats: boolean;
 }
 
 /** Throws a `LoadError` for the first thing that is wrong. */
@@ -88,16 +109,21 @@ export function checkOptions(options: LoadOptions): CheckedOptions {
   for (const file of outputFiles(options)) checkWritable(file);
   const usersFile = options.usersFile && path.resolve(options.usersFile);
   if (usersFile) readUsersFile(usersFile, { count: users, first: 0, step: 1 });
-  const { runTimeMs, rate, metricsUrl } = options;
+  const { runTimeMs, rate, metricsUrl, iterations } = options;
+  if (iterations !== undefined && rate !== undefined) {
+    throw new LoadError('INVALID_OPTION', 'Iterations are counted in the closed model only.');
+  }
   if (metricsUrl !== undefined) parseHost(metricsUrl);
   return {
-    userClass: locateUserClass(options.userClass),
+    userClasses: locateChoice(options),
     host: options.host,
     users,
     processes,
     spawnRate: within('spawn rate', options.spawnRate ?? 1, 0.001, MAX_RATE),
     runTimeMs:
       runTimeMs === undefined ? undefined : within('run time', runTimeMs, 100, MAX_DURATION_MS),
+    iterations:
+      iterations === undefined ? undefined : within('iterations', iterations, 1, 1e12, true),
     stopTimeoutMs: within('stop timeout', options.stopTimeoutMs ?? 5000, 0, MAX_DURATION_MS),
     requestTimeoutMs: within(
       'request timeout',
@@ -111,7 +137,15 @@ export function checkOptions(options: LoadOptions): CheckedOptions {
     thresholds: (options.thresholds ?? []).map(parseThreshold),
     seed: within('seed', options.seed ?? 1, 0, 2 ** 32 - 1, true),
     waitScale: within('wait scale', options.waitScale ?? 1, 0, 1000),
+    resetStats: options.resetStats ?? false,
   };
+}
+
+/** Throws `UNKNOWN_USER_CLASS`. */
+export function locateChoice(options: LoadOptions): UserClassChoice {
+  const { userClass = [], locustfiles = [], tags = [], excludeTags = [] } = options;
+  const names = typeof userClass === 'string' ? [userClass] : userClass;
+  return locateUserClasses({ locustfiles, names, tags, excludeTags });
 }
 
 function within(name: string, value: number, min: number, max: number, whole = false): number {

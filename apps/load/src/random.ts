@@ -15,11 +15,11 @@ export function seededRandom(seed: number, stream = 0): Random {
 }
 
 /** Returns a function that draws an item with a chance in proportion to its weight. */
-export function weightedChoice<T extends { readonly weight: number }>(
+export function weightedChoice<T extends { readonly weight?: number }>(
   items: readonly T[],
 ): (random: Random) => T {
   let total = 0;
-  const bounds = items.map((item) => (total += item.weight));
+  const bounds = items.map((item) => (total += item.weight ?? 1));
   return (random) => {
     const drawn = random() * total;
     const index = bounds.findIndex((bound) => drawn < bound);

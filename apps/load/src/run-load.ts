@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { unixNow } from './clock.js';
 import { Fleet } from './fleet.js';
 import type { GeneratorSettings, GeneratorWindow } from './generator/protocol.js';
-import { loadUserClass } from './load-user-class.js';
+import { BUILT_IN_USER_CLASSES, loadUserClasses } from './load-user-class.js';
 import { MetricsPoll } from './metrics-poll.js';
 import { type CheckedOptions, checkOptions, type LoadOptions } from './options.js';
 import { composeReport, type RunResult } from './report/compose-report.js';
@@ -29,8 +29,8 @@ const MAX_SILENCE_MS = 10_000;
  */
 export async function runLoad(options: LoadOptions): Promise<LoadReport> {
   const checked = checkOptions(options);
-  const userClass = await loadUserClass(checked.userClass);
-  if (checked.usersFile === undefined && userClass.onStart !== undefined) {
+  const userClasses = await loadUserClasses(checked.userClasses);
+  if (checked.usersFile === undefined && checked.userClasses.names.some(isBuiltIn)) {
     options.onWarning?.(
       "No --users-file: users that register and log in at their start spend the service's CPU on " +
         'password hashing; the time before the steady state measures that.',
@@ -39,12 +39,16 @@ export async function runLoad(options: LoadOptions): Promise<LoadReport> {
   const files = new ResultFiles(options);
   const run = new Run(checked, options, files);
   const result = await run.conduct();
-  const report = composeReport({ ...result, options: checked, userClass });
+  const report = composeReport({ ...result, options: checked, userClasses });
   files.finish(report);
   if (files.problem === undefined) return report;
   const note = `Not all files could be written: ${files.problem}`;
   const notes = [...report.notes, note];
   return { ...report, fileProblem: files.problem, passed: false, notes };
+}
+
+function isBuiltIn(name: string): boolean {
+  return BUILT_IN_USER_CLASSES.includes(name);
 }
 
 class Run {
@@ -56,6 +60,8 @@ class Run {
   readonly #heard = new Set<number>();
   /** When each process was heard last, ms on the monotonic clock. */
   readonly #heardMs = new Map<number, number>();
+  /** The processes whose iterations are done. */
+  readonly #finished = new Set<number>();
   #ledger: Ledger | undefined;
   #endReason: EndReason = 'run-time';
   #stopping = false;
@@ -69,6 +75,10 @@ class Run {
     this.#metrics = new MetricsPoll(checked.metricsUrl);
     this.#fleet = new Fleet(settingsOf(checked), {
       onWindow: (processIndex, window) => this.#takeWindow(processIndex, window),
+      onFinished: (processIndex) => {
+        this.#finished.add(processIndex);
+        if (this.#finished.size === checked.processes) this.#end('iterations');
+      },
       onCrash: (processIndex, reason) => {
         this.#notes.push(`Generator ${processIndex + 1} crashed: ${reason}`);
         this.#end('generator-crashed');
@@ -95,7 +105,10 @@ class Run {
   async #measure(): Promise<RunResult> {
     const { processes, runTimeMs, stopTimeoutMs } = this.checked;
     this.#startMs = unixNow();
-    const ledger = new Ledger(this.#startMs, processes);
+    const ledger = new Ledger(this.#startMs, processes, {
+      resets: this.checked.resetStats,
+      keepsNames: this.options.csvFullHistory,
+    });
     this.#ledger = ledger;
     for (let index = 0; index < processes; index += 1) this.#heardMs.set(index, performance.now());
     this.#fleet.start();
@@ -157,6 +170,8 @@ class Run {
     const rows = ledger.closeSecond(nowMs);
     this.files.addSecond(ledger, rows, nowMs);
     this.options.onProgress?.(this.#progress(ledger, rows.at(-1)!));
+    if (this.options.onTable === undefined) return;
+    this.options.onTable(ledger.totals(nowMs), nowMs - this.#startMs);
   }
 
   #progress(ledger: Ledger, last: HistoryRow): LoadProgress {
@@ -181,7 +196,14 @@ class Run {
 }
 
 function settingsOf(options: CheckedOptions): GeneratorSettings[] {
-  const { processes, metricsUrl: _, thresholds: __, runTimeMs: ___, ...shared } = options;
+  const {
+    processes,
+    metricsUrl: _,
+    thresholds: __,
+    runTimeMs: ___,
+    resetStats: ____,
+    ...shared
+  } = options;
   return Array.from({ length: processes }, (_unused, processIndex) => ({
     ...shared,
     processIndex,

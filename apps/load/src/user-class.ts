@@ -1,5 +1,5 @@
-// What a user class is: a name, a wait between tasks, weighted tasks, and what happens at the
-// start and the end of a user's life. These types are all that a file with a user class needs.
+// What a user class is: a name, a wait between tasks, tasks by weight or in sequence, and what happens
+// at the start and the end of a user's life. These types are all that a file with a user class needs.
 
 import { LoadError } from './errors.js';
 import type { Random } from './random.js';
@@ -57,17 +57,26 @@ export interface User<State extends object = Record<string, unknown>> {
 
 export interface Task<State extends object = Record<string, unknown>> {
   name: string;
-  weight: number;
+  /** How often it is chosen, beside the others. Default 1. */
+  weight?: number;
+  /** For `--tags` and `--exclude-tags`. */
+  tags?: readonly string[];
   run(user: User<State>): Promise<unknown>;
 }
 
-/** Draws how long a user waits after a task, in ms. */
-export type WaitTime = (random: Random) => number;
+/** How long a user waits after a task that took `tookMs`, in ms. */
+export type WaitTime = (random: Random, tookMs: number) => number;
 
 export interface UserClass<State extends object = Record<string, unknown>> {
   name: string;
+  /** Share of the users, where a run has several classes. Default 1. */
+  weight?: number;
+  /** So many users in all, whatever the weights; they are the first. */
+  fixedCount?: number;
   waitMs: WaitTime;
   tasks: readonly Task<State>[];
+  /** In `sequence`, each user runs the tasks from first to last, again and again. Default random. */
+  order?: 'random' | 'sequence';
   onStart?(user: User<State>): Promise<unknown>;
   onStop?(user: User<State>): Promise<unknown>;
 }
@@ -80,6 +89,16 @@ export function between(minMs: number, maxMs: number): WaitTime {
 /** Always the same wait in ms. */
 export function constant(waitMs: number): WaitTime {
   return () => waitMs;
+}
+
+/** Tasks start at most every `paceMs`: the wait is what the task left of it. */
+export function constantPacing(paceMs: number): WaitTime {
+  return (_random, tookMs) => Math.max(0, paceMs - tookMs);
+}
+
+/** At most so many tasks per second and user. */
+export function constantThroughput(tasksPerS: number): WaitTime {
+  return constantPacing(1000 / tasksPerS);
 }
 
 /** Checks a user class and returns it; throws `INVALID_USER_CLASS`. */
@@ -97,21 +116,31 @@ function problemOf(value: unknown): string | undefined {
   if (!isText(userClass.name)) return 'A user class needs a name.';
   const who = `User class ${userClass.name}`;
   if (typeof userClass.waitMs !== 'function') return `${who}: waitMs must be a function.`;
+  const { weight = 1, fixedCount = 0, order = 'random' } = userClass;
+  if (!(Number.isFinite(weight) && weight > 0)) return `${who}: the weight must be above 0.`;
+  if (!(Number.isInteger(fixedCount) && fixedCount >= 0)) {
+    return `${who}: fixedCount must be a whole number.`;
+  }
+  if (order !== 'random' && order !== 'sequence') return `${who}: order is random or sequence.`;
   if (!Array.isArray(userClass.tasks) || userClass.tasks.length === 0) {
     return `${who} needs at least one task.`;
   }
   for (const task of userClass.tasks as Partial<Task>[]) {
     if (!isText(task?.name)) return `${who}: every task needs a name.`;
-    if (!(typeof task.weight === 'number' && task.weight > 0 && Number.isFinite(task.weight))) {
-      return `${who}, task '${task.name}': the weight must be above 0.`;
-    }
-    if (typeof task.run !== 'function') return `${who}, task '${task.name}': run is missing.`;
+    const problem = taskProblem(task);
+    if (problem !== undefined) return `${who}, task '${task.name}': ${problem}`;
   }
   for (const hook of ['onStart', 'onStop'] as const) {
     const type = typeof userClass[hook];
     if (type !== 'undefined' && type !== 'function') return `${who}: ${hook} must be a function.`;
   }
   return undefined;
+}
+
+function taskProblem({ weight = 1, tags = [], run }: Partial<Task>): string | undefined {
+  if (!(Number.isFinite(weight) && weight > 0)) return 'the weight must be above 0.';
+  if (!Array.isArray(tags) || !tags.every(isText)) return 'tags must be a list of texts.';
+  return typeof run === 'function' ? undefined : 'run is missing.';
 }
 
 function isText(value: unknown): value is string {

@@ -7,6 +7,7 @@ import type { Target } from '../http/connection.js';
 import type { Host } from '../http/target.js';
 import { seededRandom, weightedChoice } from '../random.js';
 import type { Account, Task, UserClass } from '../user-class.js';
+import { allotClasses } from './allotment.js';
 import { Arrivals } from './arrivals.js';
 import { Deadlines } from './deadlines.js';
 import { HealthMeter } from './health-meter.js';
@@ -25,12 +26,15 @@ const NOT_SENT_FAILURE = 'not sent: no connection was free until the end';
 
 export interface GeneratorDependencies {
   readonly settings: GeneratorSettings;
-  readonly userClass: UserClass;
+  /** At least one. */
+  readonly userClasses: readonly UserClass[];
   readonly host: Host;
   readonly target: Target;
   /** Accounts of this process's users, in their order. */
   readonly accounts: readonly Account[] | undefined;
   readonly onWindow: (window: GeneratorWindow) => void;
+  /** All iterations are done. */
+  readonly onFinished?: () => void;
   /** Milliseconds, monotonic. */
   readonly now?: () => number;
 }
@@ -41,7 +45,8 @@ export class Generator {
   readonly #naps = new Naps();
   readonly #health = new HealthMeter();
   readonly #now: () => number;
-  readonly #choose: (random: () => number) => Task;
+  readonly #allotment: readonly UserClass[];
+  readonly #choices: ReadonlyMap<UserClass, (random: () => number) => Task>;
   readonly #context: UserContext;
   readonly #deadlines: Deadlines;
   readonly #users: VirtualUser[] = [];
@@ -59,13 +64,17 @@ export class Generator {
   #ready = 0;
   #aborted = 0;
   #unfinished = 0;
+  /** Tasks that may still be started. */
+  #iterationsLeft: number;
   #stopping = false;
 
   constructor(private readonly dependencies: GeneratorDependencies) {
-    const { settings, host, target, userClass } = dependencies;
+    const { settings, host, target, userClasses } = dependencies;
     this.#settings = settings;
     this.#now = dependencies.now ?? (() => performance.now());
-    this.#choose = weightedChoice(userClass.tasks);
+    this.#allotment = allotClasses(userClasses, settings.users);
+    this.#choices = new Map(userClasses.map((one) => [one, weightedChoice(one.tasks)]));
+    this.#iterationsLeft = localIterations(settings);
     this.#localUsers = localUsers(settings);
     const { requestTimeoutMs } = settings;
     this.#deadlines = new Deadlines(requestTimeoutMs, this.#now);
@@ -122,7 +131,10 @@ export class Generator {
   #spawnDue(startMs: number): void {
     const { spawnRate, processCount } = this.#settings;
     const due = 1 + Math.floor(((this.#now() - startMs) / 1000) * (spawnRate / processCount));
-    while (!this.#stopping && this.#users.length < Math.min(due, this.#localUsers)) this.#spawn();
+    while (this.#users.length < Math.min(due, this.#localUsers)) {
+      if (this.#stopping || this.#iterationsLeft === 0) return;
+      this.#spawn();
+    }
   }
 
   #spawn(): void {
@@ -133,26 +145,32 @@ export class Generator {
     const user = new VirtualUser(index, seededRandom(seed, index), account, this.#context);
     this.#users.push(user);
     this.#alive += 1;
-    const life = this.#live(user).catch((error: unknown) => this.note(error));
-    this.#lives.push(life.finally(() => (this.#alive -= 1)));
+    const life = this.#live(user, this.#allotment[index]!).catch((error) => this.note(error));
+    this.#lives.push(life.finally(() => this.#bury()));
   }
 
-  async #live(user: VirtualUser): Promise<void> {
-    const { userClass } = this.dependencies;
+  #bury(): void {
+    this.#alive -= 1;
+    if (this.#alive === 0 && this.#iterationsLeft === 0) this.dependencies.onFinished?.();
+  }
+
+  async #live(user: VirtualUser, userClass: UserClass): Promise<void> {
     await this.#attempt(user, () => userClass.onStart?.(user));
     this.#ready += 1;
-    if (this.#arrivals === undefined) await this.#liveClosed(user);
+    if (this.#arrivals === undefined) await this.#liveClosed(user, userClass);
     else await this.#liveOpen(user, this.#arrivals);
     await this.#attempt(user, () => userClass.onStop?.(user));
   }
 
-  async #liveClosed(user: VirtualUser): Promise<void> {
+  async #liveClosed(user: VirtualUser, userClass: UserClass): Promise<void> {
     // A random share of one wait first, so that users who start together don't stay together.
-    await this.#naps.sleep(this.#waitMs(user) * user.random());
-    while (!this.#stopping) {
+    await this.#naps.sleep(this.#waitMs(user, userClass, 0) * user.random());
+    while (!this.#stopping && this.#iterationsLeft > 0) {
+      this.#iterationsLeft -= 1;
       const requestsBefore = user.requests;
-      await this.#runTask(user);
-      const waitMs = this.#waitMs(user);
+      const startMs = this.#now();
+      await this.#runTask(user, userClass);
+      const waitMs = this.#waitMs(user, userClass, this.#now() - startMs);
       // A task without wait and without requests must still let the process breathe.
       if (waitMs > 0 || user.requests === requestsBefore) await this.#naps.sleep(waitMs);
     }
@@ -174,7 +192,7 @@ export class Generator {
         user.dueMs = dueMs;
         this.#tasks.set(
           user,
-          this.#runTask(user).then(() => arrivals.release(user)),
+          this.#runTask(user, this.#allotment[user.index]!).then(() => arrivals.release(user)),
         );
       },
       onNotSent: (dueMs) => {
@@ -191,8 +209,12 @@ export class Generator {
     this.#arrivals = arrivals;
   }
 
-  async #runTask(user: VirtualUser): Promise<void> {
-    const task = this.#choose(user.random);
+  async #runTask(user: VirtualUser, userClass: UserClass): Promise<void> {
+    const task =
+      userClass.order === 'sequence'
+        ? userClass.tasks[user.tasksRun % userClass.tasks.length]!
+        : this.#choices.get(userClass)!(user.random);
+    user.tasksRun += 1;
     await this.#attempt(user, () => task.run(user));
     user.dueMs = undefined;
   }
@@ -213,8 +235,11 @@ export class Generator {
     if (!(error instanceof RunOver)) this.#recorder.recordException(error);
   }
 
-  #waitMs(user: VirtualUser): number {
-    return this.dependencies.userClass.waitMs(user.random) * this.#settings.waitScale;
+  #waitMs(user: VirtualUser, { waitMs }: UserClass, tookMs: number): number {
+    const { waitScale } = this.#settings;
+    if (waitScale === 0) return 0;
+    // What a task took is a part of a pace, so it is scaled back to be compared with it.
+    return waitMs(user.random, tookMs / waitScale) * waitScale;
   }
 
   #takeWindow(): void {
@@ -242,8 +267,17 @@ export class Generator {
   }
 }
 
+function localIterations({ iterations, processCount, processIndex }: GeneratorSettings): number {
+  if (iterations === undefined) return Number.POSITIVE_INFINITY;
+  return share(iterations, processCount, processIndex);
+}
+
 /** How many of all users belong to one process. */
 export function localUsers(settings: GeneratorSettings): number {
   const { users, processCount, processIndex } = settings;
-  return Math.floor(users / processCount) + (processIndex < users % processCount ? 1 : 0);
+  return share(users, processCount, processIndex);
+}
+
+function share(all: number, parts: number, part: number): number {
+  return Math.floor(all / parts) + (part < all % parts ? 1 : 0);
 }

@@ -5,7 +5,7 @@
 import process from 'node:process';
 import { messageOf } from '../errors.js';
 import { parseHost, resolveTarget } from '../http/target.js';
-import { loadUserClass } from '../load-user-class.js';
+import { loadUserClasses } from '../load-user-class.js';
 import { readUsersFile } from '../users-file.js';
 import { Generator, localUsers } from './generator.js';
 import type { FromGenerator, GeneratorSettings, ToGenerator } from './protocol.js';
@@ -24,9 +24,10 @@ async function prepare(settings: GeneratorSettings): Promise<void> {
     settings,
     host,
     accounts,
-    userClass: await loadUserClass(settings.userClass),
+    userClasses: await loadUserClasses(settings.userClasses),
     target: await resolveTarget(host),
     onWindow: send,
+    onFinished: () => send({ type: 'finished' }),
   });
   send({ type: 'ready' });
 }

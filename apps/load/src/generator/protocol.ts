@@ -2,9 +2,10 @@
 // numbers, 4 bytes each: cheaper for the generator than to keep and encode histograms, and the
 // conductor's merged histogram is exactly that of one process.
 
+import type { UserClassChoice } from '../load-user-class.js';
+
 export interface GeneratorSettings {
-  /** A built-in user class or the absolute path of a file. */
-  readonly userClass: string;
+  readonly userClasses: UserClassChoice;
   readonly host: string;
   /** All users of the run; this process has every `processCount`-th of them. */
   readonly users: number;
@@ -14,6 +15,8 @@ export interface GeneratorSettings {
   readonly spawnRate: number;
   /** Requests per second by all processes together: the open model. Closed when undefined. */
   readonly rate: number | undefined;
+  /** Tasks to run by all processes together. Without end when undefined. */
+  readonly iterations: number | undefined;
   readonly stopTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly seed: number;
@@ -87,6 +90,8 @@ export type FromGenerator =
   | GeneratorWindow
   | { readonly type: 'ready' }
   | { readonly type: 'done' }
+  /** All iterations are done. */
+  | { readonly type: 'finished' }
   | { readonly type: 'broken'; readonly message: string };
 
 export type ToGenerator =

@@ -42,6 +42,7 @@ export class VirtualUser implements User {
   /** Open model: when the next request should have been sent. Only the first of a task is late. */
   dueMs: number | undefined;
   requests = 0;
+  tasksRun = 0;
   /** Whether a task, onStart or onStop is under way. */
   isBusy = false;
   readonly #connection: Connection;

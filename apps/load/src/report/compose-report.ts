@@ -5,7 +5,7 @@ import type { MetricsPoll } from '../metrics-poll.js';
 import type { CheckedOptions } from '../options.js';
 import type { Figures, Ledger } from '../stats/ledger.js';
 import { judge, type Threshold } from '../thresholds.js';
-import type { UserClass } from '../user-class.js';
+import type { Task, UserClass } from '../user-class.js';
 import type {
   EndReason,
   GeneratorSummary,
@@ -30,11 +30,12 @@ export interface RunResult {
 
 export interface ReportSources extends RunResult {
   readonly options: CheckedOptions;
-  readonly userClass: UserClass;
+  readonly userClasses: readonly UserClass[];
 }
 
 export function composeReport(sources: ReportSources): LoadReport {
-  const { startMs, endMs, endReason, ledger, metrics, options, userClass } = sources;
+  const { startMs, endMs, endReason, ledger, metrics, options, userClasses } = sources;
+  const userClassName = userClasses.map(({ name }) => name).join(', ');
   const whole = ledger.totals(endMs);
   const { rows, aggregated } = whole;
   const steady = ledger.steady();
@@ -45,10 +46,10 @@ export function composeReport(sources: ReportSources): LoadReport {
     startMs,
     endMs,
     endReason,
-    settings: settingsOf(options),
+    settings: settingsOf(options, userClassName),
     model: options.rate === undefined ? 'closed' : 'open',
-    userClassName: userClass.name,
-    tasks: taskShares(userClass),
+    userClassName,
+    tasks: userClasses.flatMap(taskShares),
     rows,
     aggregated,
     steady: steady ?? null,
@@ -97,23 +98,29 @@ function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }
 
-function settingsOf(options: CheckedOptions): LoadSettings {
-  const { thresholds: _, runTimeMs, rate, usersFile, metricsUrl, ...shared } = options;
+function settingsOf(options: CheckedOptions, userClass: string): LoadSettings {
+  const { thresholds: _, userClasses: __, ...settings } = options;
+  const { runTimeMs, iterations, rate, usersFile, metricsUrl, ...shared } = settings;
   return {
+    userClass,
     ...shared,
     runTimeMs: runTimeMs ?? null,
+    iterations: iterations ?? null,
     rate: rate ?? null,
     usersFile: usersFile ?? null,
     metricsUrl: metricsUrl ?? null,
   };
 }
 
-function taskShares(userClass: UserClass): TaskShare[] {
-  const total = userClass.tasks.reduce((sum, task) => sum + task.weight, 0);
-  return userClass.tasks.map(({ name, weight }) => ({
-    name,
-    weight,
-    sharePercent: (100 * weight) / total,
+export function taskShares({ name: userClass, tasks, order }: UserClass): TaskShare[] {
+  // In a sequence each task has its turn.
+  const weightOf = ({ weight = 1 }: Task) => (order === 'sequence' ? 1 : weight);
+  const total = sum(tasks.map(weightOf));
+  return tasks.map((task) => ({
+    userClass,
+    name: task.name,
+    weight: weightOf(task),
+    sharePercent: (100 * weightOf(task)) / total,
   }));
 }
 

@@ -52,8 +52,13 @@ export function exceptionsTable({ exceptions }: LoadReport): string {
 }
 
 export function tasksTable({ tasks }: LoadReport): string {
-  const rows = tasks.map((task) => [task.name, task.weight, `${task.sharePercent.toFixed(1)} %`]);
-  return table('Task mix', ['Task', 'Weight', 'Share'], rows);
+  const rows = tasks.map((task) => [
+    task.userClass,
+    task.name,
+    task.weight,
+    `${task.sharePercent.toFixed(1)} %`,
+  ]);
+  return table('Task mix', ['User class', 'Task', 'Weight', 'Share'], rows);
 }
 
 export function thresholdsTable({ thresholds }: LoadReport): string {

@@ -9,14 +9,16 @@ import type { ThresholdVerdict } from '../thresholds.js';
 export type LoadModel = 'closed' | 'open';
 
 /** Why the run ended. */
-export type EndReason = 'run-time' | 'stopped' | 'generator-crashed';
+export type EndReason = 'run-time' | 'iterations' | 'stopped' | 'generator-crashed';
 
 export interface LoadSettings {
+  /** Names, separated by commas. */
   userClass: string;
   host: string;
   users: number;
   spawnRate: number;
   runTimeMs: number | null;
+  iterations: number | null;
   stopTimeoutMs: number;
   requestTimeoutMs: number;
   rate: number | null;
@@ -25,12 +27,14 @@ export interface LoadSettings {
   metricsUrl: string | null;
   seed: number;
   waitScale: number;
+  resetStats: boolean;
 }
 
 export interface TaskShare {
+  userClass: string;
   name: string;
   weight: number;
-  /** Of all tasks, in percent. */
+  /** Of all tasks of its class, in percent. */
   sharePercent: number;
 }
 
@@ -70,6 +74,7 @@ export interface LoadReport {
   endReason: EndReason;
   settings: LoadSettings;
   model: LoadModel;
+  /** Names, separated by commas. */
   userClassName: string;
   tasks: TaskShare[];
   rows: RowSummary[];

@@ -1,10 +1,12 @@
 // What the terminal shows: progress while the run lasts, and locust's tables at its end.
 
 import { formatDuration } from '../duration.js';
+import type { Figures } from '../stats/ledger.js';
 import type { RowSummary } from '../stats/summary.js';
 import type { LoadProgress, LoadReport } from './load-report.js';
 
 const LINE_EVERY_MS = 5000;
+const TABLE_EVERY_MS = 10_000;
 const DEFAULT_COLUMNS = 80;
 const NAME_WIDTH = 42;
 const TIMES = ['p50', 'p66', 'p75', 'p80', 'p90', 'p95', 'p98', 'p99', 'p999', 'max'] as const;
@@ -34,6 +36,16 @@ export function progressPrinter(output: Output): (progress: LoadProgress) => voi
     if (progress.elapsedMs < nextMs) return;
     nextMs = progress.elapsedMs + LINE_EVERY_MS - 500;
     output.write(`${progressLine(progress)}\n`);
+  };
+}
+
+/** The table of requests every ten seconds, for logs that are read while a run lasts. */
+export function tablePrinter(output: Output): (figures: Figures, elapsedMs: number) => void {
+  let nextMs = 0;
+  return ({ rows, aggregated }, elapsedMs) => {
+    if (elapsedMs < nextMs) return;
+    nextMs = elapsedMs + TABLE_EVERY_MS - 500;
+    output.write(`${requestLines([...rows, aggregated]).join('\n')}\n\n`);
   };
 }
 

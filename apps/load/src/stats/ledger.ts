@@ -72,8 +72,15 @@ export interface Figures {
   exceptions: number;
 }
 
+export interface LedgerOptions {
+  /** Totals begin anew with the steady state. */
+  readonly resets?: boolean | undefined;
+  /** The history has a row for each name, beside that of all. */
+  readonly keepsNames?: boolean | undefined;
+}
+
 export class Ledger {
-  readonly #totals = new RowTable();
+  #totals = new RowTable();
   readonly #steady = new RowTable();
   readonly #second = new RowStats('', '');
   readonly #failures = new Map<string, FailureSummary>();
@@ -89,10 +96,14 @@ export class Ledger {
   #steadyMs = 0;
   #steadyStartMs: number | undefined;
 
+  #startMs: number;
+
   constructor(
-    private readonly startMs: number,
+    startMs: number,
     private readonly processCount: number,
+    private readonly options: LedgerOptions = {},
   ) {
+    this.#startMs = startMs;
     this.#closedMs = startMs;
   }
 
@@ -139,8 +150,7 @@ export class Ledger {
       generatorCpuPercent: Math.max(0, ...windows.map((window) => window.health.cpuPercent)),
     };
     if (durationMs >= MIN_SAMPLE_MS && this.samples.length < MAX_SAMPLES) this.samples.push(sample);
-    const total = this.#totals.aggregated.summarize(nowMs - this.startMs);
-    return [{ timeMs: nowMs, users, sliding: this.#slidingSummary(), total }];
+    return this.#historyRows(nowMs, users);
   }
 
   /** The latest window of each process. */
@@ -149,7 +159,7 @@ export class Ledger {
   }
 
   totals(endMs: number): Figures {
-    const summary = this.#totals.summarize(endMs - this.startMs);
+    const summary = this.#totals.summarize(endMs - this.#startMs);
     return { ...summary, exceptions: this.#exceptionCount };
   }
 
@@ -181,14 +191,24 @@ export class Ledger {
     return [...this.#exceptions.values()].sort((left, right) => right.count - left.count);
   }
 
-  #slidingSummary(): RowSummary {
-    const stats = new RowStats('', '');
-    let durationMs = 0;
-    for (const second of this.#sliding) {
-      durationMs += second.durationMs;
-      for (const row of second.rows) stats.add(row);
-    }
-    return stats.summarize(durationMs);
+  #historyRows(timeMs: number, users: number): HistoryRow[] {
+    const durationMs = this.#sliding.reduce((sum, second) => sum + second.durationMs, 0);
+    const totalMs = timeMs - this.#startMs;
+    const rows = this.#sliding.flatMap((second) => second.rows);
+    const all = new RowStats('', '');
+    for (const row of rows) all.add(row);
+    const total = this.#totals.aggregated.summarize(totalMs);
+    const aggregated = { timeMs, users, sliding: all.summarize(durationMs), total };
+    if (!this.options.keepsNames) return [aggregated];
+    const sliding = new RowTable();
+    sliding.add(rows);
+    const named = this.#totals.summarize(totalMs).rows.map((row) => ({
+      timeMs,
+      users,
+      sliding: sliding.row(row.method, row.name).summarize(durationMs),
+      total: row,
+    }));
+    return [...named, aggregated];
   }
 
   #addCpu(processIndex: number, window: GeneratorWindow): void {
@@ -205,6 +225,7 @@ export class Ledger {
     // All processes: one that still starts users is a load of its own.
     const all = this.windows();
     if (all.length === this.processCount && all.every((latest) => latest.steady)) {
+      if (this.#steadyStartMs === undefined && this.options.resets) this.#reset(window);
       this.#steadyStartMs ??= window.startMs;
       this.#steadyMs += window.endMs - window.startMs;
       this.#steady.add(window.rows);
@@ -214,6 +235,16 @@ export class Ledger {
       this.#steady.add(begunBefore, true);
       this.#steadyExceptions += exceptions;
     }
+  }
+
+  /** Begins anew with this window. */
+  #reset(window: GeneratorWindow): void {
+    this.#startMs = window.startMs;
+    this.#totals = new RowTable();
+    this.#totals.add(window.rows);
+    this.#failures.clear();
+    this.#exceptions.clear();
+    this.#exceptionCount = exceptionsIn(window);
   }
 
   #addFailure({ method, name, error, count }: FailureCount): void {

@@ -12,16 +12,21 @@ export class RowTable {
   /** See `RowStats.add`. */
   add(windowRows: readonly WindowRow[], outside = false): void {
     for (const windowRow of windowRows) {
-      const { method, name } = windowRow;
-      const key = `${method} ${name}`;
-      let row = this.#rows.get(key);
-      if (row === undefined) {
-        row = new RowStats(method, name);
-        this.#rows.set(key, row);
-      }
+      const row = this.row(windowRow.method, windowRow.name);
       row.add(windowRow, outside);
       this.aggregated.add(windowRow, outside);
     }
+  }
+
+  /** The row of a name; an empty one where there is none yet. */
+  row(method: string, name: string): RowStats {
+    const key = `${method} ${name}`;
+    let row = this.#rows.get(key);
+    if (row === undefined) {
+      row = new RowStats(method, name);
+      this.#rows.set(key, row);
+    }
+    return row;
   }
 
   summarize(durationMs: number): { rows: RowSummary[]; aggregated: RowSummary } {

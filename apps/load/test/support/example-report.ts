@@ -56,6 +56,6 @@ export function exampleReport(): LoadReport {
     metrics,
     notes: [MARKUP],
     options,
-    userClass,
+    userClasses: [userClass],
   });
 }

@@ -26,7 +26,7 @@ export async function generate(
   const ledger = new Ledger(Date.now(), 1);
   const generator = new Generator({
     settings: { ...DEFAULTS, host, ...overrides },
-    userClass,
+    userClasses: [userClass],
     host: parsed,
     target: await resolveTarget(parsed),
     accounts: undefined,
@@ -45,7 +45,8 @@ export async function generate(
 }
 
 const DEFAULTS: GeneratorSettings = {
-  userClass: '',
+  userClasses: { locustfiles: [], names: [], tags: [], excludeTags: [] },
+  iterations: undefined,
   host: '',
   users: 1,
   processIndex: 0,
