@@ -1,6 +1,7 @@
 // One step of a capacity run: so many requests/s are asked for, come what may, while all users are
 // connected; whether the service held it, and what that cost whom.
 
+import os from 'node:os';
 import { type LoadReport, runLoad } from 'plimsoll-load';
 import { type MachineLoad, machineLoad, readMachineTimes } from '../machine-load.js';
 import { type ProcessTimes, readProcessTimes, treeCpuMs } from './process-cpu.js';
@@ -10,22 +11,28 @@ import { userClassFile } from './user-classes.js';
 
 /** A rate holds when p99, counted from when a request was due, stays below; and nothing fails. */
 export const MAX_P99_MS = 50;
-/** Of what is asked for, at least so much must be answered, percent. */
-const MIN_ANSWERED_PERCENT = 97;
+/** Of what is asked for, at least so much must be answered, percent: the first half second is none. */
+export const MIN_ANSWERED_PERCENT = 90;
 /** A step that is so far gone is over: there is nothing more to learn, ms. */
 const HOPELESS_P99_MS = 1_000;
+/** Seconds with all users after which it may be called so; the tester's figures are of the last ten. */
+const HOPELESS_SECONDS = 6;
 const SPAWN_SECONDS = 6;
 /** For the last users to be there. */
 const SETTLE_SECONDS = 2;
-const MEASURE_SECONDS = 9;
+const MEASURE_SECONDS = 10;
 /** Shorter, and there is no second with all users. */
 const SMALLEST_SCALE = 0.25;
 const STOP_TIMEOUT_MS = 2_000;
 const REQUEST_TIMEOUT_MS = 10_000;
+/** A generator process is one thread: above, it is at its end, percent of a core. */
+const GENERATOR_FULL_PERCENT = 85;
+/** Of a core: who takes more and is none of the three disturbs the run, percent. */
+const OTHERS_PERCENT = 25;
 /** Above, the CPUs are what ends it, whoever uses them. */
 const BUSY_PERCENT = 90;
 
-export type Limit = 'tester' | 'CPUs' | 'service';
+export type Limit = 'tester' | 'CPUs' | 'other programs' | 'service';
 
 /** CPU with all users there, percent of a core. */
 export interface CpuShares {
@@ -41,6 +48,8 @@ export interface StepResult {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly failures: number;
+  /** What failed most often. */
+  readonly failure: string | undefined;
   readonly holds: boolean;
   /** What ended it, or would have ended it next. */
   readonly limit: Limit;
@@ -80,8 +89,9 @@ export async function measureStep(
     usersFile,
     signal: hopeless.signal,
     onProgress({ phase, p99 }) {
-      if (phase === 'steady') meter.read();
-      if (phase === 'steady' && p99 > HOPELESS_P99_MS) hopeless.abort();
+      if (phase !== 'steady') return;
+      meter.read();
+      if (meter.readings >= HOPELESS_SECONDS && p99 > HOPELESS_P99_MS) hopeless.abort();
     },
   });
   return judgeStep(rate, report, meter);
@@ -90,19 +100,22 @@ export async function measureStep(
 function judgeStep(rate: number, report: LoadReport, meter: CpuMeter): StepResult {
   const steady = report.steady?.aggregated;
   const { failures } = report.aggregated;
+  if (report.steady !== null) meter.countFrom(report.steady.startMs);
+  const [cpu, load] = [meter.shares(), meter.machineLoad()];
   const figures = {
     rate,
     answered: steady?.rps ?? Number.NaN,
     p50Ms: steady?.p50 ?? Number.NaN,
     p99Ms: steady?.p99 ?? Number.NaN,
     failures,
-    cpu: meter.shares(),
-    machineLoad: meter.machineLoad(),
+    failure: report.failures[0]?.error,
+    cpu,
+    machineLoad: load,
   };
   return {
     ...figures,
     holds: holdsRate(figures),
-    limit: limitOf(report.generator.isLimit, figures.machineLoad),
+    limit: limitOf(report.generator, load, cpu),
   };
 }
 
@@ -116,34 +129,53 @@ export function holdsRate({
   return p99Ms < MAX_P99_MS && failures === 0 && answered * 100 >= rate * MIN_ANSWERED_PERCENT;
 }
 
-function limitOf(isTesterLimit: boolean, load: MachineLoad | undefined): Limit {
-  if (isTesterLimit) return 'tester';
-  return (load?.busyPercent ?? 0) > BUSY_PERCENT ? 'CPUs' : 'service';
+/**
+ * On CPUs that are all taken everybody is late, the load tester too; it is the limit by itself where one
+ * of its processes is at its end, or where it is late although there are CPUs.
+ */
+export function limitOf(
+  generator: Pick<LoadReport['generator'], 'cpuPercent' | 'isLimit'>,
+  load: MachineLoad | undefined,
+  cpu: CpuShares | undefined,
+): Limit {
+  if (generator.cpuPercent > GENERATOR_FULL_PERCENT) return 'tester';
+  const busyPercent = load?.busyPercent ?? 0;
+  if (busyPercent > BUSY_PERCENT) {
+    const ours = cpu === undefined ? Number.NaN : cpu.service + cpu.redis + cpu.tester;
+    return busyPercent * os.cpus().length - ours > OTHERS_PERCENT ? 'other programs' : 'CPUs';
+  }
+  return generator.isLimit ? 'tester' : 'service';
 }
 
-/** Reads the CPU of all parties each second; the first and the last reading count. */
+/** Reads the CPU of all parties each second; the first that counts and the last are compared. */
 class CpuMeter {
-  #first: CpuReading | undefined;
-  #last: CpuReading | undefined;
+  #readings: CpuReading[] = [];
 
   constructor(
     private readonly stage: Stage,
     private readonly service: Service,
   ) {}
 
+  get readings(): number {
+    return this.#readings.length;
+  }
+
   read(): void {
-    const reading = this.#take();
-    this.#first ??= reading;
-    this.#last = reading;
+    this.#readings.push(this.#take());
+  }
+
+  /** @param fromMs Unix time: what was read before doesn't count. */
+  countFrom(fromMs: number): void {
+    this.#readings = this.#readings.filter(({ atMs }) => performance.timeOrigin + atMs >= fromMs);
   }
 
   machineLoad(): MachineLoad | undefined {
-    return machineLoad(this.#first?.machine, this.#last?.machine);
+    return machineLoad(this.#readings[0]?.machine, this.#readings.at(-1)?.machine);
   }
 
   /** `undefined` where there was no second reading, or the system doesn't tell. */
   shares(): CpuShares | undefined {
-    const [first, last] = [this.#first, this.#last];
+    const [first, last] = [this.#readings[0], this.#readings.at(-1)];
     if (first?.cpu === undefined || last?.cpu === undefined || first === last) return undefined;
     const [before, after] = [first.cpu, last.cpu];
     const share = (who: keyof CpuShares) =>

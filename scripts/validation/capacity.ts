@@ -2,9 +2,16 @@
 // users connected, more and more requests/s are asked for until p99 or failures break. The others
 // judge the load that the requirements name; this looks for the end.
 
+import os from 'node:os';
 import { runLoad } from 'plimsoll-load';
 import { MAX_STOLEN_PERCENT, measureUndisturbed } from '../machine-load.js';
-import { type CpuShares, MAX_P99_MS, measureStep, type StepResult } from './capacity-step.js';
+import {
+  type CpuShares,
+  MAX_P99_MS,
+  MIN_ANSWERED_PERCENT,
+  measureStep,
+  type StepResult,
+} from './capacity-step.js';
 import type { Section, Table } from './report.js';
 import { findKnee, type Knee } from './search.js';
 import { DRIVER_NAMES, type Driver, type Service } from './service.js';
@@ -26,7 +33,7 @@ const GENERATORS = 2;
 const MAX_ATTEMPTS = 2;
 const MINUTES_PER_DRIVER = 3.75;
 /** A step with its accounts takes about so long; none begins that would end too late. */
-const STEP_MINUTES = 0.4;
+const STEP_MINUTES = 0.45;
 const LOGIN_USERS = 32;
 const LOGIN_SECONDS = 15;
 
@@ -67,7 +74,8 @@ export async function capacitySection(stage: Stage, options: CapacityOptions): P
     how:
       `${number(USERS * scale)} users connected; requests/s are asked for whether or not the service ` +
       `keeps up, doubled until a rate breaks, then in between to 5 %; a rate holds with p99 below ` +
-      `${MAX_P99_MS} ms, counted from when a request was due, no failure, and 97 % of it answered`,
+      `${MAX_P99_MS} ms, counted from when a request was due, no failure, and ` +
+      `${MIN_ANSWERED_PERCENT} % of it answered`,
     rows: judgeCapacity(capacities, scale),
     details: [kneeTable(capacities), ...capacities.map(stepTable)],
     notes: [...capacities.flatMap(notesOf), ...(logins === undefined ? [] : [loginNote(logins)])],
@@ -242,9 +250,10 @@ function notesOf(capacity: DriverCapacity): string[] {
   const { driver, knee, repeated } = capacity;
   const name = DRIVER_NAMES[driver];
   return [
-    ...(breakingStep(capacity)?.limit === 'tester'
-      ? [`${name}: the load tester was the limit; the service may bear more than this.`]
-      : []),
+    ...limitNotes(name, breakingStep(capacity)),
+    ...(breakingStep(capacity)?.failure === undefined
+      ? []
+      : [`${name}: what failed in the step that broke: ${breakingStep(capacity)!.failure}.`]),
     ...(knee.isExact ? [] : [`${name}: not known to 5 %, as time or range ended before.`]),
     ...(repeated === 0
       ? []
@@ -252,6 +261,22 @@ function notesOf(capacity: DriverCapacity): string[] {
           `${name}: ${repeated} steps were measured again, as the host took more than ` +
             `${MAX_STOLEN_PERCENT} % of the CPUs' time away; the last attempt counts.`,
         ]),
+  ];
+}
+
+function limitNotes(name: string, step: StepResult | undefined): string[] {
+  if (step?.limit === 'tester') {
+    return [`${name}: the load tester was the limit; the service may bear more than this.`];
+  }
+  if (step?.limit === 'other programs') {
+    return [`${name}: other programs took the CPUs; on a quiet machine the service bears more.`];
+  }
+  if (step?.limit !== 'CPUs' || step.cpu === undefined) return [];
+  const { service, redis, tester } = step.cpu;
+  return [
+    `${name}: the CPUs that all three share were the limit: of ${os.cpus().length} cores the service ` +
+      `had ${cell(service, 0)} %, Redis ${cell(redis, 0)} %, the load tester ${cell(tester, 0)} %. ` +
+      'With the load tester elsewhere the service would bear more.',
   ];
 }
 

@@ -1,9 +1,10 @@
 // The search for the rate that a service can bear, and what is made of it; on services that are made
 // up, with a knee that is known.
 
+import os from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { judgeCapacity } from '../../scripts/validation/capacity.js';
-import { holdsRate } from '../../scripts/validation/capacity-step.js';
+import { holdsRate, limitOf } from '../../scripts/validation/capacity-step.js';
 import { databaseOf, withDatabase } from '../../scripts/validation/own-store.js';
 import {
   parseProcessTimes,
@@ -82,8 +83,40 @@ describe('a rate', () => {
     expect(holdsRate(good)).toBe(true);
     expect(holdsRate({ ...good, p99Ms: 50 })).toBe(false);
     expect(holdsRate({ ...good, failures: 1 })).toBe(false);
-    expect(holdsRate({ ...good, answered: 960 })).toBe(false);
+    expect(holdsRate({ ...good, answered: 890 })).toBe(false);
     expect(holdsRate({ ...good, answered: Number.NaN, p99Ms: Number.NaN })).toBe(false);
+  });
+});
+
+describe('what ended it', () => {
+  const load = (busyPercent: number) => ({ busyPercent, stolenPercent: 0 });
+  const generator = (cpuPercent: number, isLimit: boolean) => ({ cpuPercent, isLimit });
+
+  const all = os.cpus().length * 100;
+  /** All that is busy is ours, but for so much of a core. */
+  const shares = (busyPercent: number, others: number) => {
+    const ours = (busyPercent * all) / 100 - others;
+    return { service: ours / 2, redis: ours / 4, tester: ours / 4 };
+  };
+
+  test.each([
+    ['the load tester, where one of its processes is at its end', 90, true, 98, 0, 'tester'],
+    ['the CPUs, where all are taken and everybody is late', 60, true, 98, 5, 'CPUs'],
+    ['other programs, where they take the CPUs', 60, true, 98, 60, 'other programs'],
+    ['the load tester, where it is late although there are CPUs', 60, true, 50, 0, 'tester'],
+    ['the service, else', 60, false, 50, 0, 'service'],
+  ] as const)('is %s', (_, cpuPercent, isLimit, busyPercent, others, expected) => {
+    const ended = limitOf(
+      generator(cpuPercent, isLimit),
+      load(busyPercent),
+      shares(busyPercent, others),
+    );
+    expect(ended).toBe(expected);
+  });
+
+  test('is not the CPUs where the system does not tell how busy they were', () => {
+    expect(limitOf(generator(60, false), undefined, undefined)).toBe('service');
+    expect(limitOf(generator(60, true), undefined, undefined)).toBe('tester');
   });
 });
 
