@@ -7,6 +7,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { MAX_ATTEMPTS } from '../machine-load.js';
+import { writeFigures } from '../readme-figures.js';
 import { BEFORE_TITLE, compareBefore } from './before.js';
 import { CAPACITY_TITLE, capacitySection } from './capacity.js';
 import { COMPARE_TITLE, compareDrivers } from './compare.js';
@@ -57,7 +58,7 @@ const EXIT_CODES: Readonly<Record<Verdict, number>> = {
   INCOMPLETE: 3,
 };
 
-const DOCS = fileURLToPath(new URL('../../../docs/', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const ALL = [...PHASES.map(({ name }) => name), 'restart', 'cross-check'];
 const DEFAULT_SOAK_MINUTES = 30;
 
@@ -150,7 +151,7 @@ function docsFileOf({
     ...(compare || before ? ['-compare'] : []),
   ];
   if (kinds.length > 1) throw new Error('--docs takes one kind of run at a time');
-  return path.join(DOCS, `validation${kinds[0] ?? (full ? '-full' : '')}.md`);
+  return path.join(ROOT, 'docs', `validation${kinds[0] ?? (full ? '-full' : '')}.md`);
 }
 
 function positive(name: string, text: string): number {
@@ -190,7 +191,10 @@ async function validate(settings: Settings): Promise<number> {
       // Each time: what was measured outlives what fails later.
       write(settings.reports, validation);
     }
-    if (settings.docsFile !== undefined) writeFileSync(settings.docsFile, toMarkdown(validation));
+    if (settings.docsFile !== undefined) {
+      writeFileSync(settings.docsFile, toMarkdown(validation));
+      writeFigures(ROOT);
+    }
   } finally {
     await stage.close();
   }
