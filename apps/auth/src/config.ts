@@ -38,6 +38,7 @@ export const VARIABLES = [
   'AUTH_REFRESH_TOKEN_TTL_SECONDS',
   'AUTH_REFRESH_GRACE_SECONDS',
   'AUTH_SESSION_TTL_SECONDS',
+  'AUTH_MAX_SESSIONS',
   'AUTH_USER_TTL_SECONDS',
   'AUTH_STORE_DRIVER',
   'AUTH_HASH_CONCURRENCY',
@@ -78,6 +79,8 @@ export interface AuthConfig {
   readonly refreshGraceSeconds: number;
   /** Life of a session, however often it is refreshed. */
   readonly sessionSeconds: number;
+  /** Sessions a user may have; a further login ends the oldest. */
+  readonly maxSessions: number;
   /** How long a new account lives, s; 0: for ever. */
   readonly userSeconds: number;
   readonly storeDriver: StoreDriver;
@@ -144,6 +147,7 @@ export function resolveConfig(env: NodeJS.ProcessEnv): AuthConfig {
     refreshGraceSeconds: read.integer('AUTH_REFRESH_GRACE_SECONDS', 10, 0, 300),
     sessionSeconds: read.integer('AUTH_SESSION_TTL_SECONDS', 7_776_000, 1, 315_360_000),
     userSeconds: read.integer('AUTH_USER_TTL_SECONDS', 0, 0, 31_536_000),
+    maxSessions: read.integer('AUTH_MAX_SESSIONS', 20, 1, 1_000),
     storeDriver: read.choice('AUTH_STORE_DRIVER', STORE_DRIVERS, 'plimsoll'),
     hashConcurrency: read.integer('AUTH_HASH_CONCURRENCY', 1, 1, 3),
     hashQueue: read.integer('AUTH_HASH_QUEUE', 64, 0, 10_000),

@@ -2,7 +2,6 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeEachServer } from '../../../test/support/servers.js';
-import { MAX_SESSIONS } from '../src/store/store.js';
 import { expectProblem } from './support/expectations.js';
 import {
   getAs,
@@ -188,7 +187,8 @@ describeEachServer('routes', (server) => {
       const username = await register(service);
       const oldest = await login(service, username);
       const others: TokenAnswer[] = [];
-      while (others.length < MAX_SESSIONS) others.push(await login(service, username));
+      while (others.length < service.config.maxSessions)
+        others.push(await login(service, username));
       expectProblem(await verify(service, oldest.access_token), 'INVALID_TOKEN');
       expect((await verify(service, others[0]!.access_token)).statusCode).toBe(200);
     });

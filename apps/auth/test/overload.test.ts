@@ -1,6 +1,7 @@
 // When Redis is away or passwords come faster than they can be hashed: the service says so at
 // once, lets nobody in meanwhile, and recovers by itself.
 
+import { createClient } from '@redis/client';
 import { describe, expect, test } from 'vitest';
 import { useServer } from '../../../test/support/servers.js';
 import { Passwords } from '../src/passwords.js';
@@ -60,6 +61,32 @@ describe('without Redis', () => {
     const statusOf = async () => (await verify(service, access_token)).statusCode;
     // A restarted server has lost the session: refused, where a resumed one still knows it.
     await expect.poll(statusOf, { timeout: 10_000 }).toBe(how === 'killed' ? 401 : 200);
+    await service.close();
+  });
+});
+
+describe('a server without memory', () => {
+  const server = useServer({ args: ['--maxmemory-policy', 'noeviction'] });
+
+  test('takes no login and no refresh, and goes on with the sessions that are there', async () => {
+    const service = await openService(server().url, { config: { addressRefreshLimit: 1_000 } });
+    const username = await register(service);
+    const { access_token, refresh_token } = await login(service, username);
+    const observer = await createClient({ url: server().url }).connect();
+    await observer.configSet('maxmemory', '1mb');
+    for (let count = 0; count < 3; count++) {
+      const login = { username, password: PASSWORD };
+      expectProblem(await post(service, '/auth/login', login), 'STORE_UNAVAILABLE');
+      expectProblem(await post(service, '/auth/refresh', { refresh_token }), 'STORE_UNAVAILABLE');
+      expect((await verify(service, access_token)).statusCode).toBe(200);
+    }
+    await observer.configSet('maxmemory', '0');
+    const refreshed = await post(service, '/auth/refresh', { refresh_token });
+    expect(refreshed.statusCode).toBe(200);
+    await observer.configSet('maxmemory', '1mb');
+    expect((await post(service, '/auth/logout', { refresh_token })).statusCode).toBe(204);
+    expect((await verify(service, access_token)).statusCode).toBe(401);
+    observer.destroy();
     await service.close();
   });
 });

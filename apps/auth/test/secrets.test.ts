@@ -28,7 +28,9 @@ describe('secrets', () => {
   const server = useServer();
   let service: TestService;
   beforeAll(async () => {
-    service = await openService(server().url, { config: { logLevel: 'trace' } });
+    service = await openService(server().url, {
+      config: { logLevel: 'trace', refreshGraceSeconds: 0 },
+    });
   });
   afterAll(() => service?.close());
 
@@ -58,7 +60,7 @@ describe('secrets', () => {
     const { refresh_token } = body;
     const refreshed = async (shown: string) =>
       (await post(service, '/auth/refresh', { refresh_token: shown })).json<TokenAnswer>();
-    const next = await refreshed((await refreshed(refresh_token)).refresh_token);
+    const next = await refreshed(refresh_token);
     await keep(post(service, '/auth/refresh', { refresh_token }));
     await keep(post(service, '/auth/refresh', { refresh_token: `${refresh_token}SECRET` }));
     const change = { current_password: 'no-SECRET-either', new_password: `new ${password}` };

@@ -10,16 +10,12 @@ import { STORE_DRIVERS, type StoreDriver } from '../src/config.js';
 import type { Problem } from '../src/errors.js';
 import type { RedisCommands } from '../src/store/commands.js';
 import { peerCommands, plimsollCommands } from '../src/store/drivers.js';
-import {
-  MAX_SESSIONS,
-  type OpenedSession,
-  Store,
-  type StoreOptions,
-  type User,
-} from '../src/store/store.js';
+import { type OpenedSession, Store, type StoreOptions, type User } from '../src/store/store.js';
 import { newName } from './support/service.js';
 
+const MAX_SESSIONS = 20;
 const OPTIONS: StoreOptions = {
+  maxSessions: MAX_SESSIONS,
   refreshTokenSeconds: 86_400,
   refreshGraceSeconds: 10,
   sessionSeconds: 864_000,
@@ -96,14 +92,51 @@ describe.each(STORE_DRIVERS)('the store on %s', (driver) => {
     expect([next.outcome, next.refresh.generation]).toEqual(['rotated', 2]);
   });
 
-  test('a used token ends its session when it is older than the last but one', async () => {
+  test('late requests get the last token, however many were issued meanwhile', async () => {
     const opened = await store.openSession(await newUser());
     const second = await store.refresh(opened.refresh, ADDRESS);
-    await store.refresh(second.refresh, ADDRESS);
-    expect(await refusal(store.refresh(opened.refresh, ADDRESS))).toBe('REFRESH_REUSED');
+    const third = await store.refresh(second.refresh, ADDRESS);
+    for (const late of [opened, second, opened]) {
+      const answer = await store.refresh(late.refresh, ADDRESS);
+      expect([answer.outcome, answer.refresh]).toEqual(['retried', third.refresh]);
+    }
+    expect((await store.refresh(third.refresh, ADDRESS)).outcome).toBe('rotated');
+  });
+
+  test.each([
+    ['the first', 0],
+    ['one in the middle', 1],
+    ['the one before the last', 2],
+  ])('%s of the used tokens ends its session once its time is over', async (_name, position) => {
+    const opened = await store.openSession(await newUser());
+    const key = `auth:session:${opened.session.id}`;
+    const line = [opened.refresh];
+    for (let count = 0; count < 3; count++) {
+      const { refresh } = await store.refresh(line.at(-1)!, ADDRESS);
+      line.push(refresh);
+      for (const time of ['replaced', 'began']) await observer.hIncrBy(key, time, -10_000);
+    }
+    expect(await refusal(store.refresh(line[position]!, ADDRESS))).toBe('REFRESH_REUSED');
     expect(await store.isLive(tokenOf(opened))).toBe(false);
-    expect(await refusal(store.refresh(second.refresh, ADDRESS))).toBe('INVALID_TOKEN');
+    expect(await refusal(store.refresh(line[3]!, ADDRESS))).toBe('INVALID_TOKEN');
     expect(await store.sessionsOf(opened.session.userId)).toEqual([]);
+  });
+
+  test('a line of quick refreshes makes the time of none of them longer', async () => {
+    const opened = await store.openSession(await newUser());
+    const key = `auth:session:${opened.session.id}`;
+    let { refresh } = opened;
+    const line = [refresh];
+    // Six seconds apart: only the last two were replaced within ten.
+    for (let count = 0; count < 6; count++) {
+      for (const time of count === 0 ? [] : ['replaced', 'began']) {
+        await observer.hIncrBy(key, time, -6_000);
+      }
+      ({ refresh } = await store.refresh(refresh, ADDRESS));
+      line.push(refresh);
+    }
+    expect((await store.refresh(line[5]!, ADDRESS)).outcome).toBe('retried');
+    expect(await refusal(store.refresh(line[3]!, ADDRESS))).toBe('REFRESH_REUSED');
   });
 
   test('a retry does not make the time of grace longer, and then is reuse', async () => {
@@ -162,6 +195,7 @@ describe.each(STORE_DRIVERS)('the store on %s', (driver) => {
     const third = await store.refresh(second.refresh, ADDRESS);
     expect([third.outcome, third.refresh.generation]).toEqual(['ahead', 2]);
     expect((await store.refresh(second.refresh, ADDRESS)).outcome).toBe('retried');
+    // Nobody knows when that one was replaced.
     expect(await refusal(store.refresh(opened.refresh, ADDRESS))).toBe('REFRESH_REUSED');
   });
 

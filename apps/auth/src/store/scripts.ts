@@ -74,10 +74,14 @@ return {'opened', now}
  *
  * Answers {how, generation, user id, name, created} where the token was good:
  *   rotated   it was the last one
- *   retried   it was the one before, a moment ago: the same successor once more
+ *   retried   it was replaced a moment ago: the last one once more
  *   ahead     it is younger than the server knows: the server has lost writes, the token is ours
  * or {'reused', user id} and the session has ended, {'limited', ms to wait}, or {'unknown'}.
- * A retry is not counted, as refusing it could make it a reuse.
+ *
+ * A moment ago: the one before the last was `replaced` within the time of grace; so were those from
+ * `first` on, whose replacements `began` within it. A late request may show one of these, when its
+ * sender has tried again and gone on meanwhile. Retries make neither longer, and aren't counted, as
+ * refusing one could make it a reuse.
  */
 export const REFRESH = script(
   'refresh',
@@ -89,16 +93,18 @@ if networkLimit > 0 then
   if count == 1 then redis.call('PEXPIRE', KEYS[2], minute) end
   if count > networkLimit then return {'limited', redis.call('PTTL', KEYS[2])} end
 end
-local session = redis.call('HMGET', KEYS[1], 'family', 'generation', 'replaced', 'user', 'name',
-  'created', 'minute', 'refreshes')
+local session = redis.call('HMGET', KEYS[1], 'family', 'generation', 'user', 'name', 'created',
+  'replaced', 'first', 'began', 'minute', 'refreshes')
 if session[1] ~= ARGV[2] then return {'unknown'} end
-local user, name, created = session[4], session[5], session[6]
+local user, name, created = session[3], session[4], session[5]
+local current, shown = tonumber(session[2]), tonumber(ARGV[3])
 local index = ARGV[9] .. user
 local rest = tonumber(created) + tonumber(ARGV[6]) - now
-local current, shown = tonumber(session[2]), tonumber(ARGV[3])
-local isRetry = shown == current - 1
-  and math.abs(now - tonumber(session[3])) < tonumber(ARGV[4])
-if rest <= 0 or (shown < current and not isRetry) then
+local function isRecent(time) return time and math.abs(now - time) < tonumber(ARGV[4]) end
+local isReplaced = shown < current
+local isRetry = isReplaced and (shown == current - 1 and isRecent(session[6])
+  or shown >= tonumber(session[7]) and isRecent(session[8]))
+if rest <= 0 or (isReplaced and not isRetry) then
   redis.call('DEL', KEYS[1])
   redis.call('ZREM', index, ARGV[1])
   if rest <= 0 then return {'unknown'} end
@@ -107,11 +113,14 @@ end
 if isRetry then return {'retried', current, user, name, created} end
 local thisMinute = math.floor(now / minute)
 local refreshes = 1
-if tonumber(session[7]) == thisMinute then refreshes = tonumber(session[8]) + 1 end
+if tonumber(session[9]) == thisMinute then refreshes = tonumber(session[10]) + 1 end
 local limit = tonumber(ARGV[7])
 if limit > 0 and refreshes > limit then return {'limited', minute - now % minute} end
 redis.call('HSET', KEYS[1], 'generation', shown + 1, 'replaced', now, 'minute', thisMinute,
   'refreshes', refreshes)
+if shown > current or not isRecent(session[8]) then
+  redis.call('HSET', KEYS[1], 'first', shown, 'began', now)
+end
 local life = math.min(tonumber(ARGV[5]), rest)
 redis.call('PEXPIRE', KEYS[1], life)
 keepIndex(index, life)

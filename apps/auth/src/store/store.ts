@@ -2,8 +2,9 @@
 //
 //   auth:user:<name>          the user, JSON                              kept, or for its life
 //   auth:session:<id>         a session (hash): user, name, created;      since its last refresh
-//                             family, generation and replaced say which
-//                             refresh token is good; minute, refreshes
+//                             family, generation, replaced, first and
+//                             began say which refresh token is good;
+//                             minute, refreshes
 //   auth:sessions:<user id>   its sessions by age (sorted set)            life of the last of them
 //   auth:refreshes:<digest>   refreshes of a network in this minute       a minute
 //
@@ -24,8 +25,6 @@ import {
   type Script,
 } from './scripts.js';
 
-/** Sessions a user may have; a further login ends the oldest. */
-export const MAX_SESSIONS = 50;
 const FAMILY_BYTES = 16;
 const RETRY_AFTER_SECONDS = 1;
 
@@ -35,6 +34,8 @@ const userKey = (name: string) => `auth:user:${name}`;
 const refreshesKey = (network: string) => `auth:refreshes:${hashOf(network)}`;
 
 export interface StoreOptions {
+  /** Sessions a user may have; a further login ends the oldest. */
+  readonly maxSessions: number;
   readonly refreshTokenSeconds: number;
   readonly refreshGraceSeconds: number;
   readonly sessionSeconds: number;
@@ -71,7 +72,7 @@ export interface OpenedSession {
 }
 
 /**
- * How a refresh came about: `retried` gave the same successor once more, `ahead` is a token that is
+ * How a refresh came about: `retried` gave the last token once more, `ahead` is a token that is
  * younger than Redis knows, because Redis has lost writes.
  */
 export type RefreshOutcome = 'rotated' | 'retried' | 'ahead';
@@ -120,12 +121,12 @@ export class Store {
   async openSession(user: User): Promise<OpenedSession> {
     const id = randomUUID();
     const family = randomBytes(FAMILY_BYTES).toString('base64url');
-    const { refreshTokenSeconds, sessionSeconds } = this.#options;
+    const { refreshTokenSeconds, sessionSeconds, maxSessions } = this.#options;
     const life = Math.min(refreshTokenSeconds, sessionSeconds) * 1000;
     const [outcome, createdAt] = (await this.#run(
       OPEN_SESSION,
       [userKey(user.name), SESSION + id, SESSIONS + user.id],
-      [JSON.stringify(user), id, user.id, user.name, hashOf(family), life, MAX_SESSIONS, SESSION],
+      [JSON.stringify(user), id, user.id, user.name, hashOf(family), life, maxSessions, SESSION],
     )) as [string, number];
     if (outcome !== 'opened') throw new Problem('INVALID_CREDENTIALS');
     const session: Session = { id, userId: user.id, userName: user.name, createdAt };
@@ -133,9 +134,9 @@ export class Store {
   }
 
   /**
-   * Takes a refresh token for the next one of its family. The last one gets a successor; the one
-   * before gets the same successor within the time of grace, since an answer may be lost and two tabs
-   * may ask at once; any older one ends the session, as one of the two who showed it has stolen it.
+   * Takes a refresh token for the next one of its family. The last one gets a successor; one that was
+   * replaced within the time of grace gets the last one, since an answer may be lost and two tabs may
+   * ask at once; any older one ends the session, as one of the two who showed it has stolen it.
    * @param network Whose refreshes are counted.
    * @throws Problem INVALID_TOKEN, REFRESH_REUSED, TOO_MANY_REFRESHES
    */
