@@ -33,6 +33,7 @@ export {
   constantThroughput,
   defineUser,
   type Expectation,
+  type FilePart,
   type LoadResponse,
   type RequestOptions,
   type Task,

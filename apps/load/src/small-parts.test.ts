@@ -119,6 +119,11 @@ describe('requests', () => {
     );
     expect(requestText(host, 'POST', '/a', { form: { token: 'a b' } })).toMatch(/token=a\+b$/);
     expect(requestText(host, 'POST', '/a', {})).toMatch(/content-length: 0\r\n\r\n$/);
+    const text2 = requestText(host, 'PUT', '/a', { body: Uint8Array.of(0, 255) }, 'a=b');
+    expect(text2.toString('latin1')).toMatch(/cookie: a=b\r\ncontent-length: 2\r\n\r\n\0\xff$/);
+    const own = { json: 1, headers: { 'Content-Type': 'application/x', Cookie: 'c=d' } };
+    const text3 = requestText(host, 'POST', '/a', own, 'a=b');
+    expect(text3).not.toMatch(/application\/json|a=b/);
   });
 
   it.each([
@@ -127,9 +132,13 @@ describe('requests', () => {
     ['get', '/', {}],
     ['GET', '/', { headers: { a: 'b\r\nc: d' } }],
     ['GET', '/', { headers: { 'a:': 'b' } }],
-  ])('are refused where they could become two: %s %s', (method, path, options) => {
-    expect(() => requestText(host, method, path, options)).toThrow(TypeError);
-  });
+    ['POST', '/', { json: 1, body: 'x' }],
+  ])(
+    'are refused where they could become two or have two bodies: %s %s',
+    (method, path, options) => {
+      expect(() => requestText(host, method, path, options)).toThrow(TypeError);
+    },
+  );
 });
 
 it('metrics are read with and without labels', () => {

@@ -25,6 +25,8 @@ export interface LoadResponse {
   /** A header by its lower-case name. */
   header(name: string): string | undefined;
   text(): string;
+  /** Declares the response a failure after the fact, for a reason; only the first one counts. */
+  fail(reason: string): void;
   /** The parsed body; undefined when it is empty or not JSON. */
   json<T = unknown>(): T | undefined;
 }
@@ -32,13 +34,31 @@ export interface LoadResponse {
 /** A status, several, or a check that answers `true` or why not. Default: any status below 400. */
 export type Expectation = number | readonly number[] | ((response: LoadResponse) => true | string);
 
+/** A file in a body of several parts. */
+export interface FilePart {
+  filename: string;
+  content: string | Uint8Array;
+  /** Default application/octet-stream. */
+  type?: string;
+}
+
 export interface RequestOptions {
+  /** A request has one body: `json`, `form`, `multipart` or `body`. */
   json?: unknown;
   form?: Readonly<Record<string, string>>;
+  /** Fields and files, as a browser sends a form with files. */
+  multipart?: Readonly<Record<string, string | FilePart>>;
+  /** As it is; say in `headers` what type it has. */
+  body?: string | Uint8Array;
   headers?: Readonly<Record<string, string>>;
   /** The row in the report. Default: the path without its query. */
   name?: string;
   expect?: Expectation;
+  /**
+   * How many redirects on the same host are followed; time and body are those of all together and of
+   * the last one. A status that `expect` names is not followed. Default 5; 0: none.
+   */
+  redirects?: number;
 }
 
 export interface User<State extends object = Record<string, unknown>> {
@@ -53,6 +73,9 @@ export interface User<State extends object = Record<string, unknown>> {
   request(method: string, path: string, options?: RequestOptions): Promise<LoadResponse>;
   get(path: string, options?: RequestOptions): Promise<LoadResponse>;
   post(path: string, options?: RequestOptions): Promise<LoadResponse>;
+  put(path: string, options?: RequestOptions): Promise<LoadResponse>;
+  patch(path: string, options?: RequestOptions): Promise<LoadResponse>;
+  delete(path: string, options?: RequestOptions): Promise<LoadResponse>;
 }
 
 export interface Task<State extends object = Record<string, unknown>> {

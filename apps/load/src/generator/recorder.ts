@@ -59,6 +59,13 @@ export class Recorder {
     if (row.latenciesUs.length >= MAX_LATENCIES_A_WINDOW) this.onFull();
   }
 
+  /** A request that was recorded as a success has failed after all. */
+  recordLateFailure({ method, name, late }: RequestRecord, failure: string): void {
+    const row = this.#row(method, name, late);
+    row.failures += 1;
+    this.#countFailure(row, failure);
+  }
+
   recordException(error: unknown): void {
     const message = messageOf(error).slice(0, MAX_ERROR_CHARACTERS);
     const traceback = (error instanceof Error && error.stack) || message;
@@ -72,7 +79,7 @@ export class Recorder {
   /** Hands over everything since the last call. */
   take(): Observations {
     const rows = this.#rows
-      .filter((row) => row.latenciesUs.length > 0)
+      .filter((row) => row.latenciesUs.length > 0 || row.failures > 0)
       .map((row) => ({ ...row, latenciesUs: Uint32Array.from(row.latenciesUs) }));
     for (const row of this.#rows) {
       row.latenciesUs = [];

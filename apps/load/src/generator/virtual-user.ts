@@ -5,6 +5,8 @@
 import type { Buffer } from 'node:buffer';
 import { messageOf } from '../errors.js';
 import { Connection, type Outcome, type Target } from '../http/connection.js';
+import { Cookies } from '../http/cookies.js';
+import { isRedirect, type RequestLine, redirectOf } from '../http/redirect.js';
 import { requestText } from '../http/request-text.js';
 import { headerOf } from '../http/response-head.js';
 import type { RawResponse } from '../http/response-reader.js';
@@ -12,9 +14,11 @@ import type { Host } from '../http/target.js';
 import type { Random } from '../random.js';
 import type { Account, Expectation, LoadResponse, RequestOptions, User } from '../user-class.js';
 import { DeadlineEntry, type Deadlines } from './deadlines.js';
-import type { Recorder } from './recorder.js';
+import type { Recorder, RequestRecord } from './recorder.js';
 
 const FIRST_FAILING_STATUS = 400;
+/** As locust's fast client has it. */
+const MAX_REDIRECTS = 5;
 /** The failure of a request that was still open when the run was over. */
 export const CUT_OFF = 'no response until the run was over';
 
@@ -46,6 +50,7 @@ export class VirtualUser implements User {
   /** Whether a task, onStart or onStop is under way. */
   isBusy = false;
   readonly #connection: Connection;
+  readonly #cookies: Cookies;
   readonly #deadline = new DeadlineEntry(this);
   #over = false;
 
@@ -56,6 +61,7 @@ export class VirtualUser implements User {
     private readonly context: UserContext,
   ) {
     this.#connection = new Connection(context.target);
+    this.#cookies = new Cookies(context.host.secure);
   }
 
   get isWaiting(): boolean {
@@ -74,31 +80,75 @@ export class VirtualUser implements User {
     return this.request('POST', path, options);
   }
 
+  put(path: string, options?: RequestOptions): Promise<LoadResponse> {
+    return this.request('PUT', path, options);
+  }
+
+  patch(path: string, options?: RequestOptions): Promise<LoadResponse> {
+    return this.request('PATCH', path, options);
+  }
+
+  delete(path: string, options?: RequestOptions): Promise<LoadResponse> {
+    return this.request('DELETE', path, options);
+  }
+
   async request(method: string, path: string, options: RequestOptions = {}): Promise<LoadResponse> {
     if (this.#over) throw new RunOver();
     const { context } = this;
-    const text = requestText(context.host, method, path, options);
+    const cookies = this.#cookies.for(context.host.basePath + path);
+    const text = requestText(context.host, method, path, options, cookies);
     const startMs = this.dueMs ?? context.now();
     const late = context.isStopping();
     this.dueMs = undefined;
     this.requests += 1;
     const exchange = this.#connection.exchange(method, text);
     context.deadlines.begin(this.#deadline);
-    const outcome = await exchange;
+    let outcome = await exchange;
+    if (outcome.response !== undefined) {
+      const rootPath = context.host.basePath + path;
+      this.#cookies.keep(rootPath, outcome.response);
+      if (isRedirect(outcome.response)) {
+        outcome = await this.#follow(outcome.response, { method, path: rootPath, options });
+      }
+    }
     context.deadlines.end(this.#deadline);
     const response = new Response(outcome, context.now() - startMs);
     response.error ??= this.#disappointment(options.expect, response);
-    context.recorder.record({
+    const record: RequestRecord = {
       method,
       name: options.name ?? withoutQuery(path),
       durationMs: response.durationMs,
       bytes: outcome.response?.body.length ?? 0,
       failure: response.error,
       late,
-    });
+    };
+    context.recorder.record(record);
+    response.onLateFailure = (reason) => context.recorder.recordLateFailure(record, reason);
     if (outcome.failure === CUT_OFF) context.onCutOff();
     if (this.#over) throw new RunOver();
     return response;
+  }
+
+  /** Follows where a response leads, unless it is what the request waits for. */
+  async #follow(first: RawResponse, line: RequestLine): Promise<Outcome> {
+    const { expect, redirects = MAX_REDIRECTS } = line.options;
+    // A redirect says where from the root on.
+    const root = { ...this.context.host, basePath: '' };
+    let response = first;
+    let { method, path, options } = line;
+    for (let followed = 0; ; followed += 1) {
+      if (redirects === 0 || names(expect, response.head.status)) break;
+      const next = redirectOf(root, { method, path, options }, response);
+      if (next === undefined) break;
+      if (followed === redirects) return { failure: `more than ${redirects} redirects` };
+      ({ method, path, options } = next);
+      const text = requestText(root, method, path, options, this.#cookies.for(path));
+      const outcome = await this.#connection.exchange(method, text);
+      if (outcome.response === undefined) return outcome;
+      response = outcome.response;
+      this.#cookies.keep(path, response);
+    }
+    return { response };
   }
 
   timeOut(): void {
@@ -125,6 +175,7 @@ export class VirtualUser implements User {
 class Response implements LoadResponse {
   readonly status: number;
   error: string | undefined;
+  onLateFailure: ((reason: string) => void) | undefined;
   readonly #raw: RawResponse | undefined;
 
   constructor(
@@ -146,6 +197,12 @@ class Response implements LoadResponse {
 
   header(name: string): string | undefined {
     return this.#raw === undefined ? undefined : headerOf(this.#raw.head.text, name);
+  }
+
+  fail(reason: string): void {
+    if (this.error !== undefined) return;
+    this.error = reason;
+    this.onLateFailure?.(reason);
   }
 
   text(): string {
@@ -176,6 +233,11 @@ function disappointment(
   }
   const expected = typeof expect === 'number' ? [expect] : expect;
   return expected.includes(status) ? undefined : `expected ${expected.join(' or ')}, got ${status}`;
+}
+
+/** Whether a status is what a request waits for, so that a redirect is its end. */
+function names(expect: Expectation | undefined, status: number): boolean {
+  return typeof expect === 'object' ? expect.includes(status) : expect === status;
 }
 
 function withoutQuery(path: string): string {

@@ -57,7 +57,7 @@ export class Connection {
   }
 
   /** Sends a whole request; never rejects. */
-  exchange(method: string, request: string): Promise<Outcome> {
+  exchange(method: string, request: string | Buffer): Promise<Outcome> {
     if (this.#settle !== undefined) {
       throw new LoadError(
         'CONCURRENT_REQUEST',
