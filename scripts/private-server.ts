@@ -29,6 +29,8 @@ export interface PrivateServerOptions {
    * File names may be relative to the server's folder, see `files`.
    */
   readonly args?: readonly string[];
+  /** One of `files` that is the server's configuration, before all arguments. */
+  readonly configFile?: string;
   /** Files to write into the server's folder first, for example `{ 'users.acl': '...' }`. */
   readonly files?: Readonly<Record<string, string>>;
   /** Sets `requirepass`; `url` then carries it. */
@@ -136,7 +138,9 @@ class GuardedServer implements PrivateServer {
       options.password === undefined ? '' : `:${encodeURIComponent(options.password)}@`;
     this.url = `redis://${credentials}${this.host}:${port}`;
     this.#startTimeoutMs = options.startTimeoutMs ?? 10_000;
-    this.#command = [found.program, ...serverArguments(found, options, port, tlsPort)];
+    const configuration = options.configFile === undefined ? [] : [options.configFile];
+    const serverArgs = serverArguments(found, options, port, tlsPort);
+    this.#command = [found.program, ...configuration, ...serverArgs];
     // Synchronous up to the guard's start: a crash in between would leave the folder behind.
     this.folder = mkdtempSync(path.join(tmpdir(), 'plimsoll-redis-'));
     this.path = path.join(this.folder, 'server.sock');

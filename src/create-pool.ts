@@ -2,7 +2,8 @@
 // the pool gets both. `getPool()` keeps the one pool of the process.
 
 import { isDeepStrictEqual } from 'node:util';
-import { systemClock } from './base/clock.js';
+import { type Clock, systemClock } from './base/clock.js';
+import type { ConnectionSource } from './base/link.js';
 import type { Pool } from './client/faces.js';
 import { RedisPool } from './client/redis-pool.js';
 import { clientSetup } from './client/setup.js';
@@ -15,9 +16,10 @@ import type {
   RespVersions,
   TypeMapping,
 } from './client/types.js';
-import type { ClientOptionsSubset, PoolOptions } from './config/options.js';
+import type { ClientOptionsSubset, ConnectionTarget, PoolOptions } from './config/options.js';
 import { resolveOptions } from './config/resolve.js';
 import { InvalidOptionsError, PoolError } from './errors.js';
+import { SentinelSource } from './topology/sentinel.js';
 import { StandaloneSource } from './topology/standalone.js';
 
 type PlainOptions = PlimsollOptions<None, None, None, 3, None>;
@@ -44,8 +46,14 @@ export function createPool(
   const resolved = resolveOptions(options as PoolOptions & ClientOptionsSubset, env);
   const setup = setupOf(options);
   const clock = options.clock ?? systemClock;
-  const source = new StandaloneSource(resolved.target, clock);
+  const source = sourceOf(resolved.target, clock);
   return new RedisPool(resolved, { source, clock, random: Math.random }, setup);
+}
+
+function sourceOf(target: ConnectionTarget, clock: Clock): ConnectionSource {
+  const { sentinel } = target;
+  if (sentinel === undefined) return new StandaloneSource(target, clock);
+  return new SentinelSource(sentinel, target, clock);
 }
 
 function setupOf(options: object) {

@@ -5,16 +5,19 @@ export type { CommandOptions } from './client/context.js';
 export type { Lease, Pool } from './client/faces.js';
 export type { PlimsollClient, PlimsollOptions } from './client/types.js';
 export type {
+  AddressMap,
   BreakerOptions,
   Environment,
   Fallback,
   FallbackRequest,
+  NodeAddress,
   PasswordSource,
   PoolWarning,
   PoolWarningCode,
   ResolvedOptions,
   RetryOptions,
   RetryWrites,
+  SentinelOptions,
 } from './config/options.js';
 export { resolveOptions } from './config/resolve.js';
 export { createPool, getPool } from './create-pool.js';

@@ -71,4 +71,6 @@ export interface ConnectionSource {
   reportDemotion(): void;
   /** Set by the pool: the connections made so far lead to a node that is no longer the right one. */
   onMoved: (() => void) | undefined;
+  /** Ends what it does beside the connections, for good. */
+  stop(): void;
 }

@@ -8,7 +8,6 @@
 
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { PoolError } from '../errors.js';
 import { checkHost, withoutBrackets } from './checks.js';
 import { DEFAULTS } from './defaults.js';
@@ -22,13 +21,28 @@ import type {
 import type { Problems } from './problems.js';
 import { NUMBER_RANGES } from './ranges.js';
 import { Secret } from './secret.js';
+import { resolveSentinel } from './sentinel.js';
+import { tlsSecret } from './tls.js';
 import { type AddressParts, parseUrl } from './url.js';
 
 export type Address = Pick<
   ConnectionTarget,
-  | ('host' | 'port' | 'family' | 'path' | 'username' | 'password' | 'database' | 'tls')
+  | (
+      | 'host'
+      | 'port'
+      | 'family'
+      | 'path'
+      | 'username'
+      | 'password'
+      | 'database'
+      | 'tls'
+      | 'sentinel'
+    )
   | ('name' | 'protocol' | 'connectTimeoutMs')
 >;
+
+/** Parts that name a server by themselves. */
+const NAMING = ['host', 'path', 'sentinel'] as const;
 
 /** @param options Valid one by one. */
 export function resolveAddress(
@@ -41,13 +55,14 @@ export function resolveAddress(
   if (parts.path !== undefined && parts.tls !== undefined && parts.tls !== false) {
     problems.refuse('tls', 'cannot be used on a unix socket');
   }
-  const isServerNamed = inOptions.host !== undefined || inOptions.path !== undefined;
+  const isServerNamed = NAMING.some((name) => inOptions[name] !== undefined);
   checkCredentials(parts, isServerNamed ? '' : ' (REDIS_PASSWORD)', problems);
   return {
     host: withoutBrackets(parts.host ?? DEFAULTS.host),
     port: parts.port ?? DEFAULTS.port,
     family: parts.family ?? DEFAULTS.family,
     path: parts.path,
+    sentinel: resolveSentinel(parts.sentinel, problems),
     username: parts.username,
     password: parts.password === undefined ? undefined : new Secret(parts.password),
     database: parts.database ?? DEFAULTS.database,
@@ -60,12 +75,17 @@ export function resolveAddress(
 
 function optionParts(options: PoolOptions & ClientOptionsSubset, problems: Problems): AddressParts {
   const inUrl = options.url === undefined ? {} : parseUrl(options.url, 'url', problems);
-  const { host, port, family, path, username, password, database, tls } = options;
+  const { host, port, family, path, sentinel, username, password, database, tls } = options;
   const { name, RESP, connectTimeoutMs } = options;
-  const server = { host, port, family, path, username, password, database, tls };
+  const server = { host, port, family, path, sentinel, username, password, database, tls };
   const merged = { ...inUrl, ...withoutUndefined({ ...server, name, RESP, connectTimeoutMs }) };
   if (merged.path !== undefined && (merged.host !== undefined || merged.port !== undefined)) {
     problems.refuse('path', 'names a unix socket, which excludes host and port: give one of them');
+  }
+  const { host: givenHost, port: givenPort, path: givenPath } = merged;
+  const isNamedTwice = [givenHost, givenPort, givenPath, options.sentinel && options.url];
+  if (merged.sentinel !== undefined && isNamedTwice.some((part) => part !== undefined)) {
+    problems.refuse('sentinel', 'excludes url, host, port and path: the sentinels name the server');
   }
   return merged;
 }
@@ -77,8 +97,8 @@ function environmentParts(
   reader: EnvironmentReader,
   problems: Problems,
 ): AddressParts {
-  const { url, host, port, path } = options;
-  if (url !== undefined || host !== undefined || path !== undefined) return {};
+  const { url, host, port, path, sentinel } = options;
+  if ([url, host, path, sentinel].some((part) => part !== undefined)) return {};
   if (port !== undefined) return machineParts(inOptions, reader, problems);
   const urlText = reader.text('REDIS_URL');
   const inUrl = urlText === undefined ? {} : parseUrl(urlText, 'REDIS_URL', problems);
@@ -86,10 +106,12 @@ function environmentParts(
     ...machineParts(inOptions, reader, problems),
     ...withoutUndefined({ port: reader.wholeNumber('REDIS_PORT', NUMBER_RANGES.port) }),
   };
-  if (inUrl.path !== undefined && (server.host !== undefined || server.port !== undefined)) {
+  const isSingle = server.host !== undefined || server.port !== undefined;
+  if (isSingle && (inUrl.path !== undefined || inUrl.sentinel !== undefined)) {
+    const what = inUrl.path === undefined ? 'sentinels' : 'a unix socket';
     problems.refuse(
       'REDIS_URL',
-      'names a unix socket, which excludes REDIS_HOST and REDIS_PORT: set one of them',
+      `names ${what}, which excludes REDIS_HOST and REDIS_PORT: set one of them`,
     );
   }
   const username = inOptions.username ?? reader.text('REDIS_USERNAME');
@@ -166,12 +188,6 @@ function checkCredentials(parts: AddressParts, hint: string, problems: Problems)
   if (parts.password !== undefined) return;
   if (problems.concern('url', 'REDIS_URL', 'password', 'REDIS_PASSWORD_FILE')) return;
   problems.refuse('username', `needs a password${hint}`);
-}
-
-/** The caller's own object is copied, so that neither side changes the other's. */
-function tlsSecret(tls: boolean | TlsOptions | undefined): Secret<TlsOptions> | undefined {
-  if (tls === undefined || tls === false) return undefined;
-  return new Secret<TlsOptions>(Object.freeze(tls === true ? {} : { ...tls }));
 }
 
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };

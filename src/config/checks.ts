@@ -4,7 +4,13 @@
 import { isIPv6 } from 'node:net';
 import { ENVIRONMENTS } from '../policy/sizing.js';
 import { isObject, kindOf } from './kinds.js';
-import type { BreakerOptions, ClientOptionsSubset, PoolOptions, RetryOptions } from './options.js';
+import type {
+  BreakerOptions,
+  ClientOptionsSubset,
+  PoolOptions,
+  RetryOptions,
+  SentinelOptions,
+} from './options.js';
 import { describeRange, isInRange, NUMBER_RANGES, type NumberRange } from './ranges.js';
 import { suggest } from './suggest.js';
 import { checkTls } from './tls.js';
@@ -30,6 +36,7 @@ export const OPTION_CHECKS: Readonly<Record<OptionName, Check>> = {
   family: (value) =>
     value === 0 || value === 4 || value === 6 ? undefined : 'must be 4, 6 or 0 (both)',
   path: nonEmptyText('the path of a unix socket'),
+  sentinel: anObject,
   username: nonEmptyText('the name of an ACL user'),
   password: checkPassword,
   database: numberIn(ranges.database),
@@ -85,6 +92,30 @@ export const BREAKER_CHECKS: Readonly<Record<keyof BreakerOptions, Check>> = {
   maxPauseMs: numberIn(ranges['breaker.maxPauseMs']),
   patienceMs: numberIn(ranges['breaker.patienceMs']),
 };
+
+export const SENTINEL_CHECKS: Readonly<Record<keyof SentinelOptions, Check>> = {
+  name: nonEmptyText('the name of a primary, as sentinel monitor gives it'),
+  nodes: checkNodes,
+  username: nonEmptyText('the name of an ACL user'),
+  password: checkPassword,
+  tls: checkTls,
+  addressMap: (value) =>
+    isObject(value) || typeof value === 'function'
+      ? undefined
+      : `must be an object or a function, not ${kindOf(value)}`,
+};
+
+function checkNodes(value: unknown): string | undefined {
+  if (!Array.isArray(value) || value.length === 0) return 'must be a list of { host, port }';
+  const checkPort = numberIn(ranges.port);
+  for (const node of value) {
+    if (!isObject(node)) return 'must be a list of { host, port }';
+    const problem =
+      checkHost(node.host) ?? (node.port === undefined ? undefined : checkPort(node.port));
+    if (problem !== undefined) return `has an entry whose host or port is wrong: it ${problem}`;
+  }
+  return undefined;
+}
 
 export function checkHost(value: unknown): string | undefined {
   const isHost = typeof value === 'string' && value !== '' && !NOT_IN_A_HOST.test(value);

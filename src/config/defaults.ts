@@ -12,7 +12,7 @@ type Defaults = Fixed<
   Omit<ResolvedOptions, 'workers' | 'target' | 'maxConnections' | 'fallback' | 'warnings'> &
     Omit<
       ConnectionTarget,
-      'path' | 'username' | 'password' | 'tls' | 'protocol' | 'clientInfoTag'
+      'path' | 'sentinel' | 'username' | 'password' | 'tls' | 'protocol' | 'clientInfoTag'
     > & {
       RESP: ConnectionTarget['protocol'];
     }

@@ -21,6 +21,36 @@ export interface PoolWarning {
   readonly message: string;
 }
 
+/** Where a server is reached. */
+export interface NodeAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** From where a server says it is to where it is reached from here, behind NAT or in a container. */
+export type AddressMap =
+  | Readonly<Record<string, NodeAddress>>
+  | ((address: string) => NodeAddress | undefined);
+
+/** The primary that Redis Sentinel watches, in place of a server's address. */
+export interface SentinelOptions {
+  /** The name that `sentinel monitor` gives to it. */
+  name: string;
+  /**
+   * Sentinels to ask, 1 or more; further ones are found. These are kept for ever and their names
+   * resolved anew, so that all of them may move. Default port 26379.
+   */
+  nodes: readonly { readonly host: string; readonly port?: number }[];
+  /** ACL user of the sentinels; the server's own is never sent to them. */
+  username?: string;
+  /** Password of the sentinels. */
+  password?: PasswordSource;
+  /** TLS to the sentinels. Default false; `rediss-sentinel://`: true. */
+  tls?: boolean | TlsOptions;
+  /** By `host:port` as the sentinels say it, of servers and of sentinels. Default: as they say. */
+  addressMap?: AddressMap;
+}
+
 /** A read that found the breaker open, as handed to `fallback`. */
 export interface FallbackRequest {
   /** Command name in capitals, e.g. `GET`. */
@@ -52,6 +82,8 @@ export interface PoolOptions {
   family?: 0 | 4 | 6;
   /** Unix socket path; excludes `host`, `port` and `tls`. */
   path?: string;
+  /** The primary that sentinels name, in place of an address: excludes `url`, `host`, `path`. */
+  sentinel?: SentinelOptions;
   /** ACL user (`REDIS_USERNAME`); needs a password, unless it is `default`. */
   username?: string;
   /**
@@ -146,6 +178,16 @@ export interface ClientOptionsSubset {
   clock?: Clock;
 }
 
+/** How the sentinels are asked, and for whom. */
+export interface SentinelTarget {
+  readonly name: string;
+  readonly nodes: readonly NodeAddress[];
+  readonly username: string | undefined;
+  readonly password: Secret<PasswordSource> | undefined;
+  readonly tls: Secret<TlsOptions> | undefined;
+  readonly addressMap: AddressMap | undefined;
+}
+
 /** Where and how one connection is made. */
 export interface ConnectionTarget {
   readonly host: string;
@@ -153,6 +195,8 @@ export interface ConnectionTarget {
   readonly family: 0 | 4 | 6;
   /** Unix socket path; when present, host, port and tls don't count. */
   readonly path: string | undefined;
+  /** Who is asked for the address; when present, host, port and path don't count. */
+  readonly sentinel: SentinelTarget | undefined;
   readonly username: string | undefined;
   readonly password: Secret<PasswordSource> | undefined;
   readonly database: number;

@@ -5,6 +5,7 @@
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext, type ConnectionOptions as TlsOptions } from 'node:tls';
 import { isObject, kindOf } from './kinds.js';
+import { Secret } from './secret.js';
 import { suggest } from './suggest.js';
 
 /** Would silently lead to another server than host and port say. */
@@ -148,4 +149,10 @@ function holdsCertificates(value: unknown): boolean {
     return false;
   }
   return PEM_OF_CERTIFICATES.test(text);
+}
+
+/** The caller's own object is copied, so that neither side changes the other's. */
+export function tlsSecret(tls: boolean | TlsOptions | undefined): Secret<TlsOptions> | undefined {
+  if (tls === undefined || tls === false) return undefined;
+  return new Secret<TlsOptions>(Object.freeze(tls === true ? {} : { ...tls }));
 }

@@ -51,6 +51,32 @@ describe('parseUrl', () => {
     ['unix:///s?protocol=3&db=1', { path: '/s', RESP: 3, database: 1 }],
     ['REDIS://cache_1.internal', { host: 'cache_1.internal', tls: false }],
     ['redis://[::1]:6379', { host: '::1', port: 6379, tls: false }],
+    [
+      'redis-sentinel://app:pw@one:26380,two,[::1]:5/harbour/2?sentinelPassword=s%2Fcret',
+      {
+        tls: false,
+        username: 'app',
+        password: 'pw',
+        database: 2,
+        sentinel: {
+          name: 'harbour',
+          tls: false,
+          password: 's/cret',
+          nodes: [
+            { host: 'one', port: 26_380 },
+            { host: 'two', port: 26_379 },
+            { host: '[::1]', port: 5 },
+          ],
+        },
+      },
+    ],
+    [
+      'valkeys-sentinel://one/harbour',
+      {
+        tls: true,
+        sentinel: { name: 'harbour', tls: true, nodes: [{ host: 'one', port: 26_379 }] },
+      },
+    ],
     ['unix:///run/redis.sock', { path: '/run/redis.sock' }],
     ['unix:/run/redis.sock', { path: '/run/redis.sock' }],
     ['unix:///run/my%20redis.sock?db=3', { path: '/run/my redis.sock', database: 3 }],
@@ -98,6 +124,10 @@ describe('parseUrl', () => {
     ['redis://u:12#hunter2@h', /has a #/],
     ['redis://u:hunter2%@h', /has a % that begins no percent-encoding/],
     ['redis://h%40hunter2', /has a host that is no host name/],
+    ['redis-sentinel://u:hunter2@one:0/name', /has a sentinel that is no host:port/],
+    ['redis-sentinel://u:hunter2@one,,two/name', /has a sentinel that is no host:port/],
+    ['redis-sentinel://u:hunter2@one', /must name the primary behind the sentinels/],
+    ['redis-sentinel://u:hunter2@one/name/x', /as its database/],
     ['unix://run/redis.sock', /three slashes/],
     ['unix://', /three slashes/],
     ['unix:///', /three slashes/],

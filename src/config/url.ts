@@ -4,19 +4,22 @@
 //
 //   redis[s]://user:password@host:port/database?parameter=value
 //   unix://user:password@/path?db=database
+//   redis[s]-sentinel://user:password@host:port,host:port/primary/database
 
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { checkHost, OPTION_CHECKS, withoutBrackets } from './checks.js';
 import { parseWholeNumber } from './environment.js';
-import type { PasswordSource } from './options.js';
+import type { PasswordSource, SentinelOptions } from './options.js';
 import type { Problems } from './problems.js';
 import { describeRange, NUMBER_RANGES } from './ranges.js';
+import { SENTINEL_PORT, splitHosts } from './sentinel.js';
 
 /** What an address says about where to connect and as whom; what it doesn't say is absent. */
 export interface AddressParts {
   host?: string;
   port?: number;
   path?: string;
+  sentinel?: Partial<SentinelOptions>;
   username?: string;
   password?: PasswordSource;
   database?: number;
@@ -27,7 +30,7 @@ export interface AddressParts {
   connectTimeoutMs?: number;
 }
 
-const TLS_PROTOCOLS = ['rediss:', 'valkeys:'];
+const TLS_PROTOCOLS = ['rediss:', 'valkeys:', 'rediss-sentinel:', 'valkeys-sentinel:'];
 
 /** Parameters of other clients whose meaning and unit are those of an option of ours. */
 const PARAMETERS: Readonly<Record<string, OptionOfParameter>> = {
@@ -47,6 +50,7 @@ const TEXTS: readonly OptionOfParameter[] = ['name', 'username', 'password'];
 const ANY_NUMBER = { least: 0, most: Number.MAX_SAFE_INTEGER };
 /** They name the database as the path of the address does. */
 const DATABASE_PARAMETERS = ['db', 'database'];
+const SENTINEL_PARAMETERS = ['sentinelUsername', 'sentinelPassword'];
 /** A name that a warning repeats; anything else may be a part of a password. */
 const PARAMETER_NAME = /^[A-Za-z][A-Za-z0-9_.-]{0,39}$/;
 
@@ -76,7 +80,8 @@ interface ReadUrl {
 }
 
 function readUrl(text: string, refuse: Refuse): ReadUrl {
-  const url = toUrl(text);
+  const many = splitHosts(text);
+  const url = toUrl(many?.single ?? text);
   if (url === undefined) {
     refuse(
       'is not an address such as redis://user:password@host:6379/0; ' +
@@ -96,8 +101,16 @@ function readUrl(text: string, refuse: Refuse): ReadUrl {
     case 'unix:':
       Object.assign(parts, readSocketPath(url, refuse));
       break;
+    case 'redis-sentinel:':
+    case 'rediss-sentinel:':
+    case 'valkey-sentinel:':
+    case 'valkeys-sentinel:':
+      Object.assign(parts, readSentinels(url, many?.hosts ?? [], refuse));
+      break;
     default:
-      refuse('must begin with redis://, rediss://, valkey://, valkeys:// or unix://');
+      refuse(
+        'must begin with redis://, rediss://, valkey://, valkeys://, unix:// or redis-sentinel://',
+      );
       return { parts: {}, ignored: [] };
   }
   const database = readDatabase(url, refuse);
@@ -146,6 +159,38 @@ function readSocketPath(url: URL, refuse: Refuse): AddressParts {
   return { path: decode(url.pathname, refuse) };
 }
 
+function readSentinels(url: URL, hosts: readonly string[], refuse: Refuse): AddressParts {
+  const tls = TLS_PROTOCOLS.includes(url.protocol);
+  const name = decode(url.pathname.split('/')[1] ?? '', refuse);
+  if (name === '') refuse('must name the primary behind the sentinels: redis-sentinel://host/name');
+  const username = url.searchParams.get('sentinelUsername') ?? undefined;
+  const password = url.searchParams.get('sentinelPassword') ?? undefined;
+  const nodes = hosts.flatMap((text) => readHost(text, refuse) ?? []);
+  return {
+    tls,
+    sentinel: {
+      name,
+      nodes,
+      tls,
+      ...(username === undefined ? {} : { username }),
+      ...(password === undefined ? {} : { password }),
+    },
+  };
+}
+
+/** One of many, with its port or without. */
+function readHost(text: string, refuse: Refuse): { host: string; port: number } | undefined {
+  const colon = text.lastIndexOf(':');
+  const hasPort = colon !== -1 && !text.endsWith(']');
+  const host = decode(hasPort ? text.slice(0, colon) : text, refuse);
+  const port = hasPort
+    ? parseWholeNumber(text.slice(colon + 1), NUMBER_RANGES.port)
+    : SENTINEL_PORT;
+  if (port !== undefined && checkHost(host) === undefined) return { host, port };
+  refuse('has a sentinel that is no host:port');
+  return undefined;
+}
+
 /** Adds to `parts` what our options have too, and gives the names of all others. */
 function readParameters(url: URL, parts: AddressParts, refuse: Refuse): string[] {
   // What looks like parameters is the end of a password then, and the host is no host.
@@ -154,6 +199,7 @@ function readParameters(url: URL, parts: AddressParts, refuse: Refuse): string[]
   const ignored: string[] = [];
   for (const [name, text] of url.searchParams) {
     if (DATABASE_PARAMETERS.includes(name)) continue;
+    if (parts.sentinel !== undefined && SENTINEL_PARAMETERS.includes(name)) continue;
     const option = Object.hasOwn(PARAMETERS, name) ? PARAMETERS[name] : undefined;
     if (option === undefined) {
       ignored.push(name);
@@ -172,7 +218,10 @@ function readParameters(url: URL, parts: AddressParts, refuse: Refuse): string[]
 /** The last part of a server's address, or the parameter `db` of either kind. */
 function readDatabase(url: URL, refuse: Refuse): number | undefined {
   const texts = DATABASE_PARAMETERS.flatMap((name) => url.searchParams.getAll(name));
-  if (url.protocol !== 'unix:' && url.pathname.length > 1) texts.push(url.pathname.slice(1));
+  // Of sentinels, the name of the primary stands before it.
+  const isBehindName = url.protocol.endsWith('-sentinel:');
+  const path = isBehindName ? url.pathname.replace(/^\/[^/]*/, '') : url.pathname;
+  if (url.protocol !== 'unix:' && path.length > 1) texts.push(path.slice(1));
   if (texts.length > 1) refuse('names the database twice');
   if (texts[0] === undefined) return undefined;
   const database = parseWholeNumber(texts[0], NUMBER_RANGES.database);

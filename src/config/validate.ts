@@ -1,7 +1,13 @@
 // From what a caller handed to createPool() to options whose every value is of the right kind.
 // What is wrong becomes a problem and is left out of the result, so that all of it is found.
 
-import { BREAKER_CHECKS, type Check, OPTION_CHECKS, RETRY_CHECKS } from './checks.js';
+import {
+  BREAKER_CHECKS,
+  type Check,
+  OPTION_CHECKS,
+  RETRY_CHECKS,
+  SENTINEL_CHECKS,
+} from './checks.js';
 import { isObject, kindOf } from './kinds.js';
 import type { ClientOptionsSubset, PoolOptions } from './options.js';
 import type { Problems } from './problems.js';
@@ -41,6 +47,9 @@ export function validateOptions(
   }
   if (isObject(valid.breaker)) {
     valid.breaker = pickValid(valid.breaker, BREAKER_CHECKS, 'breaker.', problems);
+  }
+  if (isObject(valid.sentinel)) {
+    valid.sentinel = pickValid(valid.sentinel, SENTINEL_CHECKS, 'sentinel.', problems);
   }
   return valid;
 }

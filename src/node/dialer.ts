@@ -75,6 +75,13 @@ export class Dialer {
     }
   }
 
+  /** There is reason to believe that the next attempt succeeds. */
+  endPause(): void {
+    this.#pausedUntil = 0;
+    this.#hasFailed = false;
+    this.pump();
+  }
+
   /** Gives up all attempts, for good. */
   stop(): void {
     clearTimeout(this.#pause);

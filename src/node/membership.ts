@@ -69,7 +69,7 @@ export class Membership {
     this.fleet = new Fleet(options.laneDepth, options.maxInFlight);
     this.#breaker = new Breaker(options.breaker, dependencies.random);
     this.#dialer = this.#createDialer();
-    dependencies.source.onMoved = () => this.#retireAll();
+    dependencies.source.onMoved = () => this.#onMoved();
   }
 
   get maxConnections(): number {
@@ -208,6 +208,7 @@ export class Membership {
   /** Ends all connections and attempts, for good. */
   stop(error: Error): void {
     this.#dialer.stop();
+    this.#dependencies.source.stop();
     for (const entry of [...this.fleet.entries]) this.evict(entry, 'shutdown', error);
   }
 
@@ -308,6 +309,24 @@ export class Membership {
     if (reason === 'lost') statistics.lostConnections++;
     this.#owner.onEnd(entry, reason, error, lost);
     this.#dialer.pump();
+  }
+
+  /**
+   * Another server is the primary by now. Leases on the old one could wait there for ever, or write
+   * what is lost; those that are kept for good are replaced by their own holders.
+   */
+  #onMoved(): void {
+    const isDialing = this.#dialer.dialing > 0;
+    this.#retireAll();
+    const error = new PoolError('CONNECTION_LOST', 'Another server is the primary by now');
+    for (const entry of [...this.fleet.entries]) {
+      if (entry.lease !== undefined && entry.lease.onStale === undefined) {
+        this.evict(entry, 'failover', error);
+      }
+    }
+    this.#dialer.endPause();
+    // What is under way may hang at the old address.
+    if (isDialing) this.#dialer.dialOneMore();
   }
 
   /** After a failover every connection leads to the wrong node. */

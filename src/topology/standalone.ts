@@ -28,4 +28,8 @@ export class StandaloneSource implements ConnectionSource {
   reportDemotion(): void {
     // The pool closes the connection that said so; the next connect asks the name service again.
   }
+
+  stop(): void {
+    // There is nothing beside the connections.
+  }
 }

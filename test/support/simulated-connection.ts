@@ -184,6 +184,8 @@ export class SimulatedSource implements ConnectionSource {
     this.demotions++;
   }
 
+  stop(): void {}
+
   #accept(): SimulatedConnection {
     const connection = new SimulatedConnection(this.clock, (name) => this.answer(name, connection));
     this.connections.push(connection);

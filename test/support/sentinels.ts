@@ -1,0 +1,159 @@
+// A primary with replicas, and sentinels that watch it, all of them private servers. Time-outs are
+// as short as a busy machine allows: a killed primary is replaced within 1 to 4 s.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type PrivateServer, startPrivateServer } from '../../scripts/redis-server.js';
+import { createPool } from '../../src/index.js';
+
+/** Sentinel's own periods, ms; from 250 for PING on, a candidate's INFO is never too old. */
+const PERIODS = [
+  ...['info-period', '300', 'ping-period', '250', 'ask-period', '100', 'publish-period', '100'],
+  ...['election-timeout', '1000', 'min-link-reconnect-period', '500'],
+  ...['slave-reconf-timeout', '1000', 'tilt-period', '500'],
+];
+const READY_MS = 15_000;
+
+export const PRIMARY_NAME = 'harbour';
+
+export interface SentinelSetup {
+  /** The first is the primary at the start. */
+  readonly servers: readonly PrivateServer[];
+  readonly sentinels: readonly PrivateServer[];
+  readonly nodes: { host: string; port: number }[];
+  /** Sends a command to one of the servers or sentinels. */
+  ask<T>(server: PrivateServer, ...args: string[]): Promise<T>;
+  /** The server that says it is the primary, among those that run. */
+  findPrimary(): Promise<PrivateServer | undefined>;
+  /** Whether the replica has all that the primary has: only then nothing is lost. */
+  isInStep(): Promise<boolean>;
+  /** A planned failover. @returns The new primary. */
+  failOver(): Promise<PrivateServer>;
+  stop(): Promise<void>;
+}
+
+export interface SetupOptions {
+  readonly sentinels?: number;
+  /** Password of the servers, not of the sentinels. */
+  readonly password?: string;
+  readonly sentinelPassword?: string;
+}
+
+export async function startSentinels(options: SetupOptions = {}): Promise<SentinelSetup> {
+  const { password, sentinelPassword } = options;
+  const login = password === undefined ? [] : ['--masterauth', password];
+  const secret = password === undefined ? {} : { password };
+  const primary = await startPrivateServer({ args: login, ...secret });
+  const replicaOf = ['--replicaof', '127.0.0.1', `${primary.port}`];
+  const prompt = ['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1'];
+  const replica = await startPrivateServer({
+    args: [...login, ...replicaOf, ...prompt],
+    ...secret,
+  });
+  const count = options.sentinels ?? 1;
+  const sentinels = await Promise.all(
+    Array.from({ length: count }, () =>
+      startPrivateServer({
+        configFile: 'sentinel.conf',
+        files: { 'sentinel.conf': configuration(primary, Math.floor(count / 2) + 1, password) },
+        args: ['--sentinel'],
+        ...(sentinelPassword === undefined ? {} : { password: sentinelPassword }),
+      }),
+    ),
+  );
+  const setup = new Setup([primary, replica], sentinels);
+  await setup.prepare();
+  return setup;
+}
+
+function configuration(primary: PrivateServer, quorum: number, password?: string): string {
+  return [
+    `sentinel monitor ${PRIMARY_NAME} 127.0.0.1 ${primary.port} ${quorum}`,
+    `sentinel down-after-milliseconds ${PRIMARY_NAME} 400`,
+    `sentinel failover-timeout ${PRIMARY_NAME} 1000`,
+    ...(password === undefined ? [] : [`sentinel auth-pass ${PRIMARY_NAME} ${password}`]),
+    '',
+  ].join('\n');
+}
+
+class Setup implements SentinelSetup {
+  readonly #pools = new Map<PrivateServer, ReturnType<typeof createPool>>();
+
+  constructor(
+    readonly servers: readonly PrivateServer[],
+    readonly sentinels: readonly PrivateServer[],
+  ) {}
+
+  get nodes(): { host: string; port: number }[] {
+    return this.sentinels.map(({ host, port }) => ({ host, port }));
+  }
+
+  async ask<T>(server: PrivateServer, ...args: string[]): Promise<T> {
+    let pool = this.#pools.get(server);
+    if (pool === undefined) {
+      pool = createPool({ url: server.url, commandTimeoutMs: 1_000, breaker: { patienceMs: 500 } });
+      this.#pools.set(server, pool);
+    }
+    return (await pool.client.sendCommand(args)) as T;
+  }
+
+  /** Waits until sentinels know each other and the replica is in step. */
+  async prepare(): Promise<void> {
+    for (const sentinel of this.sentinels)
+      await this.ask(sentinel, 'SENTINEL', 'DEBUG', ...PERIODS);
+    const deadline = performance.now() + READY_MS;
+    while (!(await this.#isReady())) {
+      if (performance.now() > deadline) throw new Error('The sentinels did not become ready.');
+      await sleep(50);
+    }
+  }
+
+  async findPrimary(): Promise<PrivateServer | undefined> {
+    for (const server of this.servers) {
+      if (!server.running) continue;
+      const role = await this.ask<unknown[]>(server, 'ROLE').catch(() => []);
+      if (role[0] === 'master') return server;
+    }
+    return undefined;
+  }
+
+  async isInStep(): Promise<boolean> {
+    const roles = await Promise.all(
+      this.servers.map((server) => this.ask<unknown[]>(server, 'ROLE').catch(() => [])),
+    );
+    const replica = roles.find(([role]) => role === 'slave');
+    const replicas = roles.find(([role]) => role === 'master')?.[2];
+    return replica?.[3] === 'connected' && Array.isArray(replicas) && replicas.length === 1;
+  }
+
+  async failOver(): Promise<PrivateServer> {
+    const before = await this.findPrimary();
+    const deadline = performance.now() + READY_MS;
+    for (;;) {
+      // A sentinel whose facts are too old gives up, and has to be told again.
+      const sentinel = this.sentinels[0] as PrivateServer;
+      await this.ask(sentinel, 'SENTINEL', 'FAILOVER', PRIMARY_NAME).catch(() => undefined);
+      for (let look = 0; look < 40; look++) {
+        await sleep(50);
+        const primary = await this.findPrimary();
+        if (primary !== undefined && primary !== before) return primary;
+      }
+      if (performance.now() > deadline) throw new Error('There was no failover.');
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const pool of this.#pools.values()) await pool.close({ timeoutMs: 0 });
+    await Promise.all([...this.sentinels, ...this.servers].map((server) => server.stop()));
+  }
+
+  async #isReady(): Promise<boolean> {
+    const role = await this.ask<unknown[]>(this.servers[1] as PrivateServer, 'ROLE');
+    if (role[3] !== 'connected') return false;
+    for (const sentinel of this.sentinels) {
+      const peers = await this.ask<unknown[]>(sentinel, 'SENTINEL', 'SENTINELS', PRIMARY_NAME);
+      const replicas = await this.ask<unknown[]>(sentinel, 'SENTINEL', 'REPLICAS', PRIMARY_NAME);
+      if (peers.length !== this.sentinels.length - 1 || replicas.length !== 1) return false;
+    }
+    return true;
+  }
+}
