@@ -20,7 +20,7 @@ import type { DeviceTokens } from '../tokens/device-tokens.js';
 import type { KeyRing } from '../tokens/key-ring.js';
 import type { RefreshTokens } from '../tokens/refresh-tokens.js';
 import { registerAuthRoutes } from './auth-routes.js';
-import { clientAddressOf } from './client-address.js';
+import { clientAddressOf, trustOf } from './client-address.js';
 import { answerClientError, refuseMalformed } from './malformed.js';
 import { type OperatorHooks, registerOperatorRoutes, registerProbes } from './operator-routes.js';
 import { COMMON_HEADERS, problemOf, sendProblem } from './problem-answers.js';
@@ -73,7 +73,6 @@ export function buildOperatorApp(parts: AppParts): FastifyInstance {
 
 function newApp(parts: AppParts): FastifyInstance {
   const { config, log } = parts;
-  const { trustProxy } = config;
   const app = Fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({
@@ -91,7 +90,7 @@ function newApp(parts: AppParts): FastifyInstance {
     },
     connectionTimeout: STALLED_MS,
     forceCloseConnections: 'idle',
-    trustProxy: typeof trustProxy === 'number' ? (_address, hop) => hop < trustProxy : trustProxy,
+    trustProxy: trustOf(config.trustProxy),
     // Nothing is taken for what it isn't, and nothing unknown is dropped in silence.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     clientErrorHandler: answerClientError,

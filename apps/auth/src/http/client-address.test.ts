@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseClientAddress } from './client-address.js';
+import { parseClientAddress, trustOf } from './client-address.js';
 
 const IPV4 = { address: '192.0.2.1', network: '192.0.2.1', site: '192.0.2.1' };
 const IPV6 = { network: '2001:db8:1:2::/64', site: '2001:db8:1::/48' };
@@ -64,5 +64,33 @@ describe('the address of a client', () => {
     `${'1'.repeat(10_000)}.1`,
   ])('%j is none', (text) => {
     expect(parseClientAddress(text)).toBeUndefined();
+  });
+});
+
+describe('a number of trusted hops', () => {
+  const isTrusted = trustOf(2) as (address: string, hop: number) => boolean;
+
+  test.each([
+    '127.0.0.1',
+    '::1',
+    '10.1.2.3',
+    '172.31.0.1',
+    '192.168.1.1',
+    '::ffff:10.0.0.1',
+    'fd00::1',
+  ])('begins at %s, which is private', (address) => {
+    expect([0, 1, 2].map((hop) => isTrusted(address, hop))).toEqual([true, true, false]);
+  });
+
+  test.each(['203.0.113.1', '172.32.0.1', '2001:db8::1', '::ffff:203.0.113.1', 'unknown', ''])(
+    'does not begin at %j',
+    (address) => {
+      expect(isTrusted(address, 0)).toBe(false);
+    },
+  );
+
+  test('is none of these where networks are named', () => {
+    expect(trustOf(['10.0.0.0/8'])).toEqual(['10.0.0.0/8']);
+    expect(trustOf(false)).toBe(false);
   });
 });
