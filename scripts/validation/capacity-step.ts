@@ -4,6 +4,7 @@
 import os from 'node:os';
 import { type LoadReport, runLoad } from 'plimsoll-load';
 import { type MachineLoad, machineLoad, readMachineTimes } from '../machine-load.js';
+import { exceptionsOf, refuseCrash } from './drive.js';
 import { type ProcessTimes, readProcessTimes, treeCpuMs } from './process-cpu.js';
 import type { Service } from './service.js';
 import type { Stage } from './stage.js';
@@ -47,6 +48,7 @@ export interface StepResult {
   readonly answered: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** Of requests, and of the tasks of users. */
   readonly failures: number;
   /** What failed most often. */
   readonly failure: string | undefined;
@@ -94,12 +96,13 @@ export async function measureStep(
       if (meter.readings >= HOPELESS_SECONDS && p99 > HOPELESS_P99_MS) hopeless.abort();
     },
   });
+  refuseCrash(report);
   return judgeStep(rate, report, meter);
 }
 
 function judgeStep(rate: number, report: LoadReport, meter: CpuMeter): StepResult {
   const steady = report.steady?.aggregated;
-  const { failures } = report.aggregated;
+  const failures = report.aggregated.failures + exceptionsOf(report);
   if (report.steady !== null) meter.countFrom(report.steady.startMs);
   const [cpu, load] = [meter.shares(), meter.machineLoad()];
   const figures = {
@@ -108,7 +111,7 @@ function judgeStep(rate: number, report: LoadReport, meter: CpuMeter): StepResul
     p50Ms: steady?.p50 ?? Number.NaN,
     p99Ms: steady?.p99 ?? Number.NaN,
     failures,
-    failure: report.failures[0]?.error,
+    failure: report.failures[0]?.error ?? report.exceptions[0]?.message,
     cpu,
     machineLoad: load,
   };

@@ -12,6 +12,7 @@ import {
   measureStep,
   type StepResult,
 } from './capacity-step.js';
+import { exceptionsOf } from './drive.js';
 import type { Section, Table } from './report.js';
 import { findKnee, type Knee } from './search.js';
 import { DRIVER_NAMES, type Driver, type Service } from './service.js';
@@ -139,7 +140,7 @@ async function measureLogins(stage: Stage, service: Service, scale: number): Pro
     perSecond: steady?.rps ?? Number.NaN,
     p50Ms: steady?.p50 ?? Number.NaN,
     p99Ms: steady?.p99 ?? Number.NaN,
-    failures: report.aggregated.failures,
+    failures: report.aggregated.failures + exceptionsOf(report),
   };
 }
 

@@ -56,6 +56,7 @@ export async function drive(
   try {
     const watch = new Watch(stage, service);
     const report = await load(service, phase, options, { usersFile, tap, watch });
+    refuseCrash(report);
     const timesAfter = readMachineTimes();
     const result = resultOf(phase, report, {
       before,
@@ -166,6 +167,7 @@ function resultOf(phase: Phase, report: LoadReport, readings: Readings): PhaseRe
   return {
     requests: aggregated.count,
     failures: aggregated.failures,
+    exceptions: exceptionsOf(report),
     throughput: steady?.rps ?? Number.NaN,
     p50Ms: steady?.p50 ?? Number.NaN,
     p95Ms: steady?.p95 ?? Number.NaN,
@@ -182,7 +184,7 @@ function resultOf(phase: Phase, report: LoadReport, readings: Readings): PhaseRe
     redisBytesPerUser: (redisAfter.dataBytes - redisBefore.dataBytes) / phase.users,
     redisBytesPerRequest:
       readings.redisWarm === undefined
-        ? undefined
+        ? Number.NaN
         : (redisAfter.dataBytes - readings.redisWarm.dataBytes) /
           Math.max(1, aggregated.count - readings.requestsWarm),
     memoryGrowthPercent: memoryGrowthPercent(samples),
@@ -190,19 +192,28 @@ function resultOf(phase: Phase, report: LoadReport, readings: Readings): PhaseRe
   };
 }
 
+/** @throws Error where a generator is gone: what the others measured is not what was asked for. */
+export function refuseCrash({ endReason, notes }: Pick<LoadReport, 'endReason' | 'notes'>): void {
+  if (endReason === 'generator-crashed') throw new Error(notes.join(' '));
+}
+
+export function exceptionsOf({ exceptions }: Pick<LoadReport, 'exceptions'>): number {
+  return exceptions.reduce((sum, { count }) => sum + count, 0);
+}
+
 function highest(values: readonly number[]): number {
   return values.length === 0 ? Number.NaN : Math.max(...values);
 }
 
-/** From two minutes on to the end, percent; `undefined` for a run that is too short to say. */
+/** From two minutes on to the end, percent; NaN for a run that is too short to say. */
 export function memoryGrowthPercent(
   samples: readonly { readonly atMs: number; readonly memoryBytes: number }[],
-): number | undefined {
+): number {
   const startMs = samples[0]?.atMs ?? 0;
   const endMs = samples.at(-1)?.atMs ?? startMs;
   const warmMs = startMs + WARM_SECONDS * 1000;
   const windowMs = MEMORY_WINDOW_SECONDS * 1000;
-  if (endMs < warmMs + 2 * windowMs) return undefined;
+  if (endMs < warmMs + 2 * windowMs) return Number.NaN;
   const meanFrom = (fromMs: number) => {
     const values = samples
       .filter(({ atMs }) => atMs >= fromMs && atMs <= fromMs + windowMs)

@@ -6,6 +6,8 @@ import { offeredRate, type Phase, RECOVERY_MS } from './phases.js';
 export interface PhaseResult {
   readonly requests: number;
   readonly failures: number;
+  /** What the tasks of users threw: they end a task early, so that its requests are missing. */
+  readonly exceptions: number;
   /** Requests/s. */
   readonly throughput: number;
   readonly p50Ms: number;
@@ -30,10 +32,10 @@ export interface PhaseResult {
   readonly evictedKeys: number;
   /** What Redis holds more than before the phase's accounts were made, for each of its users. */
   readonly redisBytesPerUser: number;
-  /** What it kept of a request from two minutes on; `undefined`: the phase was shorter. */
-  readonly redisBytesPerRequest: number | undefined;
-  /** Of all workers from two minutes on, percent; `undefined`: the phase was shorter. */
-  readonly memoryGrowthPercent: number | undefined;
+  /** What it kept of a request from two minutes on; NaN: the phase was shorter. */
+  readonly redisBytesPerRequest: number;
+  /** Of all workers from two minutes on, percent; NaN: the phase was shorter than three. */
+  readonly memoryGrowthPercent: number;
   /** The load generator, not the service, was the limit. */
   readonly isGeneratorLimited: boolean;
 }
@@ -62,6 +64,7 @@ export interface Row {
   readonly isProof: boolean;
 }
 
+const NOT_MEASURED = 'not measured';
 /** Why the pool closes connections that are well. */
 const EVICTED_IN_HEALTH: readonly string[] = ['idle', 'lifetime', 'shrink', 'shutdown'];
 
@@ -89,6 +92,10 @@ export function judgePhase(
       limits.failurePercent,
       Math.max(...attempts.map(failurePercent)),
       '%',
+    ),
+    none(
+      `exceptions of users${ofAll}`,
+      total(({ exceptions }) => exceptions),
     ),
     ...judge('throughput', '>=', limits.throughput, result.throughput, 'requests/s').map((row) => ({
       ...row,
@@ -131,25 +138,14 @@ export function judgePhase(
       'ms',
     ),
     ...judge('Redis memory a user', '<', limits.redisBytesPerUser, result.redisBytesPerUser, 'B'),
-    ...judgeSoak(phase, result),
-  ];
-}
-
-function judgeSoak({ limits }: Phase, result: PhaseResult): Row[] {
-  const { memoryGrowthPercent, redisBytesPerRequest } = result;
-  return [
-    ...(memoryGrowthPercent === undefined
-      ? []
-      : judge('memory growth', '<', limits.memoryGrowthPercent, memoryGrowthPercent, '%')),
-    ...(redisBytesPerRequest === undefined
-      ? []
-      : judge(
-          'Redis memory kept a request',
-          '<',
-          limits.redisBytesPerRequest,
-          redisBytesPerRequest,
-          'B',
-        )),
+    ...judge('memory growth', '<', limits.memoryGrowthPercent, result.memoryGrowthPercent, '%'),
+    ...judge(
+      'Redis memory kept a request',
+      '<',
+      limits.redisBytesPerRequest,
+      result.redisBytesPerRequest,
+      'B',
+    ),
   ];
 }
 
@@ -197,7 +193,7 @@ function judge(
     {
       what,
       expected: `${sign} ${number(limit)} ${unit}`,
-      measured: `${number(value)} ${unit}`,
+      measured: Number.isNaN(value) ? NOT_MEASURED : `${number(value)} ${unit}`,
       passed: sign === '<' ? value < limit : value >= limit,
       isProof: true,
     },
@@ -209,6 +205,7 @@ function none(what: string, value: number): Row {
 }
 
 function number(value: number): string {
+  if (Number.isNaN(value)) return NOT_MEASURED;
   const digits = Math.abs(value) < 10 && !Number.isInteger(value) ? 2 : 0;
   return value.toLocaleString('en-US', { maximumFractionDigits: digits });
 }

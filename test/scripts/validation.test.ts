@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { machineLoad, measureUndisturbed, parseMachineTimes } from '../../scripts/machine-load.js';
-import { memoryGrowthPercent } from '../../scripts/validation/drive.js';
+import { memoryGrowthPercent, refuseCrash } from '../../scripts/validation/drive.js';
 import { offeredRate, PHASES, scaled, soak } from '../../scripts/validation/phases.js';
 import { parseRedisState } from '../../scripts/validation/redis-state.js';
 import {
@@ -24,6 +24,7 @@ const ULTIMATE = PHASES.find(({ name }) => name === 'ultimate')!;
 const GOOD: PhaseResult = {
   requests: 200_000,
   failures: 0,
+  exceptions: 0,
   throughput: 1_900,
   p50Ms: 3,
   p95Ms: 20,
@@ -38,8 +39,8 @@ const GOOD: PhaseResult = {
   rejectedConnections: 0,
   evictedKeys: 0,
   redisBytesPerUser: 900,
-  redisBytesPerRequest: undefined,
-  memoryGrowthPercent: undefined,
+  redisBytesPerRequest: Number.NaN,
+  memoryGrowthPercent: Number.NaN,
   isGeneratorLimited: false,
 };
 
@@ -60,6 +61,7 @@ describe('a phase', () => {
     [{ p99Ms: 1_000 }, 'p99'],
     [{ p99Ms: Number.NaN }, 'p99'],
     [{ failures: 2_000 }, 'failures'],
+    [{ exceptions: 1 }, 'exceptions of users'],
     [{ throughput: 1_499 }, 'throughput'],
     [{ utilizationPercent: 61 }, 'utilisation, highest'],
     [{ redisP99Ms: 5 }, 'Redis operations p99'],
@@ -87,11 +89,14 @@ describe('a phase', () => {
     [{ memoryGrowthPercent: 5 }, ['memory growth']],
     [{ exhausted: 1 }, ['pool exhaustions']],
     [{ redisBytesPerRequest: 46 }, ['Redis memory kept a request']],
+    [{ memoryGrowthPercent: Number.NaN }, ['memory growth']],
+    [{ redisBytesPerRequest: Number.NaN }, ['Redis memory kept a request']],
   ])('of a soak with %j fails by %j', (result, failed) => {
     const grown = { memoryGrowthPercent: 1, redisBytesPerRequest: 0.7 };
     const rows = judgePhase(soak(600), { ...GOOD, ...grown, ...result });
     expect(rows.map(({ what }) => what)).toEqual([
       'failures',
+      'exceptions of users',
       'pool exhaustions',
       'callers that waited for a connection',
       'connections evicted for a fault',
@@ -112,6 +117,7 @@ describe('a phase', () => {
       '< 300 ms',
       '< 800 ms',
       '< 0.5 %',
+      '0',
       '>= 1,200 requests/s of 1,282 offered',
       '< 40 %',
       '< 5 ms',
@@ -194,6 +200,15 @@ describe('a restart', () => {
   });
 });
 
+test('a run whose generator crashed is no measurement', () => {
+  const crashed = {
+    endReason: 'generator-crashed',
+    notes: ['Generator 1 crashed: SIGKILL'],
+  } as const;
+  expect(() => refuseCrash({ ...crashed, notes: [...crashed.notes] })).toThrow('SIGKILL');
+  expect(() => refuseCrash({ endReason: 'run-time', notes: [] })).not.toThrow();
+});
+
 describe('memory', () => {
   const samples = (grownBytes: number, seconds: number) =>
     Array.from({ length: seconds / 2 }, (_, index) => ({
@@ -206,9 +221,9 @@ describe('memory', () => {
     expect(memoryGrowthPercent(samples(0, 300))).toBe(0);
   });
 
-  test('is not judged where the run was too short to say', () => {
-    expect(memoryGrowthPercent(samples(7, 150))).toBeUndefined();
-    expect(memoryGrowthPercent([])).toBeUndefined();
+  test('is no number where the run was too short to say', () => {
+    expect(memoryGrowthPercent(samples(7, 150))).toBeNaN();
+    expect(memoryGrowthPercent([])).toBeNaN();
   });
 });
 
