@@ -9,6 +9,7 @@ export {
   type ToolFigures,
 } from './cross-check.js';
 export { LOAD_ERROR_CODES, LoadError, type LoadErrorCode } from './errors.js';
+export type { LoadShape, LoadStage } from './load-shape.js';
 export type { LoadOptions } from './options.js';
 export type {
   EndReason,

@@ -4,6 +4,7 @@ import { accessSync, constants, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { LoadError } from './errors.js';
 import { parseHost } from './http/target.js';
+import type { LoadPlan, LoadShape } from './load-shape.js';
 import { locateUserClasses, type UserClassChoice } from './load-user-class.js';
 import type { LoadProgress, LoadReport } from './report/load-report.js';
 import type { Figures } from './stats/ledger.js';
@@ -30,6 +31,11 @@ export interface LoadOptions {
   users?: number;
   /** Users started per second. Default 1. */
   spawnRate?: number;
+  /**
+   * How many users there are when, in place of `users` and `spawnRate`. Default: what one of
+   * `locustfiles` exports, if any does.
+   */
+  shape?: LoadShape;
   /** From the first user's start. Default: until `signal` is aborted. */
   runTimeMs?: number;
   /** Tasks to run in all; the run then ends. Closed model only. */
@@ -84,6 +90,7 @@ export interface CheckedOptions {
   readonly host: string;
   readonly users: number;
   readonly spawnRate: number;
+  readonly plan: LoadPlan | undefined;
   readonly runTimeMs: number | undefined;
   readonly iterations: number | undefined;
   readonly stopTimeoutMs: number;
@@ -99,8 +106,8 @@ export interface CheckedOptions {
 }
 
 /** Throws a `LoadError` for the first thing that is wrong. */
-export function checkOptions(options: LoadOptions): CheckedOptions {
-  const users = within('users', options.users ?? 1, 1, MAX_USERS, true);
+export function checkOptions(options: LoadOptions, plan?: LoadPlan): CheckedOptions {
+  const users = within('users', plan?.users ?? options.users ?? 1, 1, MAX_USERS, true);
   const processes = within('processes', options.processes ?? 1, 1, MAX_PROCESSES, true);
   if (processes > users) {
     throw new LoadError('INVALID_OPTION', `${processes} processes need at least as many users.`);
@@ -113,6 +120,9 @@ export function checkOptions(options: LoadOptions): CheckedOptions {
   if (iterations !== undefined && rate !== undefined) {
     throw new LoadError('INVALID_OPTION', 'Iterations are counted in the closed model only.');
   }
+  if (plan !== undefined && rate !== undefined) {
+    throw new LoadError('INVALID_OPTION', 'A load shape is of users, and not for the open model.');
+  }
   if (metricsUrl !== undefined) parseHost(metricsUrl);
   return {
     userClasses: locateChoice(options),
@@ -120,8 +130,8 @@ export function checkOptions(options: LoadOptions): CheckedOptions {
     users,
     processes,
     spawnRate: within('spawn rate', options.spawnRate ?? 1, 0.001, MAX_RATE),
-    runTimeMs:
-      runTimeMs === undefined ? undefined : within('run time', runTimeMs, 100, MAX_DURATION_MS),
+    plan,
+    runTimeMs: runTimeOf(runTimeMs, plan),
     iterations:
       iterations === undefined ? undefined : within('iterations', iterations, 1, 1e12, true),
     stopTimeoutMs: within('stop timeout', options.stopTimeoutMs ?? 5000, 0, MAX_DURATION_MS),
@@ -139,6 +149,13 @@ export function checkOptions(options: LoadOptions): CheckedOptions {
     waitScale: within('wait scale', options.waitScale ?? 1, 0, 1000),
     resetStats: options.resetStats ?? false,
   };
+}
+
+/** What ends first. */
+function runTimeOf(runTimeMs: number | undefined, plan: LoadPlan | undefined): number | undefined {
+  if (runTimeMs === undefined) return plan?.runTimeMs;
+  const checkedMs = within('run time', runTimeMs, 100, MAX_DURATION_MS);
+  return plan === undefined ? checkedMs : Math.min(checkedMs, plan.runTimeMs);
 }
 
 /** Throws `UNKNOWN_USER_CLASS`. */

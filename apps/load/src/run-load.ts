@@ -7,9 +7,10 @@ import { once } from 'node:events';
 import { unixNow } from './clock.js';
 import { Fleet } from './fleet.js';
 import type { GeneratorSettings, GeneratorWindow } from './generator/protocol.js';
+import { loadShape, planOf } from './load-shape.js';
 import { BUILT_IN_USER_CLASSES, loadUserClasses } from './load-user-class.js';
 import { MetricsPoll } from './metrics-poll.js';
-import { type CheckedOptions, checkOptions, type LoadOptions } from './options.js';
+import { type CheckedOptions, checkOptions, type LoadOptions, locateChoice } from './options.js';
 import { composeReport, type RunResult } from './report/compose-report.js';
 import { ResultFiles } from './report/files.js';
 import type { EndReason, LoadProgress, LoadReport } from './report/load-report.js';
@@ -28,7 +29,8 @@ const MAX_SILENCE_MS = 10_000;
  * `LoadError` for options that can't be used, before anything is sent.
  */
 export async function runLoad(options: LoadOptions): Promise<LoadReport> {
-  const checked = checkOptions(options);
+  const shape = options.shape ?? (await loadShape(locateChoice(options)));
+  const checked = checkOptions(options, shape && planOf(shape));
   const userClasses = await loadUserClasses(checked.userClasses);
   if (checked.usersFile === undefined && checked.userClasses.names.some(isBuiltIn)) {
     options.onWarning?.(

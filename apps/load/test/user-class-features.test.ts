@@ -1,6 +1,7 @@
 // What a user class may ask of its users' lives and requests, against a real server.
 
 import { describe, expect, it } from 'vitest';
+import type { Ledger } from '../src/stats/ledger.js';
 import { constant, defineUser, type User, type UserClass } from '../src/user-class.js';
 import { generate } from './support/generate.js';
 import { answerOk, type HttpService, startHttpService } from './support/http-service.js';
@@ -17,6 +18,31 @@ describe.concurrent('users', () => {
     const inOrder = defineUser({ name: 'Order', waitMs: constant(1), order: 'sequence', tasks });
     await generate(inOrder, service.url, LONG_MS, {}, () => service.paths.length > 6);
     expect(service.paths.slice(0, 6)).toEqual(['/a', '/b', '/c', '/a', '/b', '/c']);
+  });
+
+  it('come and go as the shape of the load says', async ({ onTestFinished }) => {
+    const service = await startHttpService(answerOk);
+    onTestFinished(() => service.close());
+    const stages = [
+      { fromMs: 0, users: 4, spawnRate: 100 },
+      { fromMs: 1500, users: 1, spawnRate: 100 },
+    ];
+    let stopped = 0;
+    const userClass = defineUser({
+      name: 'Shaped',
+      waitMs: constant(LONG_MS),
+      onStart: (user) => user.get('/start'),
+      onStop: async () => (stopped += 1),
+      tasks: visits('/a'),
+    });
+    const plan = { steps: stages, users: 4, runTimeMs: LONG_MS };
+    const overrides = { users: 4, plan };
+    const isEnough = (ledger: Ledger) => stopped === 3 && ledger.windows()[0]?.users === 1;
+    const { windows } = await generate(userClass, service.url, LONG_MS, overrides, isEnough);
+    expect(service.paths.filter((path) => path === '/start')).toHaveLength(4);
+    expect(Math.max(...windows.map(({ users }) => users))).toBe(4);
+    expect(stopped, 'three of them before the end').toBe(4);
+    expect(windows.some(({ steady }) => steady)).toBe(false);
   });
 
   it('run as many iterations as are asked for, all together', async ({ onTestFinished }) => {

@@ -14,6 +14,7 @@ import { HealthMeter } from './health-meter.js';
 import { Naps } from './naps.js';
 import type { GeneratorSettings, GeneratorWindow } from './protocol.js';
 import { Recorder } from './recorder.js';
+import { Staffing, share } from './staffing.js';
 import { RunOver, type UserContext, VirtualUser } from './virtual-user.js';
 
 const SPAWN_TICK_MS = 20;
@@ -49,8 +50,11 @@ export class Generator {
   readonly #choices: ReadonlyMap<UserClass, (random: () => number) => Task>;
   readonly #context: UserContext;
   readonly #deadlines: Deadlines;
-  readonly #users: VirtualUser[] = [];
-  readonly #lives: Promise<void>[] = [];
+  readonly #staffing: Staffing;
+  /** Users that were started and not told to leave, by their place. */
+  readonly #active: VirtualUser[] = [];
+  /** All whose life has not ended, those that leave included. */
+  readonly #lives = new Map<VirtualUser, Promise<void>>();
   /** Open model: the task that each user runs at the moment. */
   readonly #tasks = new Map<VirtualUser, Promise<void>>();
   readonly #localUsers: number;
@@ -60,8 +64,9 @@ export class Generator {
   #wasSteady = false;
   /** Steady until it was stopped. */
   #afterSteady = false;
-  #alive = 0;
   #ready = 0;
+  /** Of users who have left. */
+  #pastReconnects = 0;
   #aborted = 0;
   #unfinished = 0;
   /** Tasks that may still be started. */
@@ -76,7 +81,9 @@ export class Generator {
     this.#choices = new Map(userClasses.map((one) => [one, weightedChoice(one.tasks)]));
     this.#iterationsLeft = localIterations(settings);
     this.#localUsers = localUsers(settings);
-    const { requestTimeoutMs } = settings;
+    const { requestTimeoutMs, users, spawnRate, processCount, processIndex } = settings;
+    const steps = settings.plan?.steps ?? [{ fromMs: 0, users, spawnRate }];
+    this.#staffing = new Staffing(steps, processCount, processIndex);
     this.#deadlines = new Deadlines(requestTimeoutMs, this.#now);
     this.#context = {
       host,
@@ -98,11 +105,12 @@ export class Generator {
     const { rate, processCount } = this.#settings;
     if (rate !== undefined) this.#startArrivals(rate / processCount);
     const startMs = this.#now();
-    this.#spawnDue(startMs);
+    this.#adjustUsers(0);
     this.#timers = [
-      setInterval(() => this.#spawnDue(startMs), SPAWN_TICK_MS),
+      setInterval(() => this.#adjustUsers(this.#now() - startMs), SPAWN_TICK_MS),
       setInterval(() => this.#takeWindow(), WINDOW_MS),
     ];
+    if (this.#iterationsLeft === 0) this.dependencies.onFinished?.();
   }
 
   /** Lets tasks under way finish within the stop timeout; resolves when the last window is out. */
@@ -113,13 +121,14 @@ export class Generator {
     this.#stopping = true;
     void this.#arrivals?.drain();
     this.#naps.wakeAll();
-    const ended = Promise.allSettled(this.#lives);
+    const ended = Promise.allSettled(this.#lives.values());
     const limit = new Naps();
-    await Promise.race([ended, limit.sleep(this.#settings.stopTimeoutMs)]);
+    await Promise.race([ended, limit.sleep(this, this.#settings.stopTimeoutMs)]);
     limit.wakeAll();
-    this.#unfinished = this.#users.filter((user) => user.isBusy && !user.isWaiting).length;
+    const left = [...this.#lives.keys()];
+    this.#unfinished = left.filter((user) => user.isBusy && !user.isWaiting).length;
     this.#arrivals?.abandon();
-    for (const user of this.#users) user.end();
+    for (const user of left) user.end();
     for (const timer of this.#timers) clearInterval(timer);
     // One turn, so that what was cut off is counted.
     await new Promise((resolve) => setImmediate(resolve));
@@ -128,30 +137,35 @@ export class Generator {
     this.#health.stop();
   }
 
-  #spawnDue(startMs: number): void {
-    const { spawnRate, processCount } = this.#settings;
-    const due = 1 + Math.floor(((this.#now() - startMs) / 1000) * (spawnRate / processCount));
-    while (this.#users.length < Math.min(due, this.#localUsers)) {
-      if (this.#stopping || this.#iterationsLeft === 0) return;
-      this.#spawn();
+  #adjustUsers(elapsedMs: number): void {
+    if (this.#stopping || this.#iterationsLeft === 0) return;
+    const change = this.#staffing.change(elapsedMs, this.#active.length);
+    for (let count = 0; count < change; count += 1) this.#spawn();
+    for (const user of this.#active.splice(this.#active.length + Math.min(0, change))) {
+      user.isLeaving = true;
+      this.#naps.wake(user);
     }
   }
 
   #spawn(): void {
     const { seed, processCount, processIndex } = this.#settings;
-    const local = this.#users.length;
+    const local = this.#active.length;
     const index = local * processCount + processIndex;
     const account = this.dependencies.accounts?.[local];
     const user = new VirtualUser(index, seededRandom(seed, index), account, this.#context);
-    this.#users.push(user);
-    this.#alive += 1;
+    this.#active.push(user);
     const life = this.#live(user, this.#allotment[index]!).catch((error) => this.note(error));
-    this.#lives.push(life.finally(() => this.#bury()));
+    this.#lives.set(
+      user,
+      life.finally(() => this.#bury(user)),
+    );
   }
 
-  #bury(): void {
-    this.#alive -= 1;
-    if (this.#alive === 0 && this.#iterationsLeft === 0) this.dependencies.onFinished?.();
+  #bury(user: VirtualUser): void {
+    this.#lives.delete(user);
+    this.#pastReconnects += user.reconnects;
+    user.close();
+    if (this.#lives.size === 0 && this.#iterationsLeft === 0) this.dependencies.onFinished?.();
   }
 
   async #live(user: VirtualUser, userClass: UserClass): Promise<void> {
@@ -164,21 +178,21 @@ export class Generator {
 
   async #liveClosed(user: VirtualUser, userClass: UserClass): Promise<void> {
     // A random share of one wait first, so that users who start together don't stay together.
-    await this.#naps.sleep(this.#waitMs(user, userClass, 0) * user.random());
-    while (!this.#stopping && this.#iterationsLeft > 0) {
+    await this.#naps.sleep(user, this.#waitMs(user, userClass, 0) * user.random());
+    while (!this.#stopping && !user.isLeaving && this.#iterationsLeft > 0) {
       this.#iterationsLeft -= 1;
       const requestsBefore = user.requests;
       const startMs = this.#now();
       await this.#runTask(user, userClass);
       const waitMs = this.#waitMs(user, userClass, this.#now() - startMs);
       // A task without wait and without requests must still let the process breathe.
-      if (waitMs > 0 || user.requests === requestsBefore) await this.#naps.sleep(waitMs);
+      if (waitMs > 0 || user.requests === requestsBefore) await this.#naps.sleep(user, waitMs);
     }
   }
 
   async #liveOpen(user: VirtualUser, arrivals: Arrivals<VirtualUser>): Promise<void> {
     arrivals.release(user);
-    await this.#naps.sleep(MAX_TIMER_MS);
+    await this.#naps.sleep(user, MAX_TIMER_MS);
     await arrivals.drain();
     await this.#tasks.get(user);
   }
@@ -244,19 +258,21 @@ export class Generator {
 
   #takeWindow(): void {
     const endMs = unixNow();
-    const isSteady = this.#ready === this.#localUsers && !this.#stopping;
+    const isSteady =
+      this.#settings.plan === undefined && this.#ready === this.#localUsers && !this.#stopping;
+    const users = [...this.#lives.keys()];
     const { rows, failures, exceptions } = this.#recorder.take();
     this.dependencies.onWindow({
       type: 'window',
       startMs: this.#windowStartMs,
       endMs,
-      users: this.#alive,
+      users: users.length,
       steady: isSteady && this.#wasSteady,
       afterSteady: this.#afterSteady,
       backlog: this.#arrivals?.backlog ?? 0,
       aborted: this.#aborted,
       unfinished: this.#unfinished,
-      reconnects: this.#users.reduce((sum, user) => sum + user.reconnects, 0),
+      reconnects: users.reduce((sum, user) => sum + user.reconnects, this.#pastReconnects),
       health: this.#health.read(),
       rows,
       failures,
@@ -276,8 +292,4 @@ function localIterations({ iterations, processCount, processIndex }: GeneratorSe
 export function localUsers(settings: GeneratorSettings): number {
   const { users, processCount, processIndex } = settings;
   return share(users, processCount, processIndex);
-}
-
-function share(all: number, parts: number, part: number): number {
-  return Math.floor(all / parts) + (part < all % parts ? 1 : 0);
 }

@@ -2,6 +2,7 @@
 // numbers, 4 bytes each: cheaper for the generator than to keep and encode histograms, and the
 // conductor's merged histogram is exactly that of one process.
 
+import type { LoadPlan } from '../load-shape.js';
 import type { UserClassChoice } from '../load-user-class.js';
 
 export interface GeneratorSettings {
@@ -13,6 +14,8 @@ export interface GeneratorSettings {
   readonly processCount: number;
   /** Users started per second, by all processes together. */
   readonly spawnRate: number;
+  /** How the number of users changes; undefined: all come and stay. */
+  readonly plan: LoadPlan | undefined;
   /** Requests per second by all processes together: the open model. Closed when undefined. */
   readonly rate: number | undefined;
   /** Tasks to run by all processes together. Without end when undefined. */

@@ -49,6 +49,8 @@ export class VirtualUser implements User {
   tasksRun = 0;
   /** Whether a task, onStart or onStop is under way. */
   isBusy = false;
+  /** The shape of the load has no more place for it: its life ends after the task under way. */
+  isLeaving = false;
   readonly #connection: Connection;
   readonly #cookies: Cookies;
   readonly #deadline = new DeadlineEntry(this);
@@ -153,6 +155,10 @@ export class VirtualUser implements User {
 
   timeOut(): void {
     this.#connection.abort(`timed out after ${this.context.requestTimeoutMs} ms`);
+  }
+
+  close(): void {
+    this.#connection.close();
   }
 
   /** Cuts off a request under way, which is a failure; later ones throw `RunOver`. */

@@ -18,6 +18,8 @@ import type {
 export const MAX_CPU_PERCENT = 85;
 export const MAX_LOOP_LAG_P99_MS = 50;
 
+const SHAPED = 'a load shape changes the number of users';
+
 /** What a run leaves behind. */
 export interface RunResult {
   readonly startMs: number;
@@ -79,14 +81,16 @@ function unjudgedErrors(thresholds: readonly Threshold[], whole: Figures): numbe
   return failures + (isJudged('exceptions') ? 0 : whole.exceptions);
 }
 
-function notesOf({ notes, metrics, ledger }: ReportSources): string[] {
+function notesOf({ notes, metrics, ledger, options }: ReportSources): string[] {
   const metricsNote = metrics.note();
   const unfinished = sum(ledger.windows().map((window) => window.unfinished));
   return [
     ...notes,
     ...(metricsNote === undefined ? [] : [metricsNote]),
     ...(ledger.steady() === undefined
-      ? ['There was no steady state: not all users were up for a second.']
+      ? [
+          `There was no steady state: ${options.plan ? SHAPED : 'not all users were up for a second'}.`,
+        ]
       : []),
     ...(unfinished === 0
       ? []
@@ -99,11 +103,12 @@ function sum(values: readonly number[]): number {
 }
 
 function settingsOf(options: CheckedOptions, userClass: string): LoadSettings {
-  const { thresholds: _, userClasses: __, ...settings } = options;
+  const { thresholds: _, userClasses: __, plan, ...settings } = options;
   const { runTimeMs, iterations, rate, usersFile, metricsUrl, ...shared } = settings;
   return {
     userClass,
     ...shared,
+    shaped: plan !== undefined,
     runTimeMs: runTimeMs ?? null,
     iterations: iterations ?? null,
     rate: rate ?? null,

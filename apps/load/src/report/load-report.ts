@@ -17,6 +17,8 @@ export interface LoadSettings {
   host: string;
   users: number;
   spawnRate: number;
+  /** By a load shape, in place of the spawn rate; `users` is then the most at a time. */
+  shaped: boolean;
   runTimeMs: number | null;
   iterations: number | null;
   stopTimeoutMs: number;

@@ -47,6 +47,7 @@ export async function generate(
 const DEFAULTS: GeneratorSettings = {
   userClasses: { locustfiles: [], names: [], tags: [], excludeTags: [] },
   iterations: undefined,
+  plan: undefined,
   host: '',
   users: 1,
   processIndex: 0,
