@@ -20,7 +20,7 @@ export const SECURITY_EVENTS = {
   account_attacked: ['error', 'an account has so many failed logins that it is under attack'],
   proxy_untrusted: ['warn', 'X-Forwarded-For comes from a proxy that is not believed; told once'],
   client_refused: ['warn', 'somebody showed a wrong id or secret of a resource server'],
-  refresh_reused: ['warn', 'a refresh token was shown a second time; its session has ended'],
+  refresh_reused: ['warn', 'a used refresh token was shown; its session has ended'],
   refresh_retried: ['info', 'a refresh was repeated a moment later and got the same answer'],
   refresh_ahead: ['error', 'a refresh token is younger than Redis knows: Redis has lost writes'],
   refresh_limited: ['warn', 'a session or an address refreshed more often than it may'],

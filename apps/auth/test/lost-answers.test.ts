@@ -108,6 +108,35 @@ describeEachPrivateServer(
       expect(new Set(last.map(({ statusCode }) => statusCode))).toEqual(new Set([200]));
     }, 60_000);
 
+    test('an outage that is longer than the time of grace makes no theft of a retry', async () => {
+      const hasty = await openService(server().url, {
+        config: { refreshGraceSeconds: 1 },
+        keysFile: service.keysFile,
+      });
+      const tokens = await login(hasty);
+      // Its answer is lost, and Redis goes.
+      const lost = (await refresh(hasty, tokens)).json<TokenAnswer>();
+      await server().kill();
+      const diedAt = performance.now();
+      while (performance.now() - diedAt < 2_000) {
+        expectProblem(await refresh(hasty, tokens), 'STORE_UNAVAILABLE');
+        await sleep(RETRY_PAUSE_MS);
+      }
+      await server().restart();
+      let again = await refresh(hasty, tokens);
+      const retry = async () => {
+        again = await refresh(hasty, tokens);
+        return again.statusCode;
+      };
+      await expect.poll(retry, { interval: RETRY_PAUSE_MS, timeout: 10_000 }).not.toBe(503);
+      expect(again.statusCode).toBe(200);
+      expect(again.json<TokenAnswer>().refresh_token).toBe(lost.refresh_token);
+      // Soon after, a used token is a used token again.
+      await sleep(2_000);
+      expectProblem(await refresh(hasty, tokens), 'REFRESH_REUSED');
+      await hasty.close();
+    });
+
     test('a server that lost its last writes takes the tokens that it has forgotten', async () => {
       const before = await login(service);
       const { sid } = (await verify(service, before.access_token)).json();

@@ -15,6 +15,7 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { Problem } from '../errors.js';
 import type { RedisCommands } from './commands.js';
+import { Outages } from './outages.js';
 import {
   CHANGE_PASSWORD,
   END_ALL_SESSIONS,
@@ -87,6 +88,7 @@ export class Store {
   readonly #redis: RedisCommands;
   readonly #options: StoreOptions;
   readonly #confirm: () => Promise<void>;
+  readonly #outages = new Outages();
 
   /** @param confirm Settles when what was ended before can't come back any more. */
   constructor(
@@ -103,13 +105,15 @@ export class Store {
   async createUser(name: string, passwordHash: string, lifeSeconds = 0): Promise<User> {
     const user: User = { id: randomUUID(), name, passwordHash };
     const key = userKey(name);
-    const isNew = await reach(this.#redis.setIfAbsent(key, JSON.stringify(user), lifeSeconds));
+    const isNew = await this.#reach(
+      this.#redis.setIfAbsent(key, JSON.stringify(user), lifeSeconds),
+    );
     if (!isNew) throw new Problem('USERNAME_TAKEN');
     return user;
   }
 
   async findUser(name: string): Promise<User | undefined> {
-    const text = await reach(this.#redis.get(userKey(name)));
+    const text = await this.#reach(this.#redis.get(userKey(name)));
     return text === null ? undefined : (JSON.parse(text) as User);
   }
 
@@ -153,7 +157,7 @@ export class Store {
         sessionId,
         hashOf(family),
         shown.generation,
-        options.refreshGraceSeconds * 1000,
+        this.#outages.prolong(options.refreshGraceSeconds * 1000),
         options.refreshTokenSeconds * 1000,
         options.sessionSeconds * 1000,
         options.sessionRefreshLimit,
@@ -172,7 +176,7 @@ export class Store {
 
   /** Whether the token's session lives: one command. */
   isLive({ sessionId }: TokenReference): Promise<boolean> {
-    return reach(this.#redis.exists(SESSION + sessionId));
+    return this.#reach(this.#redis.exists(SESSION + sessionId));
   }
 
   /**
@@ -229,15 +233,26 @@ export class Store {
   }
 
   async ping(): Promise<void> {
-    await reach(this.#redis.ping());
+    await this.#reach(this.#redis.ping());
   }
 
   async close(): Promise<void> {
     await this.#redis.close();
   }
 
+  async #reach<T>(answer: Promise<T>): Promise<T> {
+    try {
+      const value = await reach(answer);
+      this.#outages.answered();
+      return value;
+    } catch (problem) {
+      this.#outages.failed();
+      throw problem;
+    }
+  }
+
   #run(script: Script, keys: string[], args: readonly (string | number)[]): Promise<unknown> {
-    return reach(this.#redis.run(script, keys, args.map(String)));
+    return this.#reach(this.#redis.run(script, keys, args.map(String)));
   }
 }
 

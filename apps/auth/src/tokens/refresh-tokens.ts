@@ -2,9 +2,9 @@
 //
 //   version (1) | session (16) | generation (4) | family secret (16) | HMAC-SHA-256 (32), base64url
 //
-// Why they are made rather than drawn at random: whoever lost an answer shows the token before, and
-// must be given the same successor. Made from its generation, a successor can be made again at any
-// time, and Redis holds neither tokens nor what follows one: a number, and a hash of the family's
+// Why they are made rather than drawn at random: whoever lost an answer shows a token that was
+// replaced, and must be given the one that is good now. Made from its generation, it can be made again
+// at any time, and Redis holds neither tokens nor what follows one: a number, and a hash of the family's
 // secret. The secret is drawn at login and stands in the session's tokens alone, so that neither who
 // reads Redis nor who has stolen a signing key can make a token of somebody's session.
 // A token that was forged is known without Redis, and can't be used to end a session as a used one.
