@@ -78,7 +78,7 @@ function takeSignals(supervisor: Supervisor, manager: ServiceManager): void {
   process.on('SIGHUP', async () => {
     manager.reloading();
     await supervisor.reload();
-    manager.reloaded();
+    if (stoppedAt === undefined) manager.reloaded();
   });
 }
 

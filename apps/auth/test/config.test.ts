@@ -77,6 +77,8 @@ describe('configuration', () => {
       AUTH_STORE_DRIVER: 'memory',
       AUTH_HASH_CONCURRENCY: '4',
       AUTH_TRUST_PROXY: 'maybe',
+      AUTH_MAX_CONNECTIONS: '0',
+      AUTH_PID_FILE: '/nowhere/service.pid',
     });
     expect(problems.map((problem) => problem.split(':')[0])).toEqual([
       'PORT',
@@ -85,7 +87,9 @@ describe('configuration', () => {
       'AUTH_STORE_DRIVER',
       'AUTH_HASH_CONCURRENCY',
       'AUTH_TRUST_PROXY',
+      'AUTH_MAX_CONNECTIONS',
       'AUTH_KEYS_FILE',
+      'AUTH_PID_FILE',
     ]);
   });
 

@@ -232,6 +232,19 @@ test.runIf(isRoot)('a rotation by a third user is refused before anything is wri
   expect(readFileSync(file, 'utf8')).toBe(before);
 });
 
+test('a link that leads to another file by now is followed, as mounted secrets are replaced', async () => {
+  const [next, link] = ['next.json', 'link.json'].map((name) => path.join(folder, name));
+  symlinkSync(file, link!);
+  const ring = await KeyRing.open(link!, { now: () => now });
+  const kid = await createKeys(next!);
+  const mtime = statSync(file).mtime;
+  utimesSync(next!, mtime, mtime);
+  rmSync(link!);
+  symlinkSync(next!, link!);
+  now += RELOAD_PAUSE_MS;
+  expect((await ring.signing()).kid).toBe(kid);
+});
+
 test('a rotation through a symbolic link replaces the file, not the link', async () => {
   const link = path.join(folder, 'link.json');
   symlinkSync(file, link);
