@@ -82,17 +82,14 @@ return {'opened', now}
  * `first` on, whose replacements `began` within it. A late request may show one of these, when its
  * sender has tried again and gone on meanwhile. Retries make neither longer, and aren't counted, as
  * refusing one could make it a reuse.
+ *
+ * The first refresh of a session in a minute is let through whatever its network does, or whoever
+ * shares an address with others could keep them from theirs.
  */
 export const REFRESH = script(
   'refresh',
   `${NOW}${KEEP_INDEX}
 local minute = 60000
-local networkLimit = tonumber(ARGV[8])
-if networkLimit > 0 then
-  local count = redis.call('INCR', KEYS[2])
-  if count == 1 then redis.call('PEXPIRE', KEYS[2], minute) end
-  if count > networkLimit then return {'limited', redis.call('PTTL', KEYS[2])} end
-end
 local session = redis.call('HMGET', KEYS[1], 'family', 'generation', 'user', 'name', 'created',
   'replaced', 'first', 'began', 'minute', 'refreshes')
 if session[1] ~= ARGV[2] then return {'unknown'} end
@@ -116,6 +113,14 @@ local refreshes = 1
 if tonumber(session[9]) == thisMinute then refreshes = tonumber(session[10]) + 1 end
 local limit = tonumber(ARGV[7])
 if limit > 0 and refreshes > limit then return {'limited', minute - now % minute} end
+local networkLimit = tonumber(ARGV[8])
+if networkLimit > 0 then
+  local count = redis.call('INCR', KEYS[2])
+  if count == 1 then redis.call('PEXPIRE', KEYS[2], minute) end
+  if count > networkLimit and refreshes > 1 then
+    return {'limited', redis.call('PTTL', KEYS[2])}
+  end
+end
 redis.call('HSET', KEYS[1], 'generation', shown + 1, 'replaced', now, 'minute', thisMinute,
   'refreshes', refreshes)
 if shown > current or not isRecent(session[8]) then
