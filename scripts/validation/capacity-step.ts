@@ -16,13 +16,15 @@ export const MAX_P99_MS = 50;
 export const MIN_ANSWERED_PERCENT = 90;
 /** A step that is so far gone is over: there is nothing more to learn, ms. */
 const HOPELESS_P99_MS = 1_000;
-/** Seconds with all users after which it may be called so; the tester's figures are of the last ten. */
-const HOPELESS_SECONDS = 6;
+/** Of the last ten seconds, as the tester tells it: so many of them must be with all users. */
+const HOPELESS_SECONDS = 5;
 const SPAWN_SECONDS = 6;
-/** For the last users to be there. */
-const SETTLE_SECONDS = 2;
+/** Users who aren't all there by then are not waited for. */
+const MAX_SPAWN_SECONDS = 20;
 const MEASURE_SECONDS = 10;
-/** Shorter, and there is no second with all users. */
+/** Of a trial: shorter, and no second may be whole. */
+const SHORTEST_SECONDS = 3;
+/** Of a trial: users come no faster than four times as fast. */
 const SMALLEST_SCALE = 0.25;
 const STOP_TIMEOUT_MS = 2_000;
 const REQUEST_TIMEOUT_MS = 10_000;
@@ -77,23 +79,27 @@ export async function measureStep(
   const scale = Math.min(1, Math.max(options.scale, SMALLEST_SCALE));
   const usersFile = await service.provision(`step${Date.now().toString(36)}`, users);
   const meter = new CpuMeter(stage, service);
-  const hopeless = new AbortController();
+  const measureSeconds = Math.max(SHORTEST_SECONDS, MEASURE_SECONDS * scale);
+  const end = new AbortController();
   const report = await runLoad({
     userClass: userClassFile('CapacityLoadTest'),
     host: service.url,
     users,
     spawnRate: users / (SPAWN_SECONDS * scale),
-    runTimeMs: (SPAWN_SECONDS + SETTLE_SECONDS + MEASURE_SECONDS) * scale * 1000,
+    runTimeMs: (MAX_SPAWN_SECONDS + MEASURE_SECONDS) * 1000,
     stopTimeoutMs: STOP_TIMEOUT_MS,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
     rate,
     processes,
     usersFile,
-    signal: hopeless.signal,
-    onProgress({ phase, p99 }) {
-      if (phase !== 'steady') return;
+    signal: end.signal,
+    onProgress({ phase, requests, p99 }) {
+      // Each user makes one request as it comes, and none makes another until all have. In the end
+      // generators go, and their CPU with them.
+      if (requests < users || phase === 'stopping' || end.signal.aborted) return;
       meter.read();
-      if (meter.readings >= HOPELESS_SECONDS && p99 > HOPELESS_P99_MS) hopeless.abort();
+      const isHopeless = meter.seconds >= HOPELESS_SECONDS && p99 > HOPELESS_P99_MS;
+      if (isHopeless || meter.seconds >= measureSeconds) end.abort();
     },
   });
   refuseCrash(report);
@@ -159,8 +165,9 @@ class CpuMeter {
     private readonly service: Service,
   ) {}
 
-  get readings(): number {
-    return this.#readings.length;
+  /** From the first reading to the last. */
+  get seconds(): number {
+    return ((this.#readings.at(-1)?.atMs ?? 0) - (this.#readings[0]?.atMs ?? 0)) / 1000;
   }
 
   read(): void {
