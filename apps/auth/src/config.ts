@@ -1,26 +1,16 @@
 // What the service is told by its environment: read once, checked whole, frozen. Redis and the
 // number of workers are Plimsoll's business and stand in docs/configuration.md.
 
-import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import path from 'node:path';
+import { ConfigReader, type TrustedProxies } from './config-reader.js';
 
 export const STORE_DRIVERS = ['plimsoll', 'redis-pool', 'redis', 'ioredis'] as const;
 export type StoreDriver = (typeof STORE_DRIVERS)[number];
 
-/** Longer chains of proxies are a mistake. */
-const MAX_HOPS = 10;
-/** Names that Fastify knows for networks, beside addresses and prefixes. */
-const NAMED_NETWORKS = ['loopback', 'linklocal', 'uniquelocal'];
-export type TrustedProxies = false | number | string[];
-
 /** Where metrics are by default, unless nobody but this host can reach the service. */
 const OPERATOR_PORT = 8001;
-/** Of the token that operators show; a shorter one could be guessed. */
-const MIN_TOKEN_CHARACTERS = 16;
-
-const RESOURCE_SERVER = /^([\w.-]{1,64})=([0-9a-f]{64})$/;
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -59,6 +49,7 @@ export const VARIABLES = [
   'AUTH_PID_FILE',
   'AUTH_STOP_TIMEOUT_MS',
 ] as const;
+export type Variable = (typeof VARIABLES)[number];
 
 export interface AuthConfig {
   readonly host: string;
@@ -129,7 +120,7 @@ export class ConfigError extends Error {
 /** @throws ConfigError with all problems. */
 export function resolveConfig(env: NodeJS.ProcessEnv): AuthConfig {
   const problems: string[] = [];
-  const read = new Reader(env, problems);
+  const read = new ConfigReader(env, problems);
   const isProduction = read.isProduction();
   const host = read.text('HOST', isProduction ? '0.0.0.0' : '127.0.0.1');
   const port = read.integer('PORT', 8000, 0, 65_535);
@@ -192,7 +183,7 @@ function canWrite(folder: string): boolean {
   }
 }
 
-function readOperator(read: Reader, port: number, isShared: boolean) {
+function readOperator(read: ConfigReader, port: number, isShared: boolean) {
   const fallback = isShared ? port : OPERATOR_PORT;
   const operatorPort = read.integer('AUTH_OPERATOR_PORT', fallback, 0, 65_535);
   const isSame = operatorPort === port && (port !== 0 || isShared);
@@ -205,105 +196,4 @@ function readOperator(read: Reader, port: number, isShared: boolean) {
 
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
-}
-
-class Reader {
-  constructor(
-    private readonly env: NodeJS.ProcessEnv,
-    private readonly problems: string[],
-  ) {}
-
-  optional(name: (typeof VARIABLES)[number]): string | undefined {
-    const text = this.env[name]?.trim();
-    return text === '' ? undefined : text;
-  }
-
-  /** However it is spelt, as Plimsoll's presets read it. */
-  isProduction(): boolean {
-    const given = [this.env.DEPLOYMENT_ENV, this.env.NODE_ENV].map((text) => text?.trim());
-    return given.find((text) => text !== undefined && text !== '')?.toLowerCase() === 'production';
-  }
-
-  text(name: (typeof VARIABLES)[number], fallback: string): string {
-    return this.optional(name) ?? fallback;
-  }
-
-  integer(name: (typeof VARIABLES)[number], fallback: number, min: number, max: number): number {
-    const text = this.optional(name);
-    if (text === undefined) return fallback;
-    const value = Number(text);
-    if (Number.isInteger(value) && value >= min && value <= max) return value;
-    this.problems.push(`${name}: must be an integer from ${min} to ${max}`);
-    return fallback;
-  }
-
-  choice<T extends string>(
-    name: (typeof VARIABLES)[number],
-    allowed: readonly T[],
-    fallback: T,
-  ): T {
-    const text = this.optional(name);
-    if (text === undefined) return fallback;
-    if ((allowed as readonly string[]).includes(text)) return text as T;
-    this.problems.push(`${name}: must be one of ${allowed.join(', ')}`);
-    return fallback;
-  }
-
-  /** Of a token that stands in a variable or, better, in a file. */
-  tokenHash(name: (typeof VARIABLES)[number], fileName: (typeof VARIABLES)[number]) {
-    const file = this.optional(fileName);
-    let token = this.optional(name);
-    if (file !== undefined) {
-      if (token !== undefined) this.problems.push(`${name}: only one of it and ${fileName}`);
-      try {
-        token = readFileSync(file, 'utf8').trim();
-      } catch (error) {
-        const { code } = error as NodeJS.ErrnoException;
-        this.problems.push(`${fileName}: ${file} cannot be read (${code})`);
-        return undefined;
-      }
-    }
-    if (token === undefined) return undefined;
-    if (token.length < MIN_TOKEN_CHARACTERS || /\s/.test(token)) {
-      const place = file === undefined ? name : fileName;
-      this.problems.push(
-        `${place}: needs ${MIN_TOKEN_CHARACTERS} characters, none of them a space`,
-      );
-    }
-    return createHash('sha256').update(token).digest('hex');
-  }
-
-  resourceServers(name: (typeof VARIABLES)[number]): ReadonlyMap<string, string> {
-    const entries = (this.optional(name) ?? '').split(',').filter((entry) => entry.trim() !== '');
-    const found = entries.map((entry) => RESOURCE_SERVER.exec(entry.trim()));
-    const servers = new Map(found.flatMap((match) => (match ? [[match[1]!, match[2]!]] : [])));
-    if (servers.size < entries.length) {
-      this.problems.push(
-        `${name}: must be id=<SHA-256 of the secret in hex>, with commas between; each id once`,
-      );
-    }
-    return servers;
-  }
-
-  trustedProxies(name: (typeof VARIABLES)[number]): TrustedProxies {
-    const text = this.optional(name);
-    if (text === undefined || text === 'false') return false;
-    if (/^\d+$/.test(text) && Number(text) <= MAX_HOPS) return Number(text) || false;
-    const networks = text.split(',').map((network) => network.trim());
-    if (networks.every(isNetwork)) return networks;
-    this.problems.push(
-      `${name}: must be false, the number of proxies (at most ${MAX_HOPS}), or their addresses and ` +
-        `networks with commas between (192.0.2.1, 10.0.0.0/8, ${NAMED_NETWORKS.join(', ')})`,
-    );
-    return false;
-  }
-}
-
-/** Everybody (a prefix of 0) is no network: whoever connects could call himself what he likes. */
-function isNetwork(text: string): boolean {
-  if (NAMED_NETWORKS.includes(text)) return true;
-  const [address = '', prefix, ...rest] = text.split('/');
-  const bits = isIP(address) === 4 ? 32 : 128;
-  if (isIP(address) === 0 || rest.length > 0) return false;
-  return prefix === undefined || (/^[1-9]\d*$/.test(prefix) && Number(prefix) <= bits);
 }

@@ -50,7 +50,7 @@ async function runPrimary(): Promise<number> {
     stopTimeoutMs: config.stopTimeoutMs,
     log,
     onReady: (port, operatorPort) => {
-      if (config.pidFile !== undefined) writePidFile(config.pidFile);
+      if (config.pidFile !== undefined) writePidFile(config.pidFile, log);
       manager.ready();
       log.info({ event: 'ready', port, operatorPort }, `serving at http://${config.host}:${port}`);
     },

@@ -5,7 +5,7 @@
 import { BlockList, isIP } from 'node:net';
 import type { FastifyRequest } from 'fastify';
 import type { ClientAddress } from '../attempts.js';
-import type { TrustedProxies } from '../config.js';
+import type { TrustedProxies } from '../config-reader.js';
 
 const IPV6_GROUPS = 8;
 /** IPv4 as it looks in IPv6: mapped, and from a translator (RFC 6052). */
