@@ -28,7 +28,7 @@ const SHORTEST_SECONDS = 3;
 const SMALLEST_SCALE = 0.25;
 const STOP_TIMEOUT_MS = 2_000;
 const REQUEST_TIMEOUT_MS = 10_000;
-/** A generator process is one thread: above, it is at its end, percent of a core. */
+/** A generator process is one thread: above, on average, they are at their end, percent of a core. */
 const GENERATOR_FULL_PERCENT = 85;
 /** Of a core: who takes more and is none of the three disturbs the run, percent. */
 const OTHERS_PERCENT = 25;
@@ -103,10 +103,14 @@ export async function measureStep(
     },
   });
   refuseCrash(report);
-  return judgeStep(rate, report, meter);
+  return judgeStep(options, report, meter);
 }
 
-function judgeStep(rate: number, report: LoadReport, meter: CpuMeter): StepResult {
+function judgeStep(
+  { rate, processes }: StepOptions,
+  report: LoadReport,
+  meter: CpuMeter,
+): StepResult {
   const steady = report.steady?.aggregated;
   const failures = report.aggregated.failures + exceptionsOf(report);
   if (report.steady !== null) meter.countFrom(report.steady.startMs);
@@ -124,7 +128,7 @@ function judgeStep(rate: number, report: LoadReport, meter: CpuMeter): StepResul
   return {
     ...figures,
     holds: holdsRate(figures),
-    limit: limitOf(report.generator, load, cpu),
+    limit: limitOf({ isLate: report.generator.isLimit, processes }, load, cpu),
   };
 }
 
@@ -143,17 +147,17 @@ export function holdsRate({
  * of its processes is at its end, or where it is late although there are CPUs.
  */
 export function limitOf(
-  generator: Pick<LoadReport['generator'], 'cpuPercent' | 'isLimit'>,
+  tester: { readonly isLate: boolean; readonly processes: number },
   load: MachineLoad | undefined,
   cpu: CpuShares | undefined,
 ): Limit {
-  if (generator.cpuPercent > GENERATOR_FULL_PERCENT) return 'tester';
+  if ((cpu?.tester ?? 0) / tester.processes > GENERATOR_FULL_PERCENT) return 'tester';
   const busyPercent = load?.busyPercent ?? 0;
   if (busyPercent > BUSY_PERCENT) {
     const ours = cpu === undefined ? Number.NaN : cpu.service + cpu.redis + cpu.tester;
     return busyPercent * os.cpus().length - ours > OTHERS_PERCENT ? 'other programs' : 'CPUs';
   }
-  return generator.isLimit ? 'tester' : 'service';
+  return tester.isLate ? 'tester' : 'service';
 }
 
 /** Reads the CPU of all parties each second; the first that counts and the last are compared. */

@@ -33,6 +33,8 @@ const GENERATORS = 2;
 /** How often a step is measured until the host left it alone. */
 const MAX_ATTEMPTS = 2;
 const MINUTES_PER_DRIVER = 3.75;
+/** Of a trial's time: enough for a step or two. */
+const SMALLEST_SCALE = 0.02;
 /** A step with its accounts takes about so long; none begins that would end too late. */
 const STEP_MINUTES = 0.45;
 const LOGIN_USERS = 32;
@@ -94,7 +96,8 @@ async function capacityOf(
   service: Service,
   { driver, first, scale }: Search,
 ): Promise<DriverCapacity> {
-  const deadline = performance.now() + MINUTES_PER_DRIVER * Math.max(scale, 0.05) * 60_000;
+  const deadline =
+    performance.now() + MINUTES_PER_DRIVER * Math.max(scale, SMALLEST_SCALE) * 60_000;
   const steps: StepResult[] = [];
   let repeated = 0;
   const users = Math.max(GENERATORS, Math.round(USERS * scale));

@@ -90,33 +90,28 @@ describe('a rate', () => {
 
 describe('what ended it', () => {
   const load = (busyPercent: number) => ({ busyPercent, stolenPercent: 0 });
-  const generator = (cpuPercent: number, isLimit: boolean) => ({ cpuPercent, isLimit });
-
   const all = os.cpus().length * 100;
   /** All that is busy is ours, but for so much of a core. */
-  const shares = (busyPercent: number, others: number) => {
-    const ours = (busyPercent * all) / 100 - others;
-    return { service: ours / 2, redis: ours / 4, tester: ours / 4 };
-  };
+  const shares = (busyPercent: number, tester: number, others: number) => ({
+    service: (busyPercent * all) / 100 - others - tester,
+    redis: 0,
+    tester,
+  });
 
   test.each([
-    ['the load tester, where one of its processes is at its end', 90, true, 98, 0, 'tester'],
-    ['the CPUs, where all are taken and everybody is late', 60, true, 98, 5, 'CPUs'],
-    ['other programs, where they take the CPUs', 60, true, 98, 60, 'other programs'],
-    ['the load tester, where it is late although there are CPUs', 60, true, 50, 0, 'tester'],
-    ['the service, else', 60, false, 50, 0, 'service'],
-  ] as const)('is %s', (_, cpuPercent, isLimit, busyPercent, others, expected) => {
-    const ended = limitOf(
-      generator(cpuPercent, isLimit),
-      load(busyPercent),
-      shares(busyPercent, others),
-    );
-    expect(ended).toBe(expected);
+    ['the load tester, where its processes are at their end', 98, 180, 5, true, 'tester'],
+    ['the CPUs, where all are taken and everybody is late', 98, 80, 5, true, 'CPUs'],
+    ['other programs, where they take the CPUs', 98, 80, 60, true, 'other programs'],
+    ['the load tester, where it is late although there are CPUs', 50, 60, 0, true, 'tester'],
+    ['the service, else', 50, 60, 0, false, 'service'],
+  ] as const)('is %s', (_, busyPercent, tester, others, isLate, expected) => {
+    const cpu = shares(busyPercent, tester, others);
+    expect(limitOf({ isLate, processes: 2 }, load(busyPercent), cpu)).toBe(expected);
   });
 
   test('is not the CPUs where the system does not tell how busy they were', () => {
-    expect(limitOf(generator(60, false), undefined, undefined)).toBe('service');
-    expect(limitOf(generator(60, true), undefined, undefined)).toBe('tester');
+    expect(limitOf({ isLate: false, processes: 2 }, undefined, undefined)).toBe('service');
+    expect(limitOf({ isLate: true, processes: 2 }, undefined, undefined)).toBe('tester');
   });
 });
 
