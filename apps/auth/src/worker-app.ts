@@ -16,6 +16,7 @@ import { SecurityEvents } from './security-events.js';
 import { Confirmation } from './store/confirmation.js';
 import { peerCommands, plimsollCommands } from './store/drivers.js';
 import { watchDurability } from './store/durability.js';
+import { Outages } from './store/outages.js';
 import { Store } from './store/store.js';
 import { AccessTokens } from './tokens/access-tokens.js';
 import { DeviceTokens } from './tokens/device-tokens.js';
@@ -54,7 +55,10 @@ export async function openWorkerApp(
   pool.on('breakerClose', () => events.emit('redis_found'));
   const commands = await commandsOf(config, pool);
   const confirmation = new Confirmation(pool, config);
-  const store = new Store(commands, config, () => confirmation.confirm());
+  const store = new Store(commands, config, {
+    confirm: () => confirmation.confirm(),
+    outages: Outages.of(pool),
+  });
   const parts: AppParts = {
     config,
     store,

@@ -129,6 +129,22 @@ describeEachServer('routes', (server) => {
       }
     });
 
+    test('too many refreshes are told to come back, and the session goes on', async () => {
+      const config = { sessionRefreshLimit: 1 };
+      const limited = await openService(server().url, { config, keysFile: service.keysFile });
+      let tokens = await login(limited);
+      const refresh = () => post(limited, '/auth/refresh', { refresh_token: tokens.refresh_token });
+      let answer = await refresh();
+      // The second of one minute; a minute may end in between.
+      for (let count = 0; answer.statusCode === 200 && count < 3; count++) {
+        tokens = answer.json();
+        answer = await refresh();
+      }
+      expectProblem(answer, 'TOO_MANY_REFRESHES');
+      expect((await verify(limited, tokens.access_token)).statusCode).toBe(200);
+      await limited.close();
+    });
+
     test('the JWKS has public keys alone', async () => {
       const { keys } = (await service.app.inject('/.well-known/jwks.json')).json();
       expect(keys).toEqual([

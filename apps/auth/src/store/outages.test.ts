@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { MAX_OUTAGE_MS, Outages } from './outages.js';
+import { MAX_OUTAGE_MS, MERGE_MS, Outages } from './outages.js';
 
 const GRACE_MS = 10_000;
 let now: number;
@@ -33,6 +33,23 @@ test('one that is over counts until the time of grace is over as well', () => {
   expect(outages.prolong(GRACE_MS)).toBe(GRACE_MS + 30_000);
   now += 1;
   expect(outages.prolong(GRACE_MS)).toBe(GRACE_MS);
+});
+
+test('a server that comes back and goes again was away all the time', () => {
+  outages.failed();
+  now += 30_000;
+  outages.answered();
+  now += MERGE_MS - 1;
+  outages.failed();
+  now += 1;
+  outages.answered();
+  expect(outages.prolong(GRACE_MS)).toBe(GRACE_MS + 30_000 + MERGE_MS);
+  now += MERGE_MS;
+  outages.answered();
+  outages.failed();
+  now += 7;
+  outages.answered();
+  expect(outages.prolong(GRACE_MS)).toBe(GRACE_MS + 7);
 });
 
 test('no outage counts for ever, and none makes a grace of nothing', () => {

@@ -44,6 +44,13 @@ export interface StoreOptions {
   readonly addressRefreshLimit: number;
 }
 
+export interface StoreHelpers {
+  /** Settles when what was ended before can't come back any more. Default: at once. */
+  readonly confirm?: () => Promise<void>;
+  /** Default: those that the store's own commands meet. */
+  readonly outages?: Outages;
+}
+
 export interface User {
   readonly id: string;
   readonly name: string;
@@ -88,17 +95,13 @@ export class Store {
   readonly #redis: RedisCommands;
   readonly #options: StoreOptions;
   readonly #confirm: () => Promise<void>;
-  readonly #outages = new Outages();
+  readonly #outages: Outages;
 
-  /** @param confirm Settles when what was ended before can't come back any more. */
-  constructor(
-    redis: RedisCommands,
-    options: StoreOptions,
-    confirm: () => Promise<void> = async () => undefined,
-  ) {
+  constructor(redis: RedisCommands, options: StoreOptions, helpers: StoreHelpers = {}) {
     this.#redis = redis;
     this.#options = options;
-    this.#confirm = confirm;
+    this.#confirm = helpers.confirm ?? (async () => undefined);
+    this.#outages = helpers.outages ?? new Outages();
   }
 
   /** @param lifeSeconds 0: for ever. @throws Problem USERNAME_TAKEN */

@@ -16,6 +16,7 @@ import { Passwords } from '../../src/passwords.js';
 import { type SecurityEvent, SecurityEvents } from '../../src/security-events.js';
 import { Confirmation } from '../../src/store/confirmation.js';
 import { plimsollCommands } from '../../src/store/drivers.js';
+import { Outages } from '../../src/store/outages.js';
 import { Store } from '../../src/store/store.js';
 import { AccessTokens } from '../../src/tokens/access-tokens.js';
 import { DeviceTokens } from '../../src/tokens/device-tokens.js';
@@ -76,7 +77,10 @@ export async function openService(url: string, options: TestOptions = {}): Promi
   const pool = createPool({ commandTimeoutMs: COMMAND_TIMEOUT_MS }, { REDIS_URL: url }) as Pool;
   const commands = plimsollCommands(pool.client, () => pool.close());
   const confirmation = new Confirmation(pool, config);
-  const store = new Store(commands, config, () => confirmation.confirm());
+  const store = new Store(commands, config, {
+    confirm: () => confirmation.confirm(),
+    outages: Outages.of(pool),
+  });
   const keys = await KeyRing.open(keysFile);
   const tokens = new AccessTokens(keys, config);
   const logged: string[] = [];
