@@ -21,6 +21,8 @@ import { endServices, MAIN, startService } from './support/primary.js';
 
 /** Workers start one after the other, on a machine that may be busy, ms. */
 const RELOADED_WITHIN_MS = 60_000;
+/** Starting processes is what takes the time here. */
+const ONE_WORKER = { WEB_CONCURRENCY: '1' };
 const NPM_SERVE = ['npm', 'run', '--silent', 'serve'] as const;
 
 describe('the service', () => {
@@ -35,7 +37,11 @@ describe('the service', () => {
 
   test('reloads on SIGHUP to the pid in its file, and ends when npm is hung up', async () => {
     const pidFile = newFile('npm.pid');
-    const service = await startService(server().url, { AUTH_PID_FILE: pidFile }, NPM_SERVE);
+    const service = await startService(
+      server().url,
+      { ...ONE_WORKER, AUTH_PID_FILE: pidFile },
+      NPM_SERVE,
+    );
     const primary = pidIn(pidFile);
     expect(primary).not.toBe(service.primary.pid);
     process.kill(primary, 'SIGHUP');
@@ -58,18 +64,22 @@ describe('the service', () => {
     writeFileSync(path.join(second, 'main.js'), text);
     symlinkSync(first, current);
     const command = [process.execPath, path.join(current, 'main.js')] as const;
-    const service = await startService(server().url, {}, command);
+    const service = await startService(server().url, ONE_WORKER, command);
     expect(service.output()).not.toContain('the second release');
     rmSync(current);
     symlinkSync(second, current);
     service.primary.kill('SIGHUP');
     await until(() => service.output().includes('"event":"reloaded"'), RELOADED_WITHIN_MS);
-    expect(service.output().match(/the second release/g)).toHaveLength(2);
+    expect(service.output()).toContain('the second release');
   }, 120_000);
 
   test('ends with npm on SIGTERM', async () => {
     const pidFile = newFile('term.pid');
-    const service = await startService(server().url, { AUTH_PID_FILE: pidFile }, NPM_SERVE);
+    const service = await startService(
+      server().url,
+      { ...ONE_WORKER, AUTH_PID_FILE: pidFile },
+      NPM_SERVE,
+    );
     service.primary.kill('SIGTERM');
     await once(service.primary, 'exit');
     await until(() => !existsSync(pidFile), RELOADED_WITHIN_MS);
@@ -77,9 +87,13 @@ describe('the service', () => {
 
   test('leaves the pid file of the one that serves alone when its port is taken', async () => {
     const pidFile = newFile('twice.pid');
-    const first = await startService(server().url, { AUTH_PID_FILE: pidFile });
+    const first = await startService(server().url, { ...ONE_WORKER, AUTH_PID_FILE: pidFile });
     const { port } = new URL(first.url);
-    const second = await startService(server().url, { AUTH_PID_FILE: pidFile, PORT: port });
+    const second = await startService(server().url, {
+      ...ONE_WORKER,
+      AUTH_PID_FILE: pidFile,
+      PORT: port,
+    });
     await until(() => second.primary.exitCode !== null, RELOADED_WITHIN_MS);
     expect(second.primary.exitCode).not.toBe(0);
     expect(second.output()).toContain('EADDRINUSE');
@@ -95,6 +109,7 @@ describe('the service', () => {
     writeFileSync(program, `#!/bin/sh\necho "$*" >> ${told}\n`);
     chmodSync(program, 0o755);
     const service = await startService(server().url, {
+      ...ONE_WORKER,
       PATH: `${folder}:${process.env.PATH}`,
       NOTIFY_SOCKET: path.join(folder, 'socket'),
       WATCHDOG_USEC: '400000',
