@@ -2,7 +2,7 @@
 // that die or hang, and results when the tester itself is killed.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -158,6 +158,18 @@ describe.concurrent('the command', () => {
     for (const name of ['failures', 'exceptions']) {
       expect(existsSync(file(`killed_${name}.csv`)), name).toBe(true);
     }
+  });
+
+  it('goes on when nobody reads its output, and says which file it could not write', async () => {
+    const args = ['get.mjs', '-H', service.url, '--headless', '-t', '2s', '--json', 'unread.json'];
+    const child = spawn(process.execPath, [PROGRAM, ...args], { cwd: folder });
+    child.stdout.destroy();
+    child.stderr.destroy();
+    expect(await new Promise((resolve) => child.on('exit', resolve))).toBe(0);
+    expect(readReport('unread.json').passed).toBe(true);
+    // A folder has the name that a file should get.
+    mkdirSync(file('taken.json'));
+    expect(await start(['-H', service.url, '-t', '1s', '--json', 'taken.json']).ended).toBe(1);
   });
 
   it('ends cleanly when its whole group is told to', async () => {
