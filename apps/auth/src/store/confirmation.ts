@@ -38,10 +38,11 @@ export class Confirmation {
     return this.#options.revocationFsync;
   }
 
-  /** By whom, for a log line. */
-  get by(): string {
+  /** Where revocations stand then, for a log line. */
+  get place(): string {
     const { revocationFsync, revocationReplicas } = this.#options;
-    return `by ${revocationReplicas} replicas${revocationFsync ? ' and on disk' : ''}`;
+    const replicas = revocationReplicas === 0 ? [] : [`by ${revocationReplicas} replicas`];
+    return [...replicas, ...(revocationFsync ? ['on disk'] : [])].join(' and ');
   }
 
   /**

@@ -150,7 +150,7 @@ async function judge({ pool, confirmation }: DurabilityWatchParts) {
     const summary = `logouts cannot be confirmed: ${message}; ${durability.summary}`;
     return { ...durability, summary, isAtRisk: true };
   }
-  const summary = `logouts are confirmed ${confirmation.by}; of all else, ${durability.summary}`;
+  const summary = `logouts are confirmed ${confirmation.place}; of all else, ${durability.summary}`;
   return confirmation.isOnDisk
     ? { ...durability, lossSeconds: 0, summary, isAtRisk: false }
     : { ...durability, summary, isAtRisk: !isKept };
