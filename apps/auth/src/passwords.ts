@@ -53,6 +53,13 @@ export class Passwords {
     this.#turns.refuseWhenFull(asker);
   }
 
+  /** Whether a hash costs another time than ours do: by that its account differs from none. */
+  isOutdated(passwordHash: string): boolean {
+    const { memoryCost, timeCost, parallelism } = this.#parameters;
+    const costs = `$m=${memoryCost},t=${timeCost},p=${parallelism}$`;
+    return !passwordHash.includes(costs);
+  }
+
   /** @throws Problem BUSY */
   hash(password: string, asker = ANYBODY): Promise<string> {
     return this.#turns.run(asker, () => hash(password, this.#parameters));

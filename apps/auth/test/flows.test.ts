@@ -2,8 +2,10 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeEachServer } from '../../../test/support/servers.js';
+import { Passwords } from '../src/passwords.js';
 import { expectProblem } from './support/expectations.js';
 import {
+  CHEAP,
   getAs,
   login,
   newName,
@@ -73,6 +75,19 @@ describeEachServer('routes', (server) => {
       const tokens = answer.json<TokenAnswer>();
       expect(tokens).toMatchObject({ token_type: 'Bearer', expires_in: 900 });
       expect(tokens.refresh_token).toMatch(/^[\w-]{92}$/);
+    });
+
+    test('a hash of another cost, which could be told by its time, is made anew at login', async () => {
+      const [name, cost] = [newName(), { ...CHEAP, timeCost: 2 }];
+      const other = new Passwords({ hashConcurrency: 1, hashQueue: 1, parameters: cost });
+      await service.store.createUser(name, await other.hash(PASSWORD), 3_600);
+      const first = await login(service, name);
+      const { passwordHash } = (await service.store.findUser(name))!;
+      expect(passwordHash).toContain('$m=8,t=1,p=1$');
+      expect(await service.pool.client.ttl(`auth:user:${name}`)).toBeGreaterThan(0);
+      await login(service, name);
+      expect((await service.store.findUser(name))!.passwordHash).toBe(passwordHash);
+      expect((await verify(service, first.access_token)).statusCode).toBe(200);
     });
 
     test('a wrong password and an unknown user get the same answer', async () => {

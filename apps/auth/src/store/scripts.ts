@@ -195,3 +195,13 @@ end
 return 'done'
 `,
 );
+
+/** KEYS user; ARGV the user as it was read and as it shall be. Answers whether it was still so. */
+export const REPLACE_HASH = script(
+  'replace-hash',
+  `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
+return 1
+`,
+);

@@ -23,6 +23,7 @@ import {
   LIST_SESSIONS,
   OPEN_SESSION,
   REFRESH,
+  REPLACE_HASH,
   type Script,
 } from './scripts.js';
 
@@ -223,6 +224,18 @@ export class Store {
     if (outcome === 'ended') throw new Problem('INVALID_TOKEN');
     if (outcome === 'changed') throw new Problem('INVALID_CREDENTIALS');
     await this.#confirm();
+  }
+
+  /**
+   * Another hash of the same password. Sessions stay.
+   * @throws Problem BUSY where the user has changed since it was found
+   */
+  async replaceHash(user: User, passwordHash: string): Promise<User> {
+    const next = { ...user, passwordHash };
+    const args = [JSON.stringify(user), JSON.stringify(next)];
+    const isDone = await this.#run(REPLACE_HASH, [userKey(user.name)], args);
+    if (isDone === 0) throw new Problem('BUSY', undefined, RETRY_AFTER_SECONDS);
+    return next;
   }
 
   /** Oldest first. */
