@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { InvalidOptionsError } from '../errors.js';
+import { problemsIn } from '../../test/support/problems.js';
 import { resolveAddress } from './address.js';
 import { EnvironmentReader } from './environment.js';
 import type { PoolOptions } from './options.js';
@@ -21,13 +21,7 @@ function addressOf(options: PoolOptions, env: NodeJS.ProcessEnv = {}) {
 }
 
 function problemsOf(options: PoolOptions, env: NodeJS.ProcessEnv = {}): readonly string[] {
-  try {
-    addressOf(options, env);
-  } catch (error) {
-    if (error instanceof InvalidOptionsError) return error.problems;
-    throw error;
-  }
-  return [];
+  return problemsIn(() => addressOf(options, env));
 }
 
 const local = { host: 'localhost', port: 6379, database: 0 };

@@ -9,7 +9,7 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { PoolError } from '../errors.js';
-import { checkHost, withoutBrackets } from './checks.js';
+import { checkHost, lacksPassword, withoutBrackets } from './checks.js';
 import { DEFAULTS } from './defaults.js';
 import type { EnvironmentReader } from './environment.js';
 import type {
@@ -182,10 +182,8 @@ function withoutLineEnd(text: string): string {
   return text.replace(/\r?\n$/, '');
 }
 
-/** A user without a password would silently become the default user. */
 function checkCredentials(parts: AddressParts, hint: string, problems: Problems): void {
-  if (parts.username === undefined || parts.username === 'default') return;
-  if (parts.password !== undefined) return;
+  if (!lacksPassword(parts)) return;
   if (problems.concern('url', 'REDIS_URL', 'password', 'REDIS_PASSWORD_FILE')) return;
   problems.refuse('username', `needs a password${hint}`);
 }

@@ -170,3 +170,9 @@ function checkPassword(value: unknown): string | undefined {
   const isPassword = typeof value === 'function' || (typeof value === 'string' && value !== '');
   return isPassword ? undefined : `must be text or a function that gives it, not ${kindOf(value)}`;
 }
+
+/** A user without a password would silently become the default user. */
+export function lacksPassword(login: { username?: string; password?: unknown }): boolean {
+  const { username, password } = login;
+  return username !== undefined && username !== 'default' && password === undefined;
+}

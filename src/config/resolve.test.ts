@@ -1,18 +1,13 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { InvalidOptionsError } from '../errors.js';
+import { problemsIn } from '../../test/support/problems.js';
+import type { InvalidOptionsError } from '../errors.js';
 import { DEFAULT_LANE_DEPTH, DEFAULTS } from './defaults.js';
 import type { ClientOptionsSubset, PoolOptions } from './options.js';
 import { resolveOptions } from './resolve.js';
 
 function problemsOf(options: PoolOptions & ClientOptionsSubset, env: NodeJS.ProcessEnv = {}) {
-  try {
-    resolveOptions(options, env);
-  } catch (error) {
-    if (error instanceof InvalidOptionsError) return error.problems;
-    throw error;
-  }
-  return [];
+  return problemsIn(() => resolveOptions(options, env));
 }
 
 /** Environment, workers and connections of this process. */

@@ -1,17 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { InvalidOptionsError } from '../errors.js';
+import { problemsIn } from '../../test/support/problems.js';
 import { resolveOptions } from './resolve.js';
 
 const nodes = [{ host: 'one' }];
 
 function problemsOf(options: object, env: NodeJS.ProcessEnv = {}): readonly string[] {
-  try {
-    resolveOptions(options, env);
-  } catch (error) {
-    if (error instanceof InvalidOptionsError) return error.problems;
-    throw error;
-  }
-  return [];
+  return problemsIn(() => resolveOptions(options, env));
 }
 
 describe('sentinel', () => {

@@ -5,7 +5,7 @@
 // User and password are the server's; those of the sentinels are the parameters `sentinelUsername`
 // and `sentinelPassword`, as neither is ever sent to the other.
 
-import { withoutBrackets } from './checks.js';
+import { lacksPassword, withoutBrackets } from './checks.js';
 import type { SentinelOptions, SentinelTarget } from './options.js';
 import type { Problems } from './problems.js';
 import { Secret } from './secret.js';
@@ -33,9 +33,7 @@ export function resolveSentinel(
   const { name, nodes, username, password, tls, addressMap } = given;
   if (name === undefined) refuseMissing('sentinel.name', 'the name of the primary', problems);
   if (nodes === undefined) refuseMissing('sentinel.nodes', 'a list of { host, port }', problems);
-  if (username !== undefined && username !== 'default' && password === undefined) {
-    problems.refuse('sentinel.username', 'needs a password');
-  }
+  if (lacksPassword(given)) problems.refuse('sentinel.username', 'needs a password');
   return Object.freeze<SentinelTarget>({
     name: name ?? '',
     nodes: Object.freeze(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { InvalidOptionsError } from '../errors.js';
+import { problemsIn } from '../../test/support/problems.js';
 import { Problems } from './problems.js';
 import { parseUrl } from './url.js';
 
@@ -19,13 +19,7 @@ function warningsOf(url: string): readonly string[] {
 }
 
 function problemsOf(url: string): readonly string[] {
-  try {
-    parsed(url);
-  } catch (error) {
-    if (error instanceof InvalidOptionsError) return error.problems;
-    throw error;
-  }
-  return [];
+  return problemsIn(() => parsed(url));
 }
 
 describe('parseUrl', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { InvalidOptionsError } from '../errors.js';
+import { problemsIn } from '../../test/support/problems.js';
 import { Problems } from './problems.js';
 import { NUMBER_RANGES } from './ranges.js';
 import { validateOptions } from './validate.js';
@@ -7,13 +7,7 @@ import { validateOptions } from './validate.js';
 function problemsOf(options: unknown): readonly string[] {
   const problems = new Problems();
   validateOptions(options, problems);
-  try {
-    problems.throwIfAny();
-  } catch (error) {
-    if (error instanceof InvalidOptionsError) return error.problems;
-    throw error;
-  }
-  return [];
+  return problemsIn(() => problems.throwIfAny());
 }
 
 /** `retry.capMs` and 5 make `{ retry: { capMs: 5 } }`. */

@@ -82,7 +82,7 @@ export class SentinelDirectory {
   }
 
   /** Opens a connection to a sentinel that is kept, for its events. */
-  open(node: NodeAddress, signal: AbortSignal): Promise<Link & { readonly protocol: 2 | 3 }> {
+  open(node: NodeAddress, signal: AbortSignal): Promise<Link> {
     const target = { ...this.#target, ...node, path: undefined };
     return openConnection(target, this.#clock, signal, undefined, false);
   }

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { useServer } from '../../../test/support/servers.js';
 import { PROBLEMS, type ProblemCode } from '../src/errors.js';
 import { COMMON_HEADERS } from '../src/http/problem-answers.js';
-import { openService, type TestService } from './support/service.js';
+import { listen, openService, type TestService } from './support/service.js';
 
 const HOST = 'Host: service.test\r\n';
 const CLOSE = 'Connection: close\r\n';
@@ -23,8 +23,7 @@ describe('bytes on a socket', () => {
   let port = 0;
   beforeAll(async () => {
     service = await openService(server().url);
-    await service.app.listen({ port: 0, host: '127.0.0.1' });
-    port = (service.app.server.address() as { port: number }).port;
+    port = await listen(service);
   });
   afterAll(() => service?.close());
 

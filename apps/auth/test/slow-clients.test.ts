@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { useServer } from '../../../test/support/servers.js';
 import { REQUEST_CHECK_MS, REQUEST_TIMEOUT_MS, STALLED_MS } from '../src/http/app.js';
-import { openService, type TestService } from './support/service.js';
+import { listen, openService, type TestService } from './support/service.js';
 
 /** For a machine that is busy, ms. */
 const SLACK_MS = 4_000;
@@ -20,8 +20,7 @@ describe('a slow client', () => {
 
   beforeAll(async () => {
     service = await openService(server().url);
-    await service.app.listen({ port: 0, host: '127.0.0.1' });
-    ({ port } = service.app.server.address() as { port: number });
+    port = await listen(service);
   });
   afterAll(() => service?.close());
 

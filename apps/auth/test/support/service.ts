@@ -2,6 +2,7 @@
 // that is kept for looking at, and the few calls that every test makes.
 
 import { mkdtempSync, rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
@@ -164,4 +165,10 @@ export async function login(service: TestService, username?: string): Promise<To
   const answer = await post(service, '/auth/login', { username: name, password: PASSWORD });
   if (answer.statusCode !== 200) throw new Error(`login answered ${answer.statusCode}`);
   return answer.json();
+}
+
+/** Lets a service listen on a port of this machine. @returns The port. */
+export async function listen({ app }: TestService): Promise<number> {
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  return (app.server.address() as AddressInfo).port;
 }
