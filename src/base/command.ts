@@ -5,6 +5,8 @@
 //      ^            |                        in-flight queue: its reply is then read and dropped,
 //      +-- retry ---+                        so that it can never reach another caller.
 
+import type { CommandRoute } from './route.js';
+
 /** RESP bytes: text alone, or text and binary arguments in turn. */
 export type Payload = string | readonly (string | Buffer)[];
 
@@ -26,6 +28,16 @@ export interface ReplyVerdict {
   readonly retire?: 'demoted' | 'unauthenticated' | undefined;
   /** Why the connection ends at once, as nothing that follows on it can be trusted. */
   readonly breaks?: Break | undefined;
+  /** Where the server says that the command belongs. */
+  readonly redirect?: Redirect | undefined;
+}
+
+/** A slot is another server's: for good (`moved`), or for this one command (`ask`). */
+export interface Redirect {
+  readonly kind: 'moved' | 'ask';
+  readonly slot: number;
+  /** As the server wrote it: `host:port`, where the host may be empty or unknown (`?`). */
+  readonly to: string;
 }
 
 /**
@@ -99,6 +111,8 @@ export class Command {
   readonly ascii: boolean;
   /** What the command's definition hands to its transformation of the reply. */
   readonly preserve: unknown;
+  /** Which of several servers may run it; `undefined`: there is one, or each of them may. */
+  route: CommandRoute | undefined = undefined;
   /** Replies that the payload brings: more than 1 for MULTI ... EXEC and pipelines. */
   replyCount = 1;
   /** Replies that came already, where `replyCount` is more than 1. */

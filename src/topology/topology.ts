@@ -1,0 +1,54 @@
+// Which servers there are, and which of them serves what. A topology looks and tells; the pool
+// above it has the connections.
+
+import type { ConnectionSource } from '../base/link.js';
+import type { CommandRoute } from '../base/route.js';
+
+/** A server as the topology knows it. A change of its role makes another endpoint of it. */
+export interface Endpoint {
+  /** What tells it from others for as long as it is there: `host:port`, in most cases. */
+  readonly id: string;
+  /** For messages and events: `host:port`, a path, a master's name. No secret. */
+  readonly address: string;
+  readonly role: 'primary' | 'replica';
+  /** Availability zone, where the server tells it. */
+  readonly zone?: string | undefined;
+  /** Where its connections come from. */
+  readonly source: ConnectionSource;
+}
+
+/** What those who use the servers noticed. */
+export type TopologyFact =
+  /** A server says that a slot is another's by now; `to` as the server wrote it, `host:port`. */
+  | { readonly kind: 'moved'; readonly from: Endpoint; readonly slot: number; readonly to: string }
+  /** A connection was lost or could not be made, or a server says that the cluster is down. */
+  | { readonly kind: 'unreachable'; readonly endpoint: Endpoint }
+  /** A server that was a primary says that it is none any more. */
+  | { readonly kind: 'demoted'; readonly endpoint: Endpoint };
+
+export interface TopologyOwner {
+  /** Endpoints came or went, or serve other slots than before. */
+  onChange(): void;
+}
+
+export interface Topology {
+  /** What is connected to, for messages. No secret. */
+  readonly address: string;
+  /** Whether keys decide where a command runs: only then do commands have routes by slot. */
+  readonly isSharded: boolean;
+  /** All that are in use; empty until the first look. */
+  readonly endpoints: readonly Endpoint[];
+  start(owner: TopologyOwner): void;
+  /** Who serves it now; `undefined`: nobody is known to. `route` is `undefined` where all may. */
+  route(route: CommandRoute | undefined): Endpoint | undefined;
+  /**
+   * The endpoint at an address that a server has named, which may be new. For ASK, which changes no
+   * view. `undefined`: the address means nothing.
+   */
+  endpointAt(address: string, from: Endpoint): Endpoint | undefined;
+  report(fact: TopologyFact): void;
+  /** Looks once, now: rejects where nobody could be asked. Several callers share one look. */
+  look(): Promise<void>;
+  /** Ends what it does beside the connections, for good. */
+  stop(): void;
+}
