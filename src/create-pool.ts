@@ -3,7 +3,6 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { type Clock, systemClock } from './base/clock.js';
-import type { ConnectionSource } from './base/link.js';
 import type { Pool } from './client/faces.js';
 import { RedisPool } from './client/redis-pool.js';
 import { clientSetup } from './client/setup.js';
@@ -20,7 +19,9 @@ import type { ClientOptionsSubset, ConnectionTarget, PoolOptions } from './confi
 import { resolveOptions } from './config/resolve.js';
 import { InvalidOptionsError, PoolError } from './errors.js';
 import { SentinelSource } from './topology/sentinel.js';
+import { SingleTopology } from './topology/single.js';
 import { StandaloneSource } from './topology/standalone.js';
+import type { Topology } from './topology/topology.js';
 
 type PlainOptions = PlimsollOptions<None, None, None, 3, None>;
 
@@ -46,14 +47,14 @@ export function createPool(
   const resolved = resolveOptions(options as PoolOptions & ClientOptionsSubset, env);
   const setup = setupOf(options);
   const clock = options.clock ?? systemClock;
-  const source = sourceOf(resolved.target, clock);
-  return new RedisPool(resolved, { source, clock, random: Math.random }, setup);
+  const topology = topologyOf(resolved.target, clock);
+  return new RedisPool(resolved, { topology, clock, random: Math.random }, setup);
 }
 
-function sourceOf(target: ConnectionTarget, clock: Clock): ConnectionSource {
+function topologyOf(target: ConnectionTarget, clock: Clock): Topology {
   const { sentinel } = target;
-  if (sentinel === undefined) return new StandaloneSource(target, clock);
-  return new SentinelSource(sentinel, target, clock);
+  if (sentinel === undefined) return new SingleTopology(new StandaloneSource(target, clock));
+  return new SingleTopology(new SentinelSource(sentinel, target, clock));
 }
 
 function setupOf(options: object) {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { outcomeOf } from '../../test/support/outcome.js';
 import { PoolError } from '../errors.js';
-import { Command, type CommandKind, type CommandSettings } from './command.js';
+import { Command, type CommandKind, type CommandSettings, newHistory } from './command.js';
 
 function newCommand(
   kind: Partial<CommandKind> = {},
@@ -108,7 +108,7 @@ describe('a command', () => {
   test('never says that it was not sent when an earlier attempt may have run', async () => {
     const uncertainty = new PoolError('OUTCOME_UNKNOWN', 'lost', { sent: true });
     const [unsent, sent] = [newCommand(), newCommand()];
-    for (const command of [unsent, sent]) command.uncertainty = uncertainty;
+    for (const command of [unsent, sent]) command.history = { ...newHistory(), uncertainty };
     unsent.fail(new PoolError('BREAKER_OPEN', 'down', { sent: false }));
     const timeout = new PoolError('COMMAND_TIMEOUT', 'late', { sent: true });
     sent.fail(timeout);

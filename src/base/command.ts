@@ -86,6 +86,22 @@ export interface CommandSettings {
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
+/** What earlier attempts of a command have come to. */
+export interface CommandHistory {
+  /** Since when servers put it off or send it away, on the pool's clock. */
+  since: number | undefined;
+  /** How often it was sent to another server. */
+  redirects: number;
+  /** The next server takes it only if ASKING stands before it. */
+  isAsking: boolean;
+  /** An attempt may have run: what the caller is told if no later one can be made. */
+  uncertainty: Error | undefined;
+}
+
+export function newHistory(): CommandHistory {
+  return { since: undefined, redirects: 0, isAsking: false, uncertainty: undefined };
+}
+
 /** The text of one write: commands in flight share it instead of keeping their bytes each. */
 export interface Batch {
   text: string;
@@ -127,8 +143,8 @@ export class Command {
   failedAttempts = 0;
   /** Its caller has an answer or an error. */
   settled = false;
-  /** An earlier attempt may have run: what the caller is told if no later one can be made. */
-  uncertainty?: Error;
+  /** What came of earlier attempts; `undefined`: nothing that matters, as nearly always. */
+  history?: CommandHistory;
   /** Takes the listener off the caller's AbortSignal. */
   unlisten: (() => void) | undefined = undefined;
   readonly promise: Promise<unknown>;
@@ -231,7 +247,7 @@ export class Command {
     this.settled = true;
     this.unlisten?.();
     const isUnsent = (error as { sent?: boolean } | undefined)?.sent === false;
-    const final = isUnsent ? (this.uncertainty ?? error) : error;
+    const final = isUnsent ? (this.history?.uncertainty ?? error) : error;
     this.settings.onError?.(final);
     this.resolve(Promise.reject(final));
   }

@@ -63,10 +63,11 @@ export interface ConnectionSource {
   /** What is connected to, for messages: `host:port`, a path, a master's name. No secret. */
   readonly address: string;
   /**
-   * Makes one connection, ready for commands. @throws PoolError, see `docs/errors.md`.
+   * Makes one connection, ready for commands; `undefined`: none is needed any more.
    * @param keepsAlive Whether the attempt keeps the process alive.
+   * @throws PoolError, see `docs/errors.md`.
    */
-  connect(signal: AbortSignal, keepsAlive: boolean): Promise<Link>;
+  connect(signal: AbortSignal, keepsAlive: boolean): Promise<Link | undefined>;
   /** The server behind a connection answered that it is no primary any more. */
   reportDemotion(): void;
   /** Set by the pool: the connections made so far lead to a node that is no longer the right one. */

@@ -19,15 +19,16 @@ interface Member {
 
 export class PoolFeed {
   readonly #members = new Set<Member>();
-  #isConnected: boolean;
+  #isConnected = false;
   #isClosing = false;
 
-  constructor(pool: EventEmitter<PoolEvents>, isConnected: boolean) {
-    this.#isConnected = isConnected;
+  constructor(pool: EventEmitter<PoolEvents> & { readonly isDown: boolean }) {
     pool.on('open', () => this.#onConnected());
     pool.on('breakerClose', () => this.#onConnected());
     pool.on('connectError', (error) => this.#tell('error', error));
     pool.on('breakerOpen', () => {
+      // Of several servers the others go on.
+      if (!pool.isDown) return;
       this.#isConnected = false;
       this.#tell('reconnecting');
     });

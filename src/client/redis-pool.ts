@@ -39,7 +39,7 @@ export class RedisPool<
   constructor(options: ResolvedOptions, dependencies: PoolDependencies, setup: ClientSetup) {
     super(options, dependencies);
     this.#setup = setup;
-    this.feed = new PoolFeed(this, false);
+    this.feed = new PoolFeed(this);
     this.client = createPoolClient(this, setup) as unknown as PlimsollClient<M, F, S, RESP, TM>;
   }
 

@@ -9,15 +9,12 @@ const FACTS: SnapshotFacts = {
   name: 'main',
   state: 'ready',
   address: '127.0.0.1:6379',
-  entries: [],
-  connecting: 0,
-  waiting: 0,
+  nodes: [],
+  serving: [],
   minConnections: 1,
   maxConnections: 40,
   alert: false,
   statistics: STATISTICS,
-  lastConnectError: undefined,
-  nextConnectInMs: undefined,
 };
 const HEALTHY = {
   healthy: true,

@@ -115,15 +115,15 @@ export class Dialer {
     this.pump();
   }
 
-  #onSuccess(connection: Link, generation: number): void {
+  #onSuccess(connection: Link | undefined, generation: number): void {
     if (this.#abort.signal.aborted) {
-      connection.destroy(new PoolError('POOL_CLOSED', 'The pool was closed'));
+      connection?.destroy(new PoolError('POOL_CLOSED', 'The pool was closed'));
       return;
     }
     this.#hasFailed = false;
     this.#pausedUntil = 0;
     if (this.#breaker.recordSuccess()) this.#owner.onBreakerChange(false, undefined);
-    this.#owner.onConnected(connection, generation);
+    if (connection !== undefined) this.#owner.onConnected(connection, generation);
   }
 
   #onFailure(cause: unknown): void {

@@ -5,8 +5,10 @@
 //                |          |              restoring: still in another database than the pool's
 //                +--> draining --> closed  draining: takes no more, closes when empty
 
+import type { Command } from '../base/command.js';
 import type { Link } from '../base/link.js';
 import type { ConnectionLease } from './lease.js';
+import { ownCommand } from './own-command.js';
 
 export type EntryState = 'ready' | 'leased' | 'restoring' | 'draining' | 'closed';
 
@@ -68,6 +70,19 @@ export class Entry {
   get isIdle(): boolean {
     return this.state === 'ready' && this.connection.inFlight === 0 && this.connection.writable;
   }
+}
+
+/** Sends a command; one that another server has sent here comes in behind its word for it. */
+export function sendOn({ connection }: Entry, command: Command): void {
+  const { history } = command;
+  if (history?.isAsking) {
+    history.isAsking = false;
+    // Its refusal needs no ear: the command gets the same.
+    const asking = ownCommand(['ASKING'], command.timeoutMs);
+    asking.promise.catch(() => undefined);
+    connection.send(asking);
+  }
+  connection.send(command);
 }
 
 export function countInUse(entries: readonly Entry[]): number {

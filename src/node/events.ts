@@ -5,11 +5,12 @@ import type { EvictionReason } from './entry.js';
 
 export interface NodeEvents {
   /** A connection is ready. */
-  open: [{ readonly connectionId: number }];
+  open: [{ readonly connectionId: number; readonly address: string }];
   /** A connection left the pool. `error` where one was the cause. */
   evict: [
     {
       readonly connectionId: number;
+      readonly address: string;
       readonly reason: EvictionReason;
       readonly error: Error | undefined;
     },

@@ -1,5 +1,6 @@
 // A caller who asks for a connection of his own: what he may say, and his place in the queue.
 
+import type { CommandRoute } from '../base/route.js';
 import { PoolError } from '../errors.js';
 import type { ConnectionLease } from './lease.js';
 
@@ -16,6 +17,8 @@ export interface AcquireOptions {
 export interface LeaseTerms extends AcquireOptions {
   /** Whose the lease is, where that may end before the pool does. */
   readonly holder?: object | undefined;
+  /** Which of several servers it is for; `undefined`: any of them. */
+  readonly route?: CommandRoute | undefined;
 }
 
 /** What is wrong with the options of an `acquire()`; `undefined`: nothing. */
@@ -40,6 +43,7 @@ export class LeaseRequest {
   /** Captured where the lease was asked for, as the stack is gone when it is granted. */
   readonly origin: Error | undefined;
   readonly holder: object | undefined;
+  readonly route: CommandRoute | undefined;
   settled = false;
   /** Told why it was refused, for counting. */
   onError: ((error: unknown) => void) | undefined = undefined;
@@ -51,15 +55,15 @@ export class LeaseRequest {
   constructor(
     queuedAt: number,
     timeoutMs: number,
-    isLongLived: boolean,
+    terms: Pick<LeaseTerms, 'isLongLived' | 'holder' | 'route'>,
     origin: Error | undefined,
-    holder: object | undefined = undefined,
   ) {
     this.queuedAt = queuedAt;
     this.deadlineAt = timeoutMs === 0 ? Number.POSITIVE_INFINITY : queuedAt + timeoutMs;
-    this.isLongLived = isLongLived;
+    this.isLongLived = terms.isLongLived === true;
     this.origin = origin;
-    this.holder = holder;
+    this.holder = terms.holder;
+    this.route = terms.route;
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;

@@ -299,7 +299,8 @@ describe('a connection that comes back from a lease', () => {
     const lease = await pool.acquireLease();
     const reason = new Error('left in disorder');
     lease.destroy(reason);
-    expect(evictions).toEqual([{ connectionId: 1, reason: 'destroyed', error: reason }]);
+    const { address } = source;
+    expect(evictions).toEqual([{ connectionId: 1, address, reason: 'destroyed', error: reason }]);
     expect(() => lease.release()).toThrow(expect.objectContaining({ code: 'LEASE_RELEASED' }));
     await settle();
     expect(source.open).toHaveLength(1);

@@ -3,7 +3,7 @@
 // on what the connection went through before.
 
 import { onceAborted } from '../base/abort-signal.js';
-import { type Command, isSendable } from '../base/command.js';
+import { type Command, isSendable, type Redirect } from '../base/command.js';
 import { PoolError } from '../errors.js';
 import { newSession, type Session, trackSession } from '../policy/session.js';
 import { abortedError, notSendable } from './caller-errors.js';
@@ -33,6 +33,8 @@ export class ConnectionLease {
   onUnasked: ((reply: unknown) => boolean) | undefined = undefined;
   /** Called when the connection is to be replaced, as it is too old or leads to the wrong server. */
   onStale: (() => void) | undefined = undefined;
+  /** Called where another server has what the command on it is about: it has not run. */
+  onRedirect: ((redirect: Redirect) => void) | undefined = undefined;
   /** Called once when the connection ends before the lease is released. */
   onLost: ((error: Error) => void) | undefined = undefined;
   /** What the borrower changed on the server's side; `undefined`: nothing was sent yet. */

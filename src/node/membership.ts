@@ -9,6 +9,7 @@ import { PoolError } from '../errors.js';
 import { Breaker } from '../policy/breaker.js';
 import { DemotionPause } from '../policy/demotion.js';
 import { drawLifetimeMs } from '../policy/lifetime.js';
+import type { Budget, BudgetMember } from './budget.js';
 import { Dialer } from './dialer.js';
 import { Entry, type EvictionReason } from './entry.js';
 import { Fleet } from './fleet.js';
@@ -32,20 +33,20 @@ export interface MembershipOwner {
 
 export interface MembershipDependencies {
   readonly source: ConnectionSource;
+  readonly budget: Budget;
   readonly clock: Clock;
   /** Uniform in [0, 1), for jitter. */
   readonly random: () => number;
   readonly statistics: Statistics;
 }
 
-export class Membership {
+export class Membership implements BudgetMember {
   readonly fleet: Fleet;
   readonly #options: ResolvedOptions;
   readonly #dependencies: MembershipDependencies;
   readonly #owner: MembershipOwner;
   readonly #breaker: Breaker;
   readonly #dialer: Dialer;
-  #maxConnections: number;
   #nextId = 1;
   #keepsAlive = true;
   /** All lanes are crowded: one more connection is wanted though nobody waits. */
@@ -65,15 +66,20 @@ export class Membership {
     this.#options = options;
     this.#dependencies = dependencies;
     this.#owner = owner;
-    this.#maxConnections = options.maxConnections;
     this.fleet = new Fleet(options.laneDepth, options.maxInFlight);
     this.#breaker = new Breaker(options.breaker, dependencies.random);
     this.#dialer = this.#createDialer();
     dependencies.source.onMoved = () => this.#onMoved();
+    dependencies.budget.join(this);
   }
 
+  /** What the budget leaves to this node just now. */
   get maxConnections(): number {
-    return this.#maxConnections;
+    return this.#dependencies.budget.allowanceOf(this);
+  }
+
+  get held(): number {
+    return this.fleet.size + this.#dialer.dialing;
   }
 
   get connecting(): number {
@@ -91,7 +97,7 @@ export class Membership {
 
   /** All connections that are allowed are open. */
   get isFull(): boolean {
-    return this.fleet.size >= this.#maxConnections;
+    return this.fleet.size >= this.maxConnections;
   }
 
   /** No lane is left and none can be made: callers are to be told at once. */
@@ -107,7 +113,7 @@ export class Membership {
   get #limit(): number {
     const isLastDraining = this.fleet.readyCount === 0 && this.fleet.keptCount < this.fleet.size;
     const isReplacing = this.#outgoing !== undefined || this.#spare !== 'none' || isLastDraining;
-    return this.#maxConnections + (isReplacing ? 1 : 0);
+    return this.maxConnections + (isReplacing ? 1 : 0);
   }
 
   /** Dials what is missing. */
@@ -134,15 +140,33 @@ export class Membership {
 
   /** Every lane is crowded: opens one more in the background, if that is allowed. */
   growBeyondLanes(): void {
-    if (this.#isCrowded || this.fleet.size + this.#dialer.dialing >= this.#maxConnections) return;
+    if (this.#isCrowded || this.held >= this.maxConnections) return;
     this.#isCrowded = true;
     this.#dialer.pump();
   }
 
-  resize(maxConnections: number): void {
-    this.#maxConnections = maxConnections;
-    this.#shrinkToMaximum();
-    this.#dialer.pump();
+  /** Callers wait, and no more may be opened: somebody else's idle connection is asked for. */
+  claim(): void {
+    this.#dependencies.budget.claimFor(this);
+  }
+
+  yieldOne(): boolean {
+    if (this.fleet.readyCount < 2) return false;
+    const idle = this.fleet.entries.findLast((entry) => entry.isIdle && !entry.isReserved);
+    if (idle === undefined) return false;
+    this.retire(idle, 'shrink');
+    return true;
+  }
+
+  /** Retires so many, from the highest; leases follow when they end. */
+  shrinkBy(surplus: number): void {
+    let left = surplus;
+    for (let index = this.fleet.size - 1; index >= 0 && left > 0; index--) {
+      const entry = this.fleet.entries[index] as Entry;
+      if (entry.state === 'leased') continue;
+      left--;
+      this.retire(entry, 'shrink');
+    }
   }
 
   /** Ends a connection now; what was in flight on it is the owner's to recover. */
@@ -191,7 +215,7 @@ export class Membership {
   closeSpare(): void {
     if (this.#spare === 'none') return;
     this.#spare = 'none';
-    this.#shrinkToMaximum();
+    this.shrinkBy(this.fleet.size - this.maxConnections);
   }
 
   /**
@@ -208,19 +232,15 @@ export class Membership {
   /** Ends all connections and attempts, for good. */
   stop(error: Error): void {
     this.#dialer.stop();
-    this.#dependencies.source.stop();
     for (const entry of [...this.fleet.entries]) this.evict(entry, 'shutdown', error);
+    this.#dependencies.budget.leave(this);
   }
 
-  /** Retires what is open beyond the maximum, from the highest; leases follow when they end. */
-  #shrinkToMaximum(): void {
-    let surplus = this.fleet.size - this.#maxConnections;
-    for (let index = this.fleet.size - 1; index >= 0 && surplus > 0; index--) {
-      const entry = this.fleet.entries[index] as Entry;
-      if (entry.state === 'leased') continue;
-      surplus--;
-      this.retire(entry, 'shrink');
-    }
+  /** The server is used no more: what is in flight or lent is finished, and nothing is dialed. */
+  leave(): void {
+    this.#dialer.stop();
+    this.#retireAll();
+    this.#dependencies.budget.leave(this);
   }
 
   #createDialer(): Dialer {
@@ -309,6 +329,7 @@ export class Membership {
     if (reason === 'lost') statistics.lostConnections++;
     this.#owner.onEnd(entry, reason, error, lost);
     this.#dialer.pump();
+    this.#dependencies.budget.onFreed(this);
   }
 
   /**

@@ -1,5 +1,5 @@
 // The connections of one server: lanes, leases, who waits for them, dialing, probing. What is
-// counted, refused and timed is shared with other servers' connections, and given to it.
+// counted, refused and timed, and how many there may be, is shared with other servers'.
 //
 //   send() --> lane with room? --yes--> connection.send()
 //                  |no
@@ -9,13 +9,15 @@
 //   a connection ends --> leases are told; commands go back to the owner, who recovers them
 
 import type { Clock } from '../base/clock.js';
-import type { AttemptOutcome, Command, Refusal } from '../base/command.js';
-import type { ConnectionSource, LostCommands } from '../base/link.js';
+import type { Command, Redirect, Refusal, ReplyVerdict } from '../base/command.js';
+import type { Endpoint } from '../base/endpoint.js';
+import type { LostCommands } from '../base/link.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import { Blocking, isUnblocked } from './blocking.js';
+import type { Budget } from './budget.js';
 import type { LossOutcome } from './caller-errors.js';
-import type { Entry, EvictionReason } from './entry.js';
+import { type Entry, type EvictionReason, sendOn } from './entry.js';
 import type { NodeEvents } from './events.js';
 import { Inspector, type ProbeReport } from './inspector.js';
 import type { ConnectionLease, LeaseOwner } from './lease.js';
@@ -40,7 +42,7 @@ export interface NodeTimer {
 }
 
 export interface NodeDependencies {
-  readonly source: ConnectionSource;
+  readonly budget: Budget;
   readonly clock: Clock;
   /** Uniform in [0, 1), for jitter. */
   readonly random: () => number;
@@ -57,15 +59,25 @@ export interface NodeOwner {
     origin: Error | undefined,
   ): ConnectionLease;
   /** Keeps a command that the server refused for another attempt; false: there is none. */
-  tryAgain(command: Command, outcome: AttemptOutcome): boolean;
+  tryAgain(node: NodePool, command: Command, verdict: ReplyVerdict): boolean;
+  /** The server is no primary any more. */
+  onDemoted(node: NodePool): void;
   /** A connection ended under a command. */
   recover(command: Command, cause: Error, outcome: LossOutcome): void;
+  /** A connection was lost, or could not be made. */
+  onUnreachable(node: NodePool): void;
   /** Something was answered or given back: there may be nothing left to wait for. */
   onProgress(): void;
   announce<Name extends keyof NodeEvents>(event: Name, ...args: NodeEvents[Name]): void;
 }
 
+/** The server said that a blocking command is another's; it has not run. */
+export interface Redirected {
+  readonly redirect: Redirect;
+}
+
 export class NodePool implements LeaseOwner {
+  readonly endpoint: Endpoint;
   readonly membership: Membership;
   readonly waitingRoom: WaitingRoom;
   readonly blocking: Blocking;
@@ -78,7 +90,13 @@ export class NodePool implements LeaseOwner {
   readonly #lending: Lending;
   readonly #inspector: Inspector;
 
-  constructor(options: ResolvedOptions, dependencies: NodeDependencies, owner: NodeOwner) {
+  constructor(
+    options: ResolvedOptions,
+    endpoint: Endpoint,
+    dependencies: NodeDependencies,
+    owner: NodeOwner,
+  ) {
+    this.endpoint = endpoint;
     const { clock, statistics, refusals, timer } = dependencies;
     this.#options = options;
     this.#clock = clock;
@@ -114,22 +132,34 @@ export class NodePool implements LeaseOwner {
       return;
     }
     if (this.membership.fleet.isCrowded(lane)) this.membership.growBeyondLanes();
-    lane.connection.send(command);
+    if (command.history === undefined) lane.connection.send(command);
+    else sendOn(lane, command);
     if (!this.#timer.isFast) this.#timer.hurry();
   }
 
-  /** Runs a command that blocks its connection: leases one for its duration. */
-  async sendExclusive(command: Command, signal: AbortSignal | undefined): Promise<unknown> {
+  /**
+   * Runs a command that blocks its connection: leases one for its duration. Answers where it belongs
+   * if the server sends it away.
+   */
+  async sendExclusive(
+    command: Command,
+    signal: AbortSignal | undefined,
+  ): Promise<Redirected | { readonly reply: unknown }> {
     // The deadline counts from here, as it covers the wait for a connection too.
-    command.startedAt = this.#clock.now();
+    if (command.startedAt === 0) command.startedAt = this.#clock.now();
     const { acquireTimeoutMs } = this.#options;
     const timeoutMs = Math.min(command.timeoutMs || acquireTimeoutMs, acquireTimeoutMs);
     const isLongLived = command.timeoutMs === 0;
     const { holder } = command.settings;
-    const lease = await this.acquireLease({ signal, timeoutMs, isLongLived, holder });
+    const { route } = command;
+    const lease = await this.acquireLease({ signal, timeoutMs, isLongLived, holder, route });
     try {
       if (lease.blockEnd !== undefined) throw lease.blockEnd;
-      return await lease.execute(command, signal);
+      const redirected = new Promise<Redirected>((resolve) => {
+        lease.onRedirect = (redirect) => resolve({ redirect });
+      });
+      const reply = lease.execute(command, signal).then((answer) => ({ reply: answer }));
+      return await Promise.race([reply, redirected]);
     } finally {
       if (!lease.isReleased) lease.release();
     }
@@ -224,23 +254,29 @@ export class NodePool implements LeaseOwner {
 
   #createMembership(dependencies: NodeDependencies): Membership {
     const node = this;
-    return new Membership(this.#options, dependencies, {
-      get wantedConnections() {
-        return node.waitingRoom.wantedConnections;
+    const { source } = this.endpoint;
+    return new Membership(
+      this.#options,
+      { ...dependencies, source },
+      {
+        get wantedConnections() {
+          return node.waitingRoom.wantedConnections;
+        },
+        get mustStayAlive() {
+          return node.mustStayAlive;
+        },
+        onReady: (entry) => this.#onReady(entry),
+        onProgress: (entry) => this.#onProgress(entry),
+        onErrorReply: (entry, command, refusal) => this.#onErrorReply(entry, command, refusal),
+        onEnd: (entry, reason, error, lost) => this.#onEnd(entry, reason, error, lost),
+        onConnectFailed: (error) => {
+          this.waitingRoom.reserveLanes();
+          this.#owner.announce('connectError', error);
+          this.#owner.onUnreachable(this);
+        },
+        onBreakerChange: (isOpen, error) => this.#onBreakerChange(isOpen, error),
       },
-      get mustStayAlive() {
-        return node.mustStayAlive;
-      },
-      onReady: (entry) => this.#onReady(entry),
-      onProgress: (entry) => this.#onProgress(entry),
-      onErrorReply: (entry, command, refusal) => this.#onErrorReply(entry, command, refusal),
-      onEnd: (entry, reason, error, lost) => this.#onEnd(entry, reason, error, lost),
-      onConnectFailed: (error) => {
-        this.waitingRoom.reserveLanes();
-        this.#owner.announce('connectError', error);
-      },
-      onBreakerChange: (isOpen, error) => this.#onBreakerChange(isOpen, error),
-    });
+    );
   }
 
   #createWaitingRoom(): WaitingRoom {
@@ -263,7 +299,8 @@ export class NodePool implements LeaseOwner {
   }
 
   #onReady(entry: Entry): void {
-    this.#owner.announce('open', { connectionId: entry.id });
+    const { address } = this.endpoint;
+    this.#owner.announce('open', { connectionId: entry.id, address });
     if (this.waitingRoom.length > 0) this.waitingRoom.serve(entry);
   }
 
@@ -278,12 +315,24 @@ export class NodePool implements LeaseOwner {
       command.fail(entry.lease?.blockEnd);
       return true;
     }
-    const { outcome, again, retire, breaks } = verdict;
-    const isKept = again !== 'no' && this.#owner.tryAgain(command, outcome);
-    if (retire === 'demoted') this.membership.condemn(entry);
+    const { retire, breaks } = verdict;
+    const isKept = this.#keepRefused(entry, command, verdict);
+    if (retire === 'demoted') {
+      this.membership.condemn(entry);
+      this.#owner.onDemoted(this);
+    }
     if (breaks !== undefined) entry.evictionReason = 'unclean';
     else if (retire === 'unauthenticated') this.membership.retire(entry, 'unhealthy');
     return isKept;
+  }
+
+  /** For another attempt: of the pool, or of who leased the connection for this one command. */
+  #keepRefused({ lease }: Entry, command: Command, verdict: ReplyVerdict): boolean {
+    if (verdict.again === 'no') return false;
+    if (lease === undefined) return this.#owner.tryAgain(this, command, verdict);
+    if (verdict.redirect === undefined || lease.onRedirect === undefined) return false;
+    lease.onRedirect(verdict.redirect);
+    return true;
   }
 
   #onEnd(entry: Entry, reason: EvictionReason, error: Error, lost: LostCommands): void {
@@ -293,7 +342,9 @@ export class NodePool implements LeaseOwner {
       for (const command of lost.sent) this.#owner.recover(command, error, 'unknown');
       for (const command of lost.unsent) this.#owner.recover(command, error, 'not-applied');
     }
-    this.#owner.announce('evict', { connectionId: entry.id, reason, error });
+    const { address } = this.endpoint;
+    this.#owner.announce('evict', { connectionId: entry.id, address, reason, error });
+    if (reason === 'lost') this.#owner.onUnreachable(this);
     this.#owner.onProgress();
   }
 

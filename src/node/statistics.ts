@@ -23,6 +23,8 @@ export class Statistics {
   /** Commands whose deadline passed, while waiting or in flight. */
   timeouts = 0;
   retries = 0;
+  /** Commands that a server has sent to another one. */
+  redirects = 0;
   healthCheckFailures = 0;
   /** Times that a caller had to wait although all connections were open. */
   exhausted = 0;

@@ -15,7 +15,7 @@ function newCommand(name: string, timeoutMs = 0, startedAt = 1): Command {
 }
 
 function newRequest(queuedAt: number, timeoutMs: number): LeaseRequest {
-  const request = new LeaseRequest(queuedAt, timeoutMs, false, undefined);
+  const request = new LeaseRequest(queuedAt, timeoutMs, {}, undefined);
   request.promise.catch(() => undefined);
   return request;
 }

@@ -5,7 +5,14 @@
 import type { Command } from '../base/command.js';
 import { payloadBytes } from '../base/payload.js';
 import { RingQueue } from '../base/ring-queue.js';
+import type { CommandRoute } from '../base/route.js';
 import type { LeaseRequest } from './lease-request.js';
+
+/** Who waits for a server that does not serve them any more. */
+export interface Strays {
+  readonly commands: readonly Command[];
+  readonly leases: readonly LeaseRequest[];
+}
 
 export class Waiters {
   readonly #commands = new RingQueue<Command>();
@@ -100,6 +107,22 @@ export class Waiters {
       if (!request.settled) requests.push(request);
     });
     return requests;
+  }
+
+  takeStrays(isStray: (route: CommandRoute | undefined) => boolean): Strays {
+    const commands: Command[] = [];
+    const leases: LeaseRequest[] = [];
+    this.#removeCommands((command) => {
+      if (!command.settled && !isStray(command.route)) return false;
+      if (!command.settled) commands.push(command);
+      return true;
+    });
+    this.#leases.removeWhere((request) => {
+      if (!request.settled && !isStray(request.route)) return false;
+      if (!request.settled) leases.push(request);
+      return true;
+    });
+    return { commands, leases };
   }
 
   /** Empties both queues. */

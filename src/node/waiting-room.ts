@@ -9,20 +9,22 @@
 import { onceAborted } from '../base/abort-signal.js';
 import type { Clock } from '../base/clock.js';
 import type { Command } from '../base/command.js';
+import type { CommandRoute } from '../base/route.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import { abortedError, breakerError } from './caller-errors.js';
-import { countInUse, type Entry } from './entry.js';
+import { countInUse, type Entry, sendOn } from './entry.js';
 import type { ConnectionLease } from './lease.js';
 import { LeaseRequest, type LeaseTerms } from './lease-request.js';
 import type { Lending } from './lending.js';
 import type { Membership } from './membership.js';
 import type { Refusals } from './refusals.js';
 import type { Statistics } from './statistics.js';
-import { bytesOf, Waiters } from './waiters.js';
+import { bytesOf, type Strays, Waiters } from './waiters.js';
 
 /** A full queue is searched for callers who gave up no more often than this, ms: it is long. */
 const COMPACTION_PAUSE_MS = 20;
+const NO_STRAYS: Strays = { commands: [], leases: [] };
 
 export interface WaitingRoomDependencies {
   readonly clock: Clock;
@@ -104,8 +106,13 @@ export class WaitingRoom {
     if (refusal !== undefined) return this.refuseLease(refusal);
     const timeoutMs = options.timeoutMs ?? this.#options.acquireTimeoutMs;
     const origin = lending.captureOrigin(isLongLived);
-    const { holder } = options;
-    const request = new LeaseRequest(clock.now(), timeoutMs, isLongLived, origin, holder);
+    const { holder, route } = options;
+    const request = new LeaseRequest(
+      clock.now(),
+      timeoutMs,
+      { isLongLived, holder, route },
+      origin,
+    );
     request.onError = statistics.countError;
     if (signal !== undefined) {
       request.unlisten = onceAborted(signal, () => {
@@ -162,7 +169,10 @@ export class WaitingRoom {
 
   #onWaiting(): void {
     const { membership } = this.#dependencies;
-    if (membership.isFull) this.#noteExhaustion();
+    if (membership.isFull) {
+      membership.claim();
+      this.#noteExhaustion();
+    }
     this.reserveLanes();
     membership.pump();
     this.#dependencies.onWaitingChanged();
@@ -233,7 +243,7 @@ export class WaitingRoom {
       const command = this.#waiters.takeCommand();
       if (command === undefined) return;
       statistics.waitLatency.record(now - command.queuedAt);
-      entry.connection.send(command);
+      sendOn(entry, command);
     }
   }
 
@@ -266,6 +276,27 @@ export class WaitingRoom {
       this.#dependencies.refusals.settleLater(() => request.fail(error));
     }
     this.#onNobodyWaits();
+  }
+
+  /** Takes out those who belong elsewhere by now, in their order. */
+  takeStrays(isStray: (route: CommandRoute | undefined) => boolean): Strays {
+    if (this.#waiters.length === 0) return NO_STRAYS;
+    const strays = this.#waiters.takeStrays(isStray);
+    this.#reopenLanes();
+    if (this.#waiters.length === 0) this.#onNobodyWaits();
+    return strays;
+  }
+
+  /** Lets a request wait on that another node had, or refuses it. */
+  readmitLease(request: LeaseRequest): void {
+    const refusal = this.#refusal('acquire()', 0);
+    if (refusal !== undefined) {
+      this.#dependencies.refusals.settleLater(() => request.fail(refusal));
+      return;
+    }
+    this.#waiters.addLease(request);
+    this.#onWaiting();
+    this.serveAll();
   }
 
   forEachCommand(visit: (command: Command) => void): void {

@@ -22,7 +22,7 @@ describe('docs/status.md', () => {
   it('names every field and counter of the status', () => {
     const fields = propertiesIn('./snapshot.ts', /^ +readonly (\w+):/gm);
     expect(fields).toContain('healthCheckFailures');
-    const internal = ['entries', 'statistics', 'connecting', 'minConnections', 'maxConnections'];
+    const internal = ['nodes', 'serving', 'statistics', 'minConnections', 'maxConnections'];
     const isMissing = (field: string) => !new RegExp(`[\`.]${field}\``).test(page);
     const outer = fields.filter((field) => !internal.includes(field) && field !== 'connections');
     const nested = ['counters', 'code', 'message'];

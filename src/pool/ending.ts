@@ -5,6 +5,7 @@ import type { Command } from '../base/command.js';
 import { closedError, lossOf } from '../node/caller-errors.js';
 import type { NodePool } from '../node/node-pool.js';
 import type { Recovery } from './recovery.js';
+import type { Router } from './router.js';
 
 /** Node's longest timer, ms. */
 const MAX_TIMER_MS = 2_147_483_647;
@@ -51,38 +52,44 @@ export class Drain {
 }
 
 export class Ending {
-  readonly #node: NodePool;
+  readonly #router: Router;
   readonly #recovery: Recovery;
   #isPoolOver = () => false;
 
-  constructor(node: NodePool, recovery: Recovery) {
-    this.#node = node;
+  constructor(router: Router, recovery: Recovery) {
+    this.#router = router;
     this.#recovery = recovery;
+  }
+
+  get #nodes(): readonly NodePool[] {
+    return this.#router.nodes;
   }
 
   /** Begins to close the pool. @returns What waits for the rest: commands, and leases of others. */
   begin(timeoutMs: number, isDone: () => boolean): Drain {
-    const { membership, waitingRoom, blocking } = this.#node;
-    for (const { lease } of [...membership.fleet.entries]) {
-      // What blocks is ended without loss, if the server helps.
-      if (lease?.isLongLived && !lease.hasRunBlocking) lease.destroy(closedError('The lease'));
+    for (const { membership, waitingRoom } of this.#nodes) {
+      for (const { lease } of [...membership.fleet.entries]) {
+        // What blocks is ended without loss, if the server helps.
+        if (lease?.isLongLived && !lease.hasRunBlocking) lease.destroy(closedError('The lease'));
+      }
+      waitingRoom.refuseLeases(undefined, closedError('acquire()'));
+      waitingRoom.resume();
     }
-    waitingRoom.refuseLeases(undefined, closedError('acquire()'));
-    waitingRoom.resume();
     const drain = new Drain(timeoutMs, isDone);
     this.#isPoolOver = () => drain.isOver;
-    void blocking.end(undefined, closedError, this.#isPoolOver);
+    void this.#endBlocking(undefined, closedError);
     return drain;
   }
 
   /** Ends all that a holder has under way, at once. */
   abandon(holder: object, errorFor: (what: string) => Error): void {
-    const { membership, waitingRoom } = this.#node;
-    waitingRoom.refuseLeases(holder, errorFor('acquire()'));
-    for (const { lease } of [...membership.fleet.entries]) {
-      if (lease?.holder !== holder) continue;
-      lease.blockEnd = errorFor('The lease');
-      lease.destroy(lease.blockEnd);
+    for (const { membership, waitingRoom } of this.#nodes) {
+      waitingRoom.refuseLeases(holder, errorFor('acquire()'));
+      for (const { lease } of [...membership.fleet.entries]) {
+        if (lease?.holder !== holder) continue;
+        lease.blockEnd = errorFor('The lease');
+        lease.destroy(lease.blockEnd);
+      }
     }
     for (const command of this.#unsent(holder)) command.fail(errorFor(command.name));
     for (const command of this.#inFlight(holder)) {
@@ -95,11 +102,17 @@ export class Ending {
    * all of it is answered; never rejects.
    */
   async finish(holder: object, errorFor: (what: string) => Error): Promise<void> {
-    const { waitingRoom, blocking } = this.#node;
-    waitingRoom.refuseLeases(holder, errorFor('acquire()'));
+    for (const { waitingRoom } of this.#nodes) {
+      waitingRoom.refuseLeases(holder, errorFor('acquire()'));
+    }
     const commands = [...this.#unsent(holder), ...this.#inFlight(holder)];
     const answered = Promise.allSettled(commands.map(({ promise }) => promise));
-    await Promise.all([blocking.end(holder, errorFor, () => this.#isPoolOver()), answered]);
+    await Promise.all([this.#endBlocking(holder, errorFor), answered]);
+  }
+
+  async #endBlocking(holder: object | undefined, errorFor: (what: string) => Error): Promise<void> {
+    const isOver = () => this.#isPoolOver();
+    await Promise.all(this.#nodes.map(({ blocking }) => blocking.end(holder, errorFor, isOver)));
   }
 
   #unsent(holder: object): Command[] {
@@ -107,17 +120,18 @@ export class Ending {
     const visit = (command: Command) => {
       if (isOf(command, holder)) found.push(command);
     };
-    this.#node.waitingRoom.forEachCommand(visit);
+    for (const { waitingRoom } of this.#nodes) waitingRoom.forEachCommand(visit);
     this.#recovery.forEachCommand(visit);
     return found;
   }
 
   #inFlight(holder: object): Command[] {
     const found: Command[] = [];
-    for (const { connection } of this.#node.membership.fleet.entries) {
-      connection.forEachInFlight((command) => {
-        if (isOf(command, holder)) found.push(command);
-      });
+    const visit = (command: Command) => {
+      if (isOf(command, holder)) found.push(command);
+    };
+    for (const { membership } of this.#nodes) {
+      for (const { connection } of membership.fleet.entries) connection.forEachInFlight(visit);
     }
     return found;
   }

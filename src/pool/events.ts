@@ -3,6 +3,7 @@
 
 import type { PoolWarning } from '../config/options.js';
 import type { NodeEvents } from '../node/events.js';
+import type { EndpointFacts } from './router.js';
 
 export interface PoolEvents extends NodeEvents {
   /** Utilisation rose above 80 %. */
@@ -11,6 +12,8 @@ export interface PoolEvents extends NodeEvents {
   alertCleared: [{ readonly utilizationPercent: number }];
   /** Something in the configuration has no effect; once each, in the turn after construction. */
   warning: [PoolWarning];
+  /** The servers of a cluster, or what they serve, changed; at first when they are known. */
+  topologyChange: [{ readonly endpoints: readonly EndpointFacts[] }];
   /** `close()` has finished. */
   close: [];
 }

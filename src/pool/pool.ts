@@ -1,40 +1,43 @@
 // The pool that users hold: what is asked of it goes to the connections of a server (`node/`); what
-// failed there and may be tried again comes back to it. It has the one timer, what is counted, the
-// alert, and the end of all of it.
+// failed there and may be tried again comes back to it. It has the one timer, the one budget, what
+// is counted, the alert, and the end of all of it.
 //
-//   execute() --> NodePool.send() --> reply
-//                   ^      |
-//                   |      v lost, refused and not applied
+//   execute() --> Router --> NodePool.send() --> reply
+//                   ^           |
+//                   |           v lost, refused and not applied, or another server's
 //                  Recovery (8, 32, 128 ms)
 
 import { EventEmitter } from 'node:events';
 import type { Clock } from '../base/clock.js';
-import { type Command, isSendable } from '../base/command.js';
+import { type Command, isSendable, type ReplyVerdict } from '../base/command.js';
+import type { Endpoint } from '../base/endpoint.js';
 import type { LatencyHistogram } from '../base/latency-histogram.js';
-import type { ConnectionSource } from '../base/link.js';
 import { callListener } from '../base/uncaught.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
+import { Budget } from '../node/budget.js';
 import { closedError, notSendable } from '../node/caller-errors.js';
 import { countInUse, type Entry } from '../node/entry.js';
 import type { ProbeReport } from '../node/inspector.js';
 import { ConnectionLease, cancelOnAbort, type LeaseOwner } from '../node/lease.js';
 import type { LeaseTerms } from '../node/lease-request.js';
-import { NodePool } from '../node/node-pool.js';
+import { type NodeOwner, NodePool } from '../node/node-pool.js';
 import { Refusals } from '../node/refusals.js';
 import { Statistics } from '../node/statistics.js';
 import { isAlertRaised, utilizationPercent } from '../policy/recommendations.js';
+import type { Topology } from '../topology/topology.js';
 import { type Drain, Ending } from './ending.js';
 import type { PoolEvents } from './events.js';
 import type { PoolExecutor } from './executor.js';
 import { Housekeeper } from './housekeeper.js';
 import { Recovery } from './recovery.js';
+import { Router } from './router.js';
 import { type PoolState, type PoolStatus, takeSnapshot } from './snapshot.js';
 
 const DEFAULT_CLOSE_TIMEOUT_MS = 5_000;
 
 export interface PoolDependencies {
-  readonly source: ConnectionSource;
+  readonly topology: Topology;
   readonly clock: Clock;
   /** Uniform in [0, 1), for jitter. */
   readonly random: () => number;
@@ -61,13 +64,16 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   readonly options: ResolvedOptions;
   /** For duplicates, which end before the pool. @internal */
   readonly ending: Ending;
-  readonly #source: ConnectionSource;
   readonly #statistics = new Statistics();
   readonly #refusals: Refusals;
   readonly #recovery: Recovery;
   readonly #housekeeper: Housekeeper;
-  readonly #node: NodePool;
+  readonly #budget: Budget;
+  readonly #router: Router;
+  readonly #clock: Clock;
   #isAlertRaised = false;
+  #isSuspended = false;
+  #keepsAlive = true;
   #closing: Promise<void> | undefined;
   /** Set while `close()` waits: asked when there may be nothing left to wait for. */
   #drain: Drain | undefined;
@@ -75,18 +81,20 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
 
   constructor(options: ResolvedOptions, dependencies: PoolDependencies) {
     super();
-    const { source, clock, random } = dependencies;
+    const { topology, clock, random } = dependencies;
     this.options = options;
-    this.#source = source;
+    this.#clock = clock;
+    this.#budget = new Budget(options.maxConnections);
     this.#housekeeper = this.#createHousekeeper(clock);
     this.#refusals = new Refusals(clock, options.fallback, () => this.#housekeeper.hurry());
     this.#recovery = new Recovery(options, clock, random, this.#statistics, (command) =>
       this.#dispatch(command),
     );
-    this.#node = this.#createNode(dependencies);
-    this.ending = new Ending(this.#node, this.#recovery);
+    this.#router = this.#createRouter(topology, random);
+    this.ending = new Ending(this.#router, this.#recovery);
     this.#housekeeper.start();
-    this.#node.membership.pump();
+    this.#router.start();
+    for (const { membership } of this.#router.nodes) membership.pump();
     // Later, so that a listener can be there.
     for (const warning of options.warnings) setImmediate(() => this.#announce('warning', warning));
   }
@@ -115,16 +123,42 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     return this.#statistics.countError;
   }
 
+  /** Whether keys decide where a command runs, so that commands must have routes. @internal */
+  get isSharded(): boolean {
+    return this.#router.topology.isSharded;
+  }
+
+  /** No server can be reached. @internal */
+  get isDown(): boolean {
+    return this.#router.places.every(({ membership }) => membership.isDown);
+  }
+
+  /** The servers that what goes to all of them goes to. @internal */
+  endpointIds(which: 'primaries' | 'all'): readonly string[] {
+    const { endpoints } = this.#router.topology;
+    return endpoints
+      .filter(({ role }) => which === 'all' || role === 'primary')
+      .map(({ id }) => id);
+  }
+
   /** Runs a command that blocks its connection: leases one for its duration. */
-  executeExclusive(command: Command, signal?: AbortSignal): Promise<unknown> {
+  async executeExclusive(command: Command, signal?: AbortSignal): Promise<unknown> {
     if (!isSendable(command)) return this.refusal(notSendable());
-    if (this.#closing !== undefined) return this.#refuseLease();
-    return this.#node.sendExclusive(command, signal);
+    let node = this.#router.nodeFor(command.route);
+    for (;;) {
+      if (this.#closing !== undefined) return this.#refuseLease();
+      const answer = await node.sendExclusive(command, signal);
+      if ('reply' in answer) return answer.reply;
+      command.unlisten?.();
+      this.#statistics.redirects++;
+      node = this.#router.nodeAfter(node, command, answer.redirect);
+    }
   }
 
   /** Lends a connection. @throws PoolError ACQUIRE_TIMEOUT, ABORTED, QUEUE_FULL, POOL_CLOSED, ... */
   acquireLease(options: LeaseTerms = {}): Promise<ConnectionLease> {
-    return this.#closing === undefined ? this.#node.acquireLease(options) : this.#refuseLease();
+    if (this.#closing !== undefined) return this.#refuseLease();
+    return this.#router.nodeFor(options.route).acquireLease(options);
   }
 
   /** Latencies since the pool was made, in buckets: what a scrape wants beside `status()`. */
@@ -135,20 +169,16 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
 
   /** A snapshot of the pool; cheap. */
   status(): PoolStatus {
-    const { membership, waitingRoom } = this.#node;
     return takeSnapshot({
       name: this.options.target.name,
       state: this.#state(),
-      address: this.#source.address,
-      entries: membership.fleet.entries,
-      connecting: membership.connecting,
-      waiting: waitingRoom.length,
+      address: this.#router.topology.address,
+      nodes: this.#router.nodes,
+      serving: this.#router.serving,
       minConnections: this.options.minConnections,
-      maxConnections: membership.maxConnections,
+      maxConnections: this.#budget.max,
       alert: this.#isAlertRaised,
       statistics: this.#statistics,
-      lastConnectError: membership.lastConnectError,
-      nextConnectInMs: membership.nextConnectInMs,
     });
   }
 
@@ -159,7 +189,8 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   async healthCheck(): Promise<HealthReport> {
     try {
       if (this.#closing !== undefined) throw closedError('healthCheck()');
-      return { ...(await this.#node.probe()), status: this.status() };
+      const reports = await Promise.all(this.#router.serving.map((node) => node.probe()));
+      return { ...summaryOf(reports), status: this.status() };
     } catch (error) {
       const nothing = { latencyMs: undefined, checkedConnections: 0, failedConnections: 0 };
       return { healthy: false, ...nothing, error: error as Error, status: this.status() };
@@ -178,17 +209,21 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
         `resize: maxConnections must be an integer of at least ${least}, not ${maxConnections}`,
       );
     }
-    this.#node.membership.resize(maxConnections);
+    this.#budget.resize(maxConnections);
   }
 
   /** New callers wait from now on; what is in flight goes on. */
   suspend(): void {
-    this.#node.waitingRoom.suspend();
+    this.#isSuspended = true;
+    for (const { waitingRoom } of this.#router.nodes) waitingRoom.suspend();
   }
 
   resume(): void {
-    this.#node.waitingRoom.resume();
-    this.#node.membership.pump();
+    this.#isSuspended = false;
+    for (const { waitingRoom, membership } of this.#router.nodes) {
+      waitingRoom.resume();
+      membership.pump();
+    }
   }
 
   /**
@@ -207,7 +242,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
 
   /** Whether open connections, and callers who wait, keep the process alive; see `unref()`. */
   get keepsAlive(): boolean {
-    return this.#node.membership.keepsAlive;
+    return this.#keepsAlive;
   }
 
   /** Undoes `unref()`. */
@@ -234,23 +269,62 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     return new ConnectionLease(owner, entry, now, origin);
   }
 
-  #createNode(dependencies: PoolDependencies): NodePool {
-    const shared = {
+  #createRouter(topology: Topology, random: () => number): Router {
+    const lobbyOptions = { ...this.options, minConnections: 0 };
+    // It has a budget of its own, as it connects nowhere.
+    const ownBudget = new Budget(1);
+    return new Router(topology, {
+      createNode: (endpoint) => this.#createNode(this.options, endpoint, this.#budget, random),
+      createLobby: (endpoint) => this.#createNode(lobbyOptions, endpoint, ownBudget, random),
+      dispatch: (command) => this.#router.nodeFor(command.route).send(command),
+      dispatchLater: (command, pauseMs) => this.#recovery.later(command, pauseMs),
+      onChange: (endpoints) => this.#announce('topologyChange', { endpoints }),
+    });
+  }
+
+  #createNode(
+    options: ResolvedOptions,
+    endpoint: Endpoint,
+    budget: Budget,
+    random: () => number,
+  ): NodePool {
+    const dependencies = {
+      budget,
+      clock: this.#clock,
+      random,
       statistics: this.#statistics,
       refusals: this.#refusals,
       timer: this.#housekeeper,
     };
-    return new NodePool(
-      this.options,
-      { ...dependencies, ...shared },
-      {
-        createLease: (node, entry, now, origin) => this.createLease(node, entry, now, origin),
-        tryAgain: (command, outcome) => this.#recovery.tryAgain(command, outcome),
-        recover: (command, cause, outcome) => this.#recovery.recover(command, cause, outcome),
-        onProgress: () => this.#drain?.check(),
-        announce: (event, ...args) => this.#announce(event, ...(args as PoolEvents[typeof event])),
-      },
-    );
+    const node = new NodePool(options, endpoint, dependencies, this.#nodeOwner);
+    if (this.#isSuspended) node.waitingRoom.suspend();
+    if (!this.#keepsAlive) node.membership.keepAlive(false);
+    return node;
+  }
+
+  readonly #nodeOwner: NodeOwner = {
+    createLease: (node, entry, now, origin) => this.createLease(node, entry, now, origin),
+    tryAgain: (node, command, verdict) => this.#tryAgain(node, command, verdict),
+    onDemoted: ({ endpoint }) => this.#router.topology.report({ kind: 'demoted', endpoint }),
+    onUnreachable: ({ endpoint }) =>
+      this.#router.topology.report({ kind: 'unreachable', endpoint }),
+    recover: (command, cause, outcome) => this.#recovery.recover(command, cause, outcome),
+    onProgress: () => this.#drain?.check(),
+    announce: (event, ...args) => this.#announce(event, ...(args as PoolEvents[typeof event])),
+  };
+
+  /** A server has refused a command for now, or as another's. */
+  #tryAgain(node: NodePool, command: Command, verdict: ReplyVerdict): boolean {
+    const { outcome, redirect } = verdict;
+    if (redirect !== undefined) {
+      this.#statistics.redirects++;
+      return this.#router.follow(node, command, redirect, this.#clock.now());
+    }
+    if (!this.isSharded || outcome !== 'not-applied') {
+      return this.#recovery.tryAgain(command, outcome);
+    }
+    this.#router.topology.report({ kind: 'unreachable', endpoint: node.endpoint });
+    return this.#recovery.waitOut(command);
   }
 
   #createHousekeeper(clock: Clock): Housekeeper {
@@ -259,7 +333,8 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       sweep: (now) => this.#sweep(now),
       inspect: (now) => this.#inspect(now),
       get mustStayAlive() {
-        return pool.#node.mustStayAlive || (pool.keepsAlive && !pool.#refusals.isIdle);
+        const isAwaited = pool.#router.nodes.some(({ mustStayAlive }) => mustStayAlive);
+        return isAwaited || (pool.keepsAlive && !pool.#refusals.isIdle);
       },
     });
   }
@@ -275,16 +350,21 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       this.#refusals.refuse(command, closedError(command.name));
       return;
     }
-    this.#node.send(command);
+    this.#router.nodeFor(command.route).send(command);
   }
 
   #refuseLease(): Promise<never> {
-    return this.#node.waitingRoom.refuseLease(closedError('acquire()'));
+    const node = this.#router.nodes[0] as NodePool;
+    return node.waitingRoom.refuseLease(closedError('acquire()'));
   }
 
   #sweep(now: number): boolean {
     this.#statistics.timeouts += this.#refusals.expire(now);
-    const isBusy = this.#node.sweep(now);
+    let isBusy = false;
+    for (const node of this.#router.nodes) {
+      if (node.sweep(now)) isBusy = true;
+      this.#router.dropIfDone(node);
+    }
     this.#drain?.check();
     return isBusy || !this.#refusals.isIdle || !this.#recovery.isIdle;
   }
@@ -292,13 +372,14 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   #inspect(now: number): void {
     this.#statistics.commandLatency.rotate(now);
     this.#statistics.waitLatency.rotate(now);
-    this.#node.inspect(now);
+    for (const node of this.#router.nodes) node.inspect(now);
     this.#judgeUtilization();
   }
 
   #judgeUtilization(): void {
-    const { fleet, maxConnections } = this.#node.membership;
-    const percent = utilizationPercent(countInUse(fleet.entries), maxConnections);
+    let inUse = 0;
+    for (const { membership } of this.#router.nodes) inUse += countInUse(membership.fleet.entries);
+    const percent = utilizationPercent(inUse, this.#budget.max);
     const isRaised = isAlertRaised(this.#isAlertRaised, percent);
     if (isRaised === this.#isAlertRaised) return;
     this.#isAlertRaised = isRaised;
@@ -306,13 +387,14 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   }
 
   #keepAlive(isWanted: boolean): void {
-    this.#node.membership.keepAlive(isWanted);
+    this.#keepsAlive = isWanted;
+    for (const { membership } of this.#router.nodes) membership.keepAlive(isWanted);
     this.#recovery.keepAlive(isWanted);
     this.#housekeeper.refresh();
   }
 
   async #close(timeoutMs: number): Promise<void> {
-    const isDone = () => this.#node.isIdle && this.#recovery.isIdle;
+    const isDone = () => this.#router.nodes.every(({ isIdle }) => isIdle) && this.#recovery.isIdle;
     this.#drain = this.ending.begin(timeoutMs, isDone);
     await this.#drain.promise;
     this.#isClosed = true;
@@ -320,17 +402,30 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     this.#housekeeper.stop();
     const error = closedError('The command');
     this.#recovery.stop(error);
-    this.#node.waitingRoom.clear(error);
-    this.#node.membership.stop(error);
+    this.#router.stop(error);
     this.#announce('close');
   }
 
   #state(): PoolState {
-    const { membership, waitingRoom } = this.#node;
+    const { places } = this.#router;
     if (this.#isClosed) return 'closed';
     if (this.#closing !== undefined) return 'closing';
-    if (membership.isDown) return 'down';
-    if (waitingRoom.isSuspended) return 'suspended';
-    return this.#isAlertRaised || membership.fleet.size === 0 ? 'degraded' : 'ready';
+    if (this.isDown) return 'down';
+    if (this.#isSuspended) return 'suspended';
+    const hasGap = places.some(({ membership }) => membership.isDown);
+    const isEmpty = places.every(({ membership }) => membership.fleet.size === 0);
+    return this.#isAlertRaised || isEmpty || hasGap ? 'degraded' : 'ready';
   }
+}
+
+/** Healthy is a pool of which each server answers. */
+function summaryOf(reports: readonly ProbeReport[]): ProbeReport {
+  const latencies = reports.flatMap(({ latencyMs }) => latencyMs ?? []);
+  return {
+    healthy: reports.length > 0 && reports.every(({ healthy }) => healthy),
+    latencyMs: latencies.length === 0 ? undefined : Math.max(...latencies),
+    checkedConnections: reports.reduce((sum, report) => sum + report.checkedConnections, 0),
+    failedConnections: reports.reduce((sum, report) => sum + report.failedConnections, 0),
+    error: reports.find(({ error }) => error !== undefined)?.error,
+  };
 }

@@ -3,7 +3,7 @@
 // Thousands can fail at once when a connection is lost, so attempts share timers.
 
 import type { Clock } from '../base/clock.js';
-import type { AttemptOutcome, Command } from '../base/command.js';
+import { type AttemptOutcome, type Command, newHistory } from '../base/command.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { type LossOutcome, lossOf } from '../node/caller-errors.js';
 import type { Statistics } from '../node/statistics.js';
@@ -11,6 +11,10 @@ import { mayRetry, retryWaitMs } from '../policy/retry.js';
 
 /** How exact the moment of an attempt is, ms. */
 const GRAIN_MS = 4;
+/** Before what several servers put off is tried again, ms; each further time twice as long. */
+const FIRST_PAUSE_MS = 8;
+/** A command of which no second attempt may be made counts as many more. */
+const MAX_WAITED_OUT = 1_000;
 
 export class Recovery {
   readonly #options: ResolvedOptions;
@@ -65,13 +69,40 @@ export class Recovery {
     return true;
   }
 
+  /** Sends it again after a pause that counts as no attempt: it did not run, and will elsewhere. */
+  later(command: Command, waitMs: number): void {
+    this.#schedule.add(command, this.#clock.now(), waitMs);
+  }
+
+  /**
+   * Schedules another attempt of a command that several servers put off, for as long as a short
+   * outage of one of them is waited out; false when there is none.
+   */
+  waitOut(command: Command): boolean {
+    if (this.#isStopped || command.settled || command.failedAttempts > MAX_WAITED_OUT) return false;
+    const now = this.#clock.now();
+    command.history ??= newHistory();
+    command.history.since ??= now;
+    if (now - command.history.since > this.#options.breaker.patienceMs) return false;
+    const { capMs } = this.#options.retry;
+    const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** command.failedAttempts, capMs);
+    const waitMs = pauseMs * (0.5 + this.#random() / 2);
+    if (now + waitMs >= command.deadlineAt) return false;
+    command.failedAttempts++;
+    command.replies = undefined;
+    this.#statistics.retries++;
+    this.#schedule.add(command, now, waitMs);
+    return true;
+  }
+
   /** The connection ended under a command. */
   recover(command: Command, cause: Error, outcome: LossOutcome): void {
     if (command.settled) return;
     const isTriedAgain = this.tryAgain(command, outcome);
     if (!isTriedAgain) command.fail(lossOf(command, cause, outcome));
     else if (outcome === 'unknown' && command.retryClass !== 'read') {
-      command.uncertainty = lossOf(command, cause, outcome);
+      command.history ??= newHistory();
+      command.history.uncertainty = lossOf(command, cause, outcome);
     }
   }
 

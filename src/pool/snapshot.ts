@@ -2,12 +2,30 @@
 // scrape. Names follow brief §4 and OpenTelemetry's connection states.
 
 import type { LatencySummary } from '../base/latency-histogram.js';
-import { countInUse, type Entry, type EvictionReason } from '../node/entry.js';
+import { countInUse, type EvictionReason } from '../node/entry.js';
+import type { NodePool } from '../node/node-pool.js';
 import type { CountedErrorCode, Statistics } from '../node/statistics.js';
 import { utilizationPercent } from '../policy/recommendations.js';
 
 /** `degraded`: the alert is raised or no connection is ready yet; `down`: the breaker is open. */
 export type PoolState = 'ready' | 'degraded' | 'down' | 'suspended' | 'closing' | 'closed';
+
+/** One of the servers that a pool has connections to. */
+export interface EndpointStatus {
+  /** Where it is: `host:port`, a path, a master's name. No secret. */
+  readonly address: string;
+  readonly role: 'primary' | 'replica';
+  /** Availability zone, where the server tells it. */
+  readonly zone: string | undefined;
+  /** `empty`: no connection, and none was needed yet; `down`: its breaker is open. */
+  readonly state: 'ready' | 'empty' | 'down';
+  readonly open: number;
+  readonly inUse: number;
+  readonly leased: number;
+  readonly connecting: number;
+  readonly inFlight: number;
+  readonly waiting: number;
+}
 
 export interface PoolStatus {
   readonly name: string;
@@ -28,6 +46,8 @@ export interface PoolStatus {
     readonly min: number;
     readonly max: number;
   };
+  /** The same by server: one, or those of a cluster. */
+  readonly endpoints: readonly EndpointStatus[];
   /** Commands whose reply has not come. */
   readonly inFlight: number;
   /** Callers that wait for a connection. */
@@ -40,6 +60,8 @@ export interface PoolStatus {
     readonly connectionErrors: number;
     readonly timeouts: number;
     readonly retries: number;
+    /** Commands that a server has sent to another one (MOVED, ASK). */
+    readonly redirects: number;
     readonly healthCheckFailures: number;
     readonly exhausted: number;
     readonly leaks: number;
@@ -62,19 +84,22 @@ export interface SnapshotFacts {
   readonly name: string;
   readonly state: PoolState;
   readonly address: string;
-  readonly entries: readonly Entry[];
-  readonly connecting: number;
-  readonly waiting: number;
+  /** All that have connections or callers. */
+  readonly nodes: readonly NodePool[];
+  /** Those of them that are servers in use. */
+  readonly serving: readonly NodePool[];
   readonly minConnections: number;
   readonly maxConnections: number;
   readonly alert: boolean;
   readonly statistics: Statistics;
-  readonly lastConnectError: (Error & { readonly code?: string }) | undefined;
-  readonly nextConnectInMs: number | undefined;
 }
 
 export function takeSnapshot(facts: SnapshotFacts): PoolStatus {
-  const { entries, maxConnections, statistics, lastConnectError } = facts;
+  const { nodes, maxConnections, statistics } = facts;
+  const entries = nodes.flatMap(({ membership }) => membership.fleet.entries);
+  const failed = nodes.find(({ membership }) => membership.lastConnectError !== undefined);
+  const lastConnectError: (Error & { readonly code?: string }) | undefined =
+    failed?.membership.lastConnectError;
   const inUse = countInUse(entries);
   return Object.freeze({
     name: facts.name,
@@ -86,13 +111,14 @@ export function takeSnapshot(facts: SnapshotFacts): PoolStatus {
       inUse,
       idle: entries.length - inUse,
       leased: entries.filter((entry) => entry.state === 'leased').length,
-      connecting: facts.connecting,
+      connecting: sum(nodes, ({ membership }) => membership.connecting),
       available: Math.max(0, maxConnections - inUse),
       min: facts.minConnections,
       max: maxConnections,
     }),
-    inFlight: entries.reduce((sum, entry) => sum + entry.connection.inFlight, 0),
-    waiting: facts.waiting,
+    endpoints: Object.freeze(facts.serving.map(endpointStatus)),
+    inFlight: sum(entries, ({ connection }) => connection.inFlight),
+    waiting: sum(nodes, ({ waitingRoom }) => waitingRoom.length),
     alert: facts.alert,
     counters: counters(statistics),
     commandLatency: statistics.commandLatency.summary(),
@@ -101,8 +127,29 @@ export function takeSnapshot(facts: SnapshotFacts): PoolStatus {
       lastConnectError === undefined
         ? undefined
         : { code: lastConnectError.code ?? 'UNKNOWN', message: lastConnectError.message },
-    nextConnectInMs: facts.nextConnectInMs,
+    nextConnectInMs: failed?.membership.nextConnectInMs,
   });
+}
+
+function endpointStatus({ endpoint, membership, waitingRoom }: NodePool): EndpointStatus {
+  const { entries } = membership.fleet;
+  const quiet = entries.length === 0 ? 'empty' : 'ready';
+  return Object.freeze({
+    address: endpoint.address,
+    role: endpoint.role,
+    zone: endpoint.zone,
+    state: membership.isDown ? 'down' : quiet,
+    open: entries.length,
+    inUse: countInUse(entries),
+    leased: entries.filter(({ state }) => state === 'leased').length,
+    connecting: membership.connecting,
+    inFlight: sum(entries, ({ connection }) => connection.inFlight),
+    waiting: waitingRoom.length,
+  });
+}
+
+function sum<T>(items: readonly T[], amountOf: (item: T) => number): number {
+  return items.reduce((total, item) => total + amountOf(item), 0);
 }
 
 function counters(statistics: Statistics): PoolStatus['counters'] {
@@ -113,6 +160,7 @@ function counters(statistics: Statistics): PoolStatus['counters'] {
     connectionErrors: statistics.connectErrors + statistics.lostConnections,
     timeouts: statistics.timeouts,
     retries: statistics.retries,
+    redirects: statistics.redirects,
     healthCheckFailures: statistics.healthCheckFailures,
     exhausted: statistics.exhausted,
     leaks: statistics.leaks,

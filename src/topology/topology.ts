@@ -1,21 +1,10 @@
 // Which servers there are, and which of them serves what. A topology looks and tells; the pool
 // above it has the connections.
 
-import type { ConnectionSource } from '../base/link.js';
+import type { Endpoint } from '../base/endpoint.js';
 import type { CommandRoute } from '../base/route.js';
 
-/** A server as the topology knows it. A change of its role makes another endpoint of it. */
-export interface Endpoint {
-  /** What tells it from others for as long as it is there: `host:port`, in most cases. */
-  readonly id: string;
-  /** For messages and events: `host:port`, a path, a master's name. No secret. */
-  readonly address: string;
-  readonly role: 'primary' | 'replica';
-  /** Availability zone, where the server tells it. */
-  readonly zone?: string | undefined;
-  /** Where its connections come from. */
-  readonly source: ConnectionSource;
-}
+export type { Endpoint };
 
 /** What those who use the servers noticed. */
 export type TopologyFact =

@@ -7,6 +7,7 @@ import type { ClientOptionsSubset, PoolOptions } from '../../src/config/options.
 import { resolveOptions } from '../../src/config/resolve.js';
 import type { CommandExecutor } from '../../src/pool/executor.js';
 import { ConnectionPool } from '../../src/pool/pool.js';
+import { SingleTopology } from '../../src/topology/single.js';
 import { StandaloneSource } from '../../src/topology/standalone.js';
 import { CommandEncoder } from '../../src/wire/encoder.js';
 
@@ -24,7 +25,11 @@ export interface CoreOptions {
 export function openPool(options: PoolOptions & ClientOptionsSubset): ConnectionPool {
   const resolved = resolveOptions(options, {});
   const source = new StandaloneSource(resolved.target, systemClock);
-  return new ConnectionPool(resolved, { source, clock: systemClock, random: Math.random });
+  return new ConnectionPool(resolved, {
+    topology: new SingleTopology(source),
+    clock: systemClock,
+    random: Math.random,
+  });
 }
 
 const BLOB_STRING = 36;

@@ -14,6 +14,7 @@ import { resolveOptions } from '../../src/config/resolve.js';
 import { PoolError } from '../../src/errors.js';
 import { judgeErrorReply } from '../../src/policy/reply-verdict.js';
 import { ConnectionPool } from '../../src/pool/pool.js';
+import { SingleTopology } from '../../src/topology/single.js';
 import { CoreClient } from './core-client.js';
 import { type Outcome, outcomesOf } from './outcome.js';
 
@@ -233,7 +234,11 @@ export async function openSimulatedPool(
 ): Promise<SimulatedPool> {
   const breaker = { patienceMs: 0, ...options.breaker };
   const resolved = resolveOptions({ maxConnections: 4, ...options, breaker }, {});
-  const pool = new ConnectionPool(resolved, { source, clock: simulatedClock, random });
+  const pool = new ConnectionPool(resolved, {
+    topology: new SingleTopology(source),
+    clock: simulatedClock,
+    random,
+  });
   await settle();
   const connection = (index = 0) => {
     const found = source.open[index];

@@ -1,0 +1,226 @@
+// Which node a command goes to. There is one NodePool for each endpoint that the topology knows;
+// with a single server that is all there is to ask. Where several serve, the route of a command
+// says which: by the slot of its keys. When the view changes, who waits at a server that does not
+// serve him any more moves to the one that does.
+//
+//   route --> topology --> endpoint --> NodePool
+//                |nobody is known
+//                v
+//              lobby: waits as at any node, bounded and with deadlines; "dialing" there is a look
+//              at the servers, and ends with its callers on their way
+
+import type { Command, Redirect } from '../base/command.js';
+import { newHistory } from '../base/command.js';
+import type { Endpoint } from '../base/endpoint.js';
+import type { ConnectionSource } from '../base/link.js';
+import type { CommandRoute } from '../base/route.js';
+import { PoolError } from '../errors.js';
+import type { NodePool } from '../node/node-pool.js';
+import type { Topology } from '../topology/topology.js';
+
+/** Servers that send a command to and fro for longer than this don't agree. */
+const MAX_REDIRECTS = 16;
+/** The first redirect is followed at once; before each further one is a pause that doubles, ms. */
+const FIRST_PAUSE_MS = 2;
+const MAX_PAUSE_MS = 512;
+
+export interface EndpointFacts {
+  readonly address: string;
+  readonly role: 'primary' | 'replica';
+}
+
+export interface RouterOwner {
+  createNode(endpoint: Endpoint): NodePool;
+  /** For what connects nowhere: callers wait there until somebody serves them. */
+  createLobby(endpoint: Endpoint): NodePool;
+  /** Sends a command, which may be new to its node. */
+  dispatch(command: Command): void;
+  /** The same after a pause. */
+  dispatchLater(command: Command, pauseMs: number): void;
+  /** Endpoints came or went, or serve other slots than before. */
+  onChange(endpoints: readonly EndpointFacts[]): void;
+}
+
+export class Router {
+  readonly topology: Topology;
+  readonly #owner: RouterOwner;
+  readonly #nodes = new Map<string, NodePool>();
+  /** They serve nobody any more, and end when what they still have under way is done. */
+  readonly #leaving = new Set<NodePool>();
+  /** The only node of a pool with one server. */
+  readonly #single: NodePool | undefined;
+  readonly #lobby: NodePool | undefined;
+
+  constructor(topology: Topology, owner: RouterOwner) {
+    this.topology = topology;
+    this.#owner = owner;
+    this.#single = topology.isSharded ? undefined : this.#openSingle();
+    this.#lobby = topology.isSharded ? owner.createLobby(this.#lobbyEndpoint()) : undefined;
+  }
+
+  /** All that have connections or callers. */
+  get nodes(): readonly NodePool[] {
+    if (this.#single !== undefined) return [this.#single];
+    return [...this.#nodes.values(), ...this.#leaving, this.#lobby as NodePool];
+  }
+
+  /** Those that the topology knows. */
+  get serving(): readonly NodePool[] {
+    return [...this.#nodes.values()];
+  }
+
+  /** Where callers are, or would be: the servers, and before any is known the lobby. */
+  get places(): readonly NodePool[] {
+    return this.#nodes.size > 0 ? this.serving : this.nodes;
+  }
+
+  start(): void {
+    this.topology.start({ onChange: () => this.#onChange() });
+    this.#onChange();
+  }
+
+  /** Where a command or a lease with that route is to wait and run. */
+  nodeFor(route: CommandRoute | undefined): NodePool {
+    return this.#single ?? this.#nodeOf(route) ?? (this.#lobby as NodePool);
+  }
+
+  /**
+   * A server has sent a command away, which did not run there. Sends it where it belongs.
+   * @returns False where the error has to be its caller's answer.
+   */
+  follow(node: NodePool, command: Command, redirect: Redirect, now: number): boolean {
+    if (!this.topology.isSharded || command.settled) return false;
+    command.history ??= newHistory();
+    const { history } = command;
+    history.since ??= now;
+    if (history.redirects === MAX_REDIRECTS) return false;
+    history.redirects++;
+    command.replies = undefined;
+    const asked = this.#learn(node, redirect);
+    const pauseMs = pauseBefore(history.redirects);
+    if (pauseMs > 0) this.#owner.dispatchLater(command, pauseMs);
+    else if (asked === undefined) this.#owner.dispatch(command);
+    else this.#sendAsking(asked, command);
+    return true;
+  }
+
+  /** The same for what blocks, of which the caller takes care. @returns Where it belongs. */
+  nodeAfter(node: NodePool, command: Command, redirect: Redirect): NodePool {
+    command.history ??= newHistory();
+    command.history.redirects++;
+    if (command.history.redirects > MAX_REDIRECTS) throw tooManyRedirects(command.name);
+    const asked = this.#learn(node, redirect);
+    command.history.isAsking = asked !== undefined;
+    return asked ?? this.nodeFor(command.route);
+  }
+
+  /** Ends all nodes, for good. */
+  stop(error: Error): void {
+    this.topology.stop();
+    for (const node of this.nodes) {
+      node.waitingRoom.clear(error);
+      node.membership.stop(error);
+    }
+  }
+
+  /** A node that was left has nothing more under way. */
+  dropIfDone(node: NodePool): void {
+    if (!this.#leaving.has(node) || node.membership.held > 0) return;
+    this.#leaving.delete(node);
+  }
+
+  #openSingle(): NodePool {
+    const endpoint = this.topology.endpoints[0] as Endpoint;
+    const node = this.#owner.createNode(endpoint);
+    this.#nodes.set(endpoint.id, node);
+    return node;
+  }
+
+  #nodeOf(route: CommandRoute | undefined): NodePool | undefined {
+    if (route?.endpointId !== undefined) return this.#nodes.get(route.endpointId);
+    const endpoint = this.topology.route(route);
+    return endpoint === undefined ? undefined : this.#nodes.get(endpoint.id);
+  }
+
+  /** @returns The node that takes this one command, where the redirect says no more than that. */
+  #learn(node: NodePool, { kind, slot, to }: Redirect): NodePool | undefined {
+    if (kind === 'moved') {
+      this.topology.report({ kind: 'moved', from: node.endpoint, slot, to });
+      return undefined;
+    }
+    const endpoint = this.topology.endpointAt(to, node.endpoint);
+    return endpoint === undefined ? undefined : this.#nodeAt(endpoint);
+  }
+
+  #nodeAt(endpoint: Endpoint): NodePool {
+    const known = this.#nodes.get(endpoint.id);
+    if (known !== undefined) return known;
+    const node = this.#owner.createNode(endpoint);
+    this.#nodes.set(endpoint.id, node);
+    return node;
+  }
+
+  #sendAsking(node: NodePool, command: Command): void {
+    if (command.history !== undefined) command.history.isAsking = true;
+    node.send(command);
+  }
+
+  #onChange(): void {
+    if (this.#single !== undefined) return;
+    const known = new Map(this.topology.endpoints.map((endpoint) => [endpoint.id, endpoint]));
+    for (const [id, node] of this.#nodes) {
+      if (known.get(id)?.source === node.endpoint.source) continue;
+      this.#nodes.delete(id);
+      this.#leaving.add(node);
+      node.membership.leave();
+      this.dropIfDone(node);
+    }
+    for (const endpoint of known.values()) this.#nodeAt(endpoint);
+    this.#moveStrays();
+    this.#owner.onChange([...known.values()].map(({ address, role }) => ({ address, role })));
+  }
+
+  /** Who waits where he will not be served goes where he will. */
+  #moveStrays(): void {
+    for (const node of this.nodes) {
+      const isStray = (route: CommandRoute | undefined) => this.nodeFor(route) !== node;
+      const { commands, leases } = node.waitingRoom.takeStrays(isStray);
+      for (const command of commands) this.#owner.dispatch(command);
+      for (const request of leases) this.nodeFor(request.route).waitingRoom.readmitLease(request);
+    }
+  }
+
+  /** Its source connects nowhere: it looks at the servers until somebody serves who waits. */
+  #lobbyEndpoint(): Endpoint {
+    const { topology } = this;
+    const source: ConnectionSource = {
+      get address() {
+        return topology.address;
+      },
+      onMoved: undefined,
+      connect: async () => {
+        await topology.look();
+        const waiting = this.#lobby?.waitingRoom.length ?? 0;
+        if (waiting > 0) throw nobodyServes(topology.address);
+        return undefined;
+      },
+      reportDemotion() {},
+      stop() {},
+    };
+    return { id: 'lobby', address: topology.address, role: 'primary', source };
+  }
+}
+
+function pauseBefore(redirects: number): number {
+  return redirects === 1 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** (redirects - 2), MAX_PAUSE_MS);
+}
+
+function nobodyServes(address: string): PoolError {
+  const text = `${address}: no server serves the slot`;
+  return new PoolError('CONNECT_FAILED', text, { sent: false });
+}
+
+function tooManyRedirects(name: string): PoolError {
+  const text = `${name}: the servers have sent it to one another ${MAX_REDIRECTS} times`;
+  return new PoolError('CONNECT_FAILED', text, { sent: false });
+}
