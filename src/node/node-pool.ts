@@ -220,6 +220,7 @@ export class NodePool implements LeaseOwner {
     this.#lending.allowStacks();
     this.#statistics.timeouts += this.waitingRoom.expire(now);
     const isBusy = this.#inspector.sweep(now);
+    if (this.waitingRoom.length > 0 && this.membership.isFull) this.membership.claim();
     return isBusy || this.waitingRoom.length > 0;
   }
 

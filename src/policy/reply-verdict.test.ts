@@ -2,7 +2,12 @@
 // word, as what a script or module may have made up, and as the answer to what closes MULTI.
 
 import { describe, expect, test } from 'vitest';
-import { breakAfterRefusedExec, judgeErrorReply, judgeServersWord } from './reply-verdict.js';
+import {
+  breakAfterRefusedExec,
+  judgeErrorReply,
+  judgeMadeUp,
+  judgeServersWord,
+} from './reply-verdict.js';
 import { mayRetry } from './retry.js';
 
 const LOADING = 'LOADING Redis is loading the dataset in memory';
@@ -67,8 +72,6 @@ const ANSWERS: readonly string[] = [
   'NOPROTO unsupported protocol version',
   'WRONGPASS invalid username-password pair or user is disabled.',
   'WRONGTYPE Operation against a key holding the wrong kind of value',
-  'MOVED 3999 127.0.0.1:6381',
-  'ASK 3999 127.0.0.1:6381',
   "CROSSSLOT Keys in request don't hash to the same slot",
   'UNBLOCKED client unblocked via CLIENT UNBLOCK',
   'BUSYGROUP Consumer Group name already exists',
@@ -185,4 +188,27 @@ test('a text of which a script may be the author never lets a write out twice', 
       }
     }
   }
+});
+
+describe('a redirect', () => {
+  test.each([
+    ['MOVED 3999 127.0.0.1:6381', { kind: 'moved', slot: 3999, to: '127.0.0.1:6381' }],
+    ['ASK 0 ::1:6381', { kind: 'ask', slot: 0, to: '::1:6381' }],
+    ['MOVED 16383 :6381', { kind: 'moved', slot: 16383, to: ':6381' }],
+    ['MOVED 1 ?:6381', { kind: 'moved', slot: 1, to: '?:6381' }],
+  ])('%s: it did not run, and belongs there', (text, redirect) => {
+    const elsewhere = { outcome: 'not-applied', again: 'elsewhere', redirect };
+    expect(judgeErrorReply(text, SERVER)).toEqual(elsewhere);
+  });
+
+  test.each(['MOVED 16384 a:1', 'MOVED 1 a:70000', 'MOVED 1', 'ASK x a:1', 'MOVED 1 a:1 b:2'])(
+    '%s is none',
+    (text) => {
+      expect(judgeErrorReply(text, SERVER).redirect).toBeUndefined();
+    },
+  );
+
+  test("that a script may have made up is its caller's answer", () => {
+    expect(judgeMadeUp('MOVED 1 a:1')).toMatchObject({ again: 'no', outcome: 'unknown' });
+  });
 });

@@ -5,7 +5,8 @@
 // have made up is never taken for the server's word. What it did before it failed, it did; so such
 // an error is the caller's answer, and its command is never sent again on account of it.
 
-import type { Break, ReplyVerdict } from '../base/command.js';
+import type { Break, Redirect, ReplyVerdict } from '../base/command.js';
+import { SLOT_COUNT } from '../base/key-slot.js';
 
 /** What must be known of the command. */
 export interface ErrorAuthor {
@@ -32,8 +33,7 @@ const ANSWER_WITHOUT_IDENTITY: ReplyVerdict = { ...ANSWER, retire: 'unauthentica
 
 /**
  * By the first word. Not here, and so the caller's answer: MISCONF, OOM and NOREPLICAS, which last
- * longer than retries do; MOVED and ASK, which name a server that one address doesn't have; NOPERM,
- * UNKILLABLE and all that speaks of the command itself.
+ * longer than retries do; NOPERM, UNKILLABLE and all that speaks of the command itself.
  */
 const OF_SERVER: ReadonlyMap<string, ReplyVerdict> = new Map([
   ['LOADING', LATER],
@@ -51,10 +51,16 @@ const NO_IDENTITY = 'NOAUTH Authentication required';
 /** Said to who blocks, before the connection is closed: the key may never be filled here. */
 const BLOCKED_ON_REPLICA = /^UNBLOCKED .*instance state changed/;
 
+/** The whole text, where a server sends a command away: `MOVED 3999 127.0.0.1:6381`. */
+const REDIRECT = /^(MOVED|ASK) (\d{1,5}) ([^\s\0]*:\d{1,5})$/;
+const MAX_PORT = 65_535;
+
 /** Commands that close a transaction or forget WATCH. */
 const CLOSING = new Set(['EXEC', 'DISCARD', 'UNWATCH']);
 /** MULTI is closed: EXECABORT discards, and what had not been opened needs no closing. */
 const CLOSED = /^EXECABORT\b|without MULTI/;
+/** An EXEC that a cluster sends away or puts off discards too. */
+const SENT_AWAY = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN|CROSSSLOT) /;
 /** The server never got as far as to look at what it was to close. */
 const NOT_PERMITTED = /^NOPERM\b/;
 const NOT_KNOWN = /^ERR unknown command\b/i;
@@ -66,12 +72,15 @@ export function judgeErrorReply(text: string, author: ErrorAuthor): ReplyVerdict
   if (author.mayMakeUpErrors === true) return judgeMadeUp(text);
   const verdict = judgeServersWord(text);
   // By hand, MULTI may have been sent or not.
-  const isInStep = !CLOSING.has(author.name) || CLOSED.test(text);
+  const isClosed = CLOSED.test(text) || (author.name === 'EXEC' && SENT_AWAY.test(text));
+  const isInStep = !CLOSING.has(author.name) || isClosed;
   return isInStep ? verdict : { ...verdict, breaks: 'unknown' };
 }
 
 /** An error that a script or a module may have written. */
 export function judgeMadeUp(text: string): ReplyVerdict {
+  const redirect = redirectIn(text);
+  if (redirect !== undefined) return { ...ANSWER, redirect };
   if (WRITE_ON_REPLICA.test(text)) return ANSWER_OF_REPLICA;
   return text.startsWith(NO_IDENTITY) ? ANSWER_WITHOUT_IDENTITY : ANSWER;
 }
@@ -82,12 +91,37 @@ export function judgeServersWord(text: string): ReplyVerdict {
   const space = reason.indexOf(' ');
   const word = space === -1 ? reason : reason.slice(0, space);
   if (word === 'UNBLOCKED') return BLOCKED_ON_REPLICA.test(reason) ? DEMOTED : ANSWER;
+  if (word === 'MOVED' || word === 'ASK') {
+    const redirect = redirectIn(reason);
+    return redirect === undefined
+      ? ANSWER
+      : { outcome: 'not-applied', again: 'elsewhere', redirect };
+  }
   return OF_SERVER.get(word) ?? ANSWER;
+}
+
+/** `undefined`: it says no such thing, or not as servers do. */
+function redirectIn(text: string): Redirect | undefined {
+  const [, word, digits, to] = REDIRECT.exec(text) ?? [];
+  if (to === undefined) return undefined;
+  const slot = Number(digits);
+  const port = Number(to.slice(to.lastIndexOf(':') + 1));
+  if (slot >= SLOT_COUNT || port > MAX_PORT) return undefined;
+  return { kind: word === 'MOVED' ? 'moved' : 'ask', slot, to };
+}
+
+/**
+ * Where several that were refused together belong: a move for good is newer than one under way.
+ * `undefined`: none of them was sent away.
+ */
+export function redirectAmong(verdicts: readonly ReplyVerdict[]): Redirect | undefined {
+  const redirects = verdicts.flatMap(({ redirect }) => redirect ?? []);
+  return redirects.find(({ kind }) => kind === 'moved') ?? redirects[0];
 }
 
 /** What becomes of the connection when the EXEC to an accepted MULTI is refused. */
 export function breakAfterRefusedExec(text: string): Break | undefined {
-  if (CLOSED.test(text)) return undefined;
+  if (CLOSED.test(text) || SENT_AWAY.test(text)) return undefined;
   if (NOT_KNOWN.test(text)) return 'open for good';
   return NOT_PERMITTED.test(text) ? 'open' : 'unknown';
 }
