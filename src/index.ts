@@ -27,6 +27,7 @@ export type { AcquireOptions } from './node/lease-request.js';
 export type { PoolEvents } from './pool/events.js';
 export type { CloseOptions, HealthReport } from './pool/pool.js';
 export type { PoolState, PoolStatus } from './pool/snapshot.js';
+export type { FailoverStatus, SwitchOptions, SwitchReason } from './topology/failover.js';
 export {
   type CommandDefinition,
   type CommandParser,

@@ -96,10 +96,18 @@ export interface CommandHistory {
   isAsking: boolean;
   /** An attempt may have run: what the caller is told if no later one can be made. */
   uncertainty: Error | undefined;
+  /** At which of several databases that was, of which one is used at a time. */
+  site: string | undefined;
 }
 
 export function newHistory(): CommandHistory {
-  return { since: undefined, redirects: 0, isAsking: false, uncertainty: undefined };
+  return {
+    since: undefined,
+    redirects: 0,
+    isAsking: false,
+    uncertainty: undefined,
+    site: undefined,
+  };
 }
 
 /** The text of one write: commands in flight share it instead of keeping their bytes each. */

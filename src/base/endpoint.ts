@@ -10,6 +10,8 @@ export interface Endpoint {
   readonly role: 'primary' | 'replica';
   /** Availability zone, where the server tells it. */
   readonly zone?: string | undefined;
+  /** Which of several databases it is of, where one is used at a time. */
+  readonly site?: string | undefined;
   /** Where its connections come from. */
   readonly source: ConnectionSource;
 }

@@ -14,6 +14,9 @@ export interface CommandRoute {
   readonly endpointId?: string | undefined;
 }
 
+/** Of what the pool itself asks of one server: it would mean something else at any other. */
+export const HERE: CommandRoute = Object.freeze({ slot: undefined, access: 'write' });
+
 const KEYLESS: Readonly<Record<Access, CommandRoute>> = {
   read: Object.freeze({ slot: undefined, access: 'read' }),
   write: Object.freeze({ slot: undefined, access: 'write' }),

@@ -6,6 +6,7 @@ import type { AcquireOptions } from '../node/lease-request.js';
 import type { PoolEvents } from '../pool/events.js';
 import type { CloseOptions, HealthReport, LatencyTotals } from '../pool/pool.js';
 import type { PoolStatus } from '../pool/snapshot.js';
+import type { SwitchOptions } from '../topology/failover.js';
 import type {
   None,
   PlimsollClient,
@@ -50,6 +51,14 @@ export interface Pool<
    * connection answers, whatever the answer is; one that is merely late stays open.
    */
   healthCheck(): Promise<HealthReport>;
+  /**
+   * Uses another one of the option `endpoints`, by its id: what was not sent goes there, what is in
+   * flight is answered where it is. Better ones are not gone back to before it fails, or `forMs` is
+   * over. Resolves once it is used.
+   * @throws PoolError INVALID_ARGUMENT: there is no such endpoint; CONNECT_FAILED: it fails its
+   * health check, and `force` was not given; POOL_CLOSED.
+   */
+  switchTo(id: string, options?: SwitchOptions): Promise<void>;
   /**
    * Changes how many connections this process may open, at once and without loss.
    * @throws PoolError INVALID_ARGUMENT unless it is an integer of at least `minConnections` and 1.

@@ -51,6 +51,36 @@ export class Blocking {
     }
   }
 
+  /** Whether anything blocks on a lease. */
+  get isAny(): boolean {
+    return this.#membership.fleet.entries.some((entry) => isBlocked(entry, undefined));
+  }
+
+  /**
+   * Ends what blocks since another server has taken over: where this one says that it has handed
+   * nothing out, the command can go on there. Ends when it has said so of all, or is not there any
+   * more; settles, never rejects.
+   */
+  async displace(error: Error): Promise<void> {
+    const { fleet } = this.#membership;
+    for (;;) {
+      const lane = fleet.pickLane();
+      const blocked = fleet.entries.filter((entry) => isBlocked(entry, undefined));
+      if (lane === undefined || blocked.length === 0) return;
+      const answers = blocked.map(({ lease, connection }) => {
+        if (lease === undefined || connection.serverClientId === undefined) return undefined;
+        lease.blockEnd ??= error;
+        lease.isDisplaced = true;
+        const args = ['CLIENT', 'UNBLOCK', `${connection.serverClientId}`, 'ERROR'];
+        const command = ownCommand(args, this.#probeTimeoutMs);
+        lane.connection.send(command);
+        return command.promise;
+      });
+      await Promise.allSettled(answers);
+      await sleep(UNBLOCK_PAUSE_MS);
+    }
+  }
+
   /**
    * Ends what blocks on a lease since its caller gave up. Only the server knows whether it has
    * handed something out: then he gets that, else `error`, and `error` too if the server is silent.

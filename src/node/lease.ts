@@ -35,6 +35,10 @@ export class ConnectionLease {
   onStale: (() => void) | undefined = undefined;
   /** Called where another server has what the command on it is about: it has not run. */
   onRedirect: ((redirect: Redirect) => void) | undefined = undefined;
+  /** Called where a command that blocks on it has to go on elsewhere: it has not run. */
+  onDisplaced: (() => void) | undefined = undefined;
+  /** What blocks on it is being ended for that reason. */
+  isDisplaced = false;
   /** Called once when the connection ends before the lease is released. */
   onLost: ((error: Error) => void) | undefined = undefined;
   /** What the borrower changed on the server's side; `undefined`: nothing was sent yet. */

@@ -53,6 +53,8 @@ export class Membership implements BudgetMember {
   #isCrowded = false;
   /** The last lane is too old: it is retired once another one is there. */
   #outgoing: Entry | undefined;
+  /** Somebody is to be found who serves, though nobody may wait. */
+  #isSeeking = false;
   /** All lanes are silent: one more connection shows whether the server is. */
   #spare: 'none' | 'wanted' | 'open' = 'none';
   #generation = 0;
@@ -103,6 +105,13 @@ export class Membership implements BudgetMember {
   /** No lane is left and none can be made: callers are to be told at once. */
   get isDown(): boolean {
     return this.#breaker.isOpen && this.#servingConnections === 0;
+  }
+
+  /** Since when there is no lane and none could be made, ms; `undefined`: there is one, or may be. */
+  get downForMs(): number | undefined {
+    const since = this.#breaker.outageSince;
+    if (since === undefined || this.#servingConnections > 0) return undefined;
+    return this.#dependencies.clock.now() - since;
   }
 
   get #servingConnections(): number {
@@ -211,6 +220,12 @@ export class Membership implements BudgetMember {
     this.#dialer.pump();
   }
 
+  /** Tries to connect until it is told that there is no need any more. */
+  seek(isWanted: boolean): void {
+    this.#isSeeking = isWanted;
+    if (isWanted) this.#dialer.pump();
+  }
+
   /** No lane is silent any more. */
   closeSpare(): void {
     if (this.#spare === 'none') return;
@@ -241,6 +256,30 @@ export class Membership implements BudgetMember {
     this.#dialer.stop();
     this.#retireAll();
     this.#dependencies.budget.leave(this);
+  }
+
+  /**
+   * Another server has taken over: what is in flight is answered, and leases end, as they could wait
+   * here for ever or write what is lost. Those that are kept for good are replaced by their holders.
+   */
+  handOver(error: Error): void {
+    this.leave();
+    for (const entry of [...this.fleet.entries]) {
+      const { lease, connection } = entry;
+      if (lease === undefined || lease.onStale !== undefined) continue;
+      if (connection.inFlight === 0) {
+        this.evict(entry, 'failover', error);
+        continue;
+      }
+      entry.evictionReason = 'failover';
+      lease.noteLoss(error);
+      connection.drain();
+    }
+  }
+
+  /** What still was under way at a server that is used no more ends now. */
+  abandon(error: Error): void {
+    for (const entry of [...this.fleet.entries]) this.evict(entry, 'failover', error);
   }
 
   #createDialer(): Dialer {
@@ -279,7 +318,7 @@ export class Membership implements BudgetMember {
     const wanted = Math.max(
       this.#options.minConnections - this.fleet.keptCount,
       this.#owner.wantedConnections + (this.#isCrowded ? 1 : 0),
-      this.#breaker.isOpen ? 1 : 0,
+      this.#breaker.isOpen || this.#isSeeking ? 1 : 0,
       this.#outgoing !== undefined || this.#spare === 'wanted' ? 1 : 0,
     );
     return Math.min(wanted, room);

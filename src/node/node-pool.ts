@@ -63,7 +63,7 @@ export interface NodeOwner {
   /** The server is no primary any more. */
   onDemoted(node: NodePool): void;
   /** A connection ended under a command. */
-  recover(command: Command, cause: Error, outcome: LossOutcome): void;
+  recover(node: NodePool, command: Command, cause: Error, outcome: LossOutcome): void;
   /** A connection was lost, or could not be made. */
   onUnreachable(node: NodePool): void;
   /** Something was answered or given back: there may be nothing left to wait for. */
@@ -74,6 +74,11 @@ export interface NodeOwner {
 /** The server said that a blocking command is another's; it has not run. */
 export interface Redirected {
   readonly redirect: Redirect;
+}
+
+/** Another server has taken over from the one where a command blocked; it has not run. */
+export interface Displaced {
+  readonly isDisplaced: true;
 }
 
 export class NodePool implements LeaseOwner {
@@ -139,12 +144,12 @@ export class NodePool implements LeaseOwner {
 
   /**
    * Runs a command that blocks its connection: leases one for its duration. Answers where it belongs
-   * if the server sends it away.
+   * if the server sends it away, or another one has taken over.
    */
   async sendExclusive(
     command: Command,
     signal: AbortSignal | undefined,
-  ): Promise<Redirected | { readonly reply: unknown }> {
+  ): Promise<Redirected | Displaced | { readonly reply: unknown }> {
     // The deadline counts from here, as it covers the wait for a connection too.
     if (command.startedAt === 0) command.startedAt = this.#clock.now();
     const { acquireTimeoutMs } = this.#options;
@@ -155,11 +160,12 @@ export class NodePool implements LeaseOwner {
     const lease = await this.acquireLease({ signal, timeoutMs, isLongLived, holder, route });
     try {
       if (lease.blockEnd !== undefined) throw lease.blockEnd;
-      const redirected = new Promise<Redirected>((resolve) => {
+      const sentAway = new Promise<Redirected | Displaced>((resolve) => {
         lease.onRedirect = (redirect) => resolve({ redirect });
+        lease.onDisplaced = () => resolve({ isDisplaced: true });
       });
       const reply = lease.execute(command, signal).then((answer) => ({ reply: answer }));
-      return await Promise.race([reply, redirected]);
+      return await Promise.race([reply, sentAway]);
     } finally {
       if (!lease.isReleased) lease.release();
     }
@@ -213,6 +219,13 @@ export class NodePool implements LeaseOwner {
 
   cancelBlocking(lease: ConnectionLease, command: Command, error: Error): void {
     void this.blocking.cancel(lease, command, error);
+  }
+
+  /** Another server has taken over all that this one served. */
+  handOver(error: Error): void {
+    const end = () => this.membership.handOver(error);
+    if (this.blocking.isAny) void this.blocking.displace(error).then(end);
+    else end();
   }
 
   /** Keeps deadlines; returns whether anything is going on. */
@@ -313,7 +326,8 @@ export class NodePool implements LeaseOwner {
   /** Keeps commands that the server can't execute just now, for another attempt. */
   #onErrorReply(entry: Entry, command: Command, { error, verdict }: Refusal): boolean {
     if (isUnblocked(entry, command, error)) {
-      command.fail(entry.lease?.blockEnd);
+      if (entry.lease?.isDisplaced && entry.lease.onDisplaced) entry.lease.onDisplaced();
+      else command.fail(entry.lease?.blockEnd);
       return true;
     }
     const { retire, breaks } = verdict;
@@ -340,8 +354,8 @@ export class NodePool implements LeaseOwner {
     if (entry.lease !== undefined) {
       this.#lending.onLost(entry.lease, error, lost);
     } else {
-      for (const command of lost.sent) this.#owner.recover(command, error, 'unknown');
-      for (const command of lost.unsent) this.#owner.recover(command, error, 'not-applied');
+      for (const command of lost.sent) this.#owner.recover(this, command, error, 'unknown');
+      for (const command of lost.unsent) this.#owner.recover(this, command, error, 'not-applied');
     }
     const { address } = this.endpoint;
     this.#owner.announce('evict', { connectionId: entry.id, address, reason, error });

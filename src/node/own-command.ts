@@ -2,6 +2,7 @@
 
 import { Command } from '../base/command.js';
 import { textPayload } from '../base/payload.js';
+import { HERE } from '../base/route.js';
 
 /** A command of the pool's own. @param timeoutMs Its deadline, ms; 0: none. */
 export function ownCommand(args: readonly string[], timeoutMs: number): Command {
@@ -10,5 +11,6 @@ export function ownCommand(args: readonly string[], timeoutMs: number): Command 
   const command = new Command({ name, retryClass: 'unknown' }, { timeoutMs }, payload, true);
   // It concerns this connection: on another one it would say or undo the wrong thing.
   command.forbidRetry();
+  command.route = HERE;
   return command;
 }

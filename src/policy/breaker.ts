@@ -72,6 +72,11 @@ export class Breaker {
     return this.#lastError;
   }
 
+  /** Since when no connection is there; `undefined`: one is, or none was needed yet. */
+  get outageSince(): number | undefined {
+    return this.#outageSince;
+  }
+
   /** No connection is there from now on: the last one was lost, or the first is being dialed. */
   noteOutage(now: number): void {
     this.#outageSince ??= now;

@@ -13,14 +13,15 @@ function propertiesIn(file: string, pattern: RegExp): string[] {
 
 describe('docs/status.md', () => {
   it('names every event', () => {
-    const files = ['./events.ts', '../node/events.ts'];
+    const files = ['./events.ts', '../node/events.ts', '../topology/failover.ts'];
     const events = files.flatMap((file) => propertiesIn(file, /^ {2}(\w+): \[/gm));
     expect(events).toEqual(expect.arrayContaining(['alert', 'breakerOpen']));
     expect(events.filter((event) => !page.includes(`| \`${event}\` |`))).toEqual([]);
   });
 
   it('names every field and counter of the status', () => {
-    const fields = propertiesIn('./snapshot.ts', /^ +readonly (\w+):/gm);
+    const files = ['./snapshot.ts', '../topology/failover.ts'];
+    const fields = files.flatMap((file) => propertiesIn(file, /^ +readonly (\w+):/gm));
     expect(fields).toContain('healthCheckFailures');
     const internal = ['nodes', 'serving', 'statistics', 'minConnections', 'maxConnections'];
     const isMissing = (field: string) => !new RegExp(`[\`.]${field}\``).test(page);

@@ -3,9 +3,10 @@
 
 import type { PoolWarning } from '../config/options.js';
 import type { NodeEvents } from '../node/events.js';
+import type { FailoverEvents } from '../topology/failover.js';
 import type { EndpointFacts } from './router.js';
 
-export interface PoolEvents extends NodeEvents {
+export interface PoolEvents extends NodeEvents, FailoverEvents {
   /** Utilisation rose above 80 %. */
   alert: [{ readonly utilizationPercent: number }];
   /** Utilisation fell below 70 % after an `alert`. */

@@ -25,6 +25,7 @@ import { type NodeOwner, NodePool } from '../node/node-pool.js';
 import { Refusals } from '../node/refusals.js';
 import { Statistics } from '../node/statistics.js';
 import { isAlertRaised, utilizationPercent } from '../policy/recommendations.js';
+import type { SwitchOptions } from '../topology/failover.js';
 import type { Topology } from '../topology/topology.js';
 import { type Drain, Ending } from './ending.js';
 import type { PoolEvents } from './events.js';
@@ -88,11 +89,16 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     this.#housekeeper = this.#createHousekeeper(clock);
     this.#refusals = new Refusals(clock, options.fallback, () => this.#housekeeper.hurry());
     this.#recovery = new Recovery(options, clock, random, this.#statistics, (command) =>
-      this.#dispatch(command),
+      this.#resend(command),
     );
     this.#router = this.#createRouter(topology, random);
     this.ending = new Ending(this.#router, this.#recovery);
     this.#housekeeper.start();
+    const { failover } = topology;
+    if (failover !== undefined) {
+      failover.onEvent = ({ name, facts }) =>
+        this.#announce(name, ...([facts] as unknown as PoolEvents[typeof name]));
+    }
     this.#router.start();
     for (const { membership } of this.#router.nodes) membership.pump();
     // Later, so that a listener can be there.
@@ -150,6 +156,10 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       const answer = await node.sendExclusive(command, signal);
       if ('reply' in answer) return answer.reply;
       command.unlisten?.();
+      if ('isDisplaced' in answer) {
+        node = this.#router.nodeFor(command.route);
+        continue;
+      }
       this.#statistics.redirects++;
       node = this.#router.nodeAfter(node, command, answer.redirect);
     }
@@ -175,6 +185,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       address: this.#router.topology.address,
       nodes: this.#router.nodes,
       serving: this.#router.serving,
+      failover: this.#router.topology.failover?.status(),
       minConnections: this.options.minConnections,
       maxConnections: this.#budget.max,
       alert: this.#isAlertRaised,
@@ -195,6 +206,22 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       const nothing = { latencyMs: undefined, checkedConnections: 0, failedConnections: 0 };
       return { healthy: false, ...nothing, error: error as Error, status: this.status() };
     }
+  }
+
+  /**
+   * Uses another one of the option `endpoints`, by its id: what was not sent goes there, what is in
+   * flight is answered where it is. Better ones are not gone back to before it fails, or `forMs` is
+   * over. Resolves once it is used.
+   * @throws PoolError INVALID_ARGUMENT: there is no such endpoint; CONNECT_FAILED: it fails its
+   * health check, and `force` was not given; POOL_CLOSED.
+   */
+  async switchTo(id: string, options: SwitchOptions = {}): Promise<void> {
+    if (this.#closing !== undefined) throw closedError('switchTo()');
+    const { failover } = this.#router.topology;
+    if (failover === undefined) {
+      throw new PoolError('INVALID_ARGUMENT', 'switchTo(): the pool has no option endpoints');
+    }
+    await failover.switchTo(id, options);
   }
 
   /**
@@ -276,9 +303,14 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     return new Router(topology, {
       createNode: (endpoint) => this.#createNode(this.options, endpoint, this.#budget, random),
       createLobby: (endpoint) => this.#createNode(lobbyOptions, endpoint, ownBudget, random),
-      dispatch: (command) => this.#router.nodeFor(command.route).send(command),
+      dispatch: (command) => this.#resend(command),
       dispatchLater: (command, pauseMs) => this.#recovery.later(command, pauseMs),
-      onChange: (endpoints) => this.#announce('topologyChange', { endpoints }),
+      onChange: (endpoints) => {
+        // What was left has a time to end in.
+        if (this.#router.isLeaving) this.#housekeeper.hurry();
+        this.#announce('topologyChange', { endpoints });
+      },
+      now: () => this.#clock.now(),
     });
   }
 
@@ -306,9 +338,10 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     createLease: (node, entry, now, origin) => this.createLease(node, entry, now, origin),
     tryAgain: (node, command, verdict) => this.#tryAgain(node, command, verdict),
     onDemoted: ({ endpoint }) => this.#router.topology.report({ kind: 'demoted', endpoint }),
-    onUnreachable: ({ endpoint }) =>
-      this.#router.topology.report({ kind: 'unreachable', endpoint }),
-    recover: (command, cause, outcome) => this.#recovery.recover(command, cause, outcome),
+    onUnreachable: ({ endpoint, membership: { downForMs } }) =>
+      this.#router.topology.report({ kind: 'unreachable', endpoint, downForMs }),
+    recover: (node, command, cause, outcome) =>
+      this.#recovery.recover(command, cause, outcome, node.endpoint.site),
     onProgress: () => this.#drain?.check(),
     announce: (event, ...args) => this.#announce(event, ...(args as PoolEvents[typeof event])),
   };
@@ -345,12 +378,18 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   }
 
   #dispatch(command: Command): void {
-    // A retry was accepted before close() and is still served.
-    if (this.#closing !== undefined && (this.#isClosed || command.failedAttempts === 0)) {
+    if (this.#closing !== undefined) {
       this.#refusals.refuse(command, closedError(command.name));
       return;
     }
     this.#router.nodeFor(command.route).send(command);
+  }
+
+  /** Sends a command once more, or on its way again: it was accepted before any `close()`. */
+  #resend(command: Command): void {
+    if (this.#router.isElsewhere(command)) command.fail(command.history?.uncertainty);
+    else if (this.#isClosed) this.#refusals.refuse(command, closedError(command.name));
+    else this.#router.nodeFor(command.route).send(command);
   }
 
   #refuseLease(): Promise<never> {
@@ -363,10 +402,10 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     let isBusy = false;
     for (const node of this.#router.nodes) {
       if (node.sweep(now)) isBusy = true;
-      this.#router.dropIfDone(node);
+      this.#router.dropIfDone(node, now);
     }
     this.#drain?.check();
-    return isBusy || !this.#refusals.isIdle || !this.#recovery.isIdle;
+    return isBusy || this.#router.isLeaving || !this.#refusals.isIdle || !this.#recovery.isIdle;
   }
 
   #inspect(now: number): void {

@@ -95,14 +95,18 @@ export class Recovery {
     return true;
   }
 
-  /** The connection ended under a command. */
-  recover(command: Command, cause: Error, outcome: LossOutcome): void {
+  /**
+   * The connection ended under a command.
+   * @param site Of which of several databases that was: what may have run there runs in no other.
+   */
+  recover(command: Command, cause: Error, outcome: LossOutcome, site: string | undefined): void {
     if (command.settled) return;
     const isTriedAgain = this.tryAgain(command, outcome);
     if (!isTriedAgain) command.fail(lossOf(command, cause, outcome));
     else if (outcome === 'unknown' && command.retryClass !== 'read') {
       command.history ??= newHistory();
       command.history.uncertainty = lossOf(command, cause, outcome);
+      command.history.site = site;
     }
   }
 

@@ -13,10 +13,10 @@ import type { Command, Redirect } from '../base/command.js';
 import { newHistory } from '../base/command.js';
 import type { Endpoint } from '../base/endpoint.js';
 import type { ConnectionSource } from '../base/link.js';
-import type { CommandRoute } from '../base/route.js';
+import { type CommandRoute, HERE } from '../base/route.js';
 import { PoolError } from '../errors.js';
 import type { NodePool } from '../node/node-pool.js';
-import type { Topology } from '../topology/topology.js';
+import type { LeaveTerms, Topology } from '../topology/topology.js';
 
 /** Servers that send a command to and fro for longer than this don't agree. */
 const MAX_REDIRECTS = 16;
@@ -39,29 +39,34 @@ export interface RouterOwner {
   dispatchLater(command: Command, pauseMs: number): void;
   /** Endpoints came or went, or serve other slots than before. */
   onChange(endpoints: readonly EndpointFacts[]): void;
+  /** For deadlines. */
+  now(): number;
 }
 
 export class Router {
   readonly topology: Topology;
   readonly #owner: RouterOwner;
   readonly #nodes = new Map<string, NodePool>();
-  /** They serve nobody any more, and end when what they still have under way is done. */
-  readonly #leaving = new Set<NodePool>();
+  /** They serve nobody any more, and end when what they have under way is done, or at that time. */
+  readonly #leaving = new Map<NodePool, number>();
   /** The only node of a pool with one server. */
   readonly #single: NodePool | undefined;
   readonly #lobby: NodePool | undefined;
+  /** The only node that there is to choose just now. */
+  #only: NodePool | undefined;
 
   constructor(topology: Topology, owner: RouterOwner) {
     this.topology = topology;
     this.#owner = owner;
-    this.#single = topology.isSharded ? undefined : this.#openSingle();
-    this.#lobby = topology.isSharded ? owner.createLobby(this.#lobbyEndpoint()) : undefined;
+    this.#single = topology.isSingle === true ? this.#openSingle() : undefined;
+    this.#lobby = topology.isSingle === true ? undefined : owner.createLobby(this.#lobbyEndpoint());
+    this.#only = this.#single;
   }
 
   /** All that have connections or callers. */
   get nodes(): readonly NodePool[] {
     if (this.#single !== undefined) return [this.#single];
-    return [...this.#nodes.values(), ...this.#leaving, this.#lobby as NodePool];
+    return [...this.#nodes.values(), ...this.#leaving.keys(), this.#lobby as NodePool];
   }
 
   /** Those that the topology knows. */
@@ -71,17 +76,22 @@ export class Router {
 
   /** Where callers are, or would be: the servers, and before any is known the lobby. */
   get places(): readonly NodePool[] {
-    return this.#nodes.size > 0 ? this.serving : this.nodes;
+    return this.#nodes.size > 0 ? this.serving : [this.#lobby as NodePool];
+  }
+
+  /** What was left has something under way, which has to end. */
+  get isLeaving(): boolean {
+    return this.#leaving.size > 0;
   }
 
   start(): void {
-    this.topology.start({ onChange: () => this.#onChange() });
+    this.topology.start({ onChange: (terms) => this.#onChange(terms) });
     this.#onChange();
   }
 
   /** Where a command or a lease with that route is to wait and run. */
   nodeFor(route: CommandRoute | undefined): NodePool {
-    return this.#single ?? this.#nodeOf(route) ?? (this.#lobby as NodePool);
+    return this.#only ?? this.#nodeOf(route) ?? (this.#lobby as NodePool);
   }
 
   /**
@@ -123,10 +133,12 @@ export class Router {
     }
   }
 
-  /** A node that was left has nothing more under way. */
-  dropIfDone(node: NodePool): void {
-    if (!this.#leaving.has(node) || node.membership.held > 0) return;
-    this.#leaving.delete(node);
+  /** A node that was left has nothing more under way, or has had its time. */
+  dropIfDone(node: NodePool, now: number): void {
+    const until = this.#leaving.get(node);
+    if (until === undefined) return;
+    if (now >= until) node.membership.abandon(leftError());
+    if (node.membership.held === 0) this.#leaving.delete(node);
   }
 
   #openSingle(): NodePool {
@@ -160,32 +172,73 @@ export class Router {
     return node;
   }
 
+  /**
+   * A command that may have run at one of several databases must not run at another.
+   * @returns Whether it would, so that its caller has to be told that nobody knows.
+   */
+  isElsewhere({ history, route }: Command): boolean {
+    if (history?.site === undefined) return false;
+    const { site } = this.nodeFor(route).endpoint;
+    return site !== undefined && site !== history.site;
+  }
+
   #sendAsking(node: NodePool, command: Command): void {
     if (command.history !== undefined) command.history.isAsking = true;
     node.send(command);
   }
 
-  #onChange(): void {
+  #onChange(terms?: LeaveTerms): void {
     if (this.#single !== undefined) return;
     const known = new Map(this.topology.endpoints.map((endpoint) => [endpoint.id, endpoint]));
     for (const [id, node] of this.#nodes) {
       if (known.get(id)?.source === node.endpoint.source) continue;
       this.#nodes.delete(id);
-      this.#leaving.add(node);
-      node.membership.leave();
-      this.dropIfDone(node);
+      this.#leaving.set(node, Number.POSITIVE_INFINITY);
+      if (terms === undefined) node.membership.leave();
     }
     for (const endpoint of known.values()) this.#nodeAt(endpoint);
+    this.#only = this.#onlyNode();
+    if (terms !== undefined) this.#handOver(terms);
+    this.#watchOutage();
     this.#moveStrays();
     this.#owner.onChange([...known.values()].map(({ address, role }) => ({ address, role })));
+  }
+
+  /** Where keys decide nothing and one serves, or nobody, there is no choice. */
+  #onlyNode(): NodePool | undefined {
+    if (this.topology.isSharded || this.#nodes.size > 1) return undefined;
+    const [node] = this.#nodes.values();
+    return node ?? this.#lobby;
+  }
+
+  /** Others have taken over from all that were left. */
+  #handOver({ drainMs }: LeaveTerms): void {
+    const until = this.#owner.now() + drainMs;
+    for (const [node, before] of this.#leaving) {
+      this.#leaving.set(node, Math.min(before, until));
+      node.handOver(leftError());
+    }
+    // They are wanted at once, not only by the first who asks.
+    for (const { membership } of this.#nodes.values()) membership.pump();
+  }
+
+  /** While none of several databases answers, all are asked, though nobody may wait. */
+  #watchOutage(): void {
+    if (this.topology.failover === undefined) return;
+    this.#lobby?.membership.seek(this.#nodes.size === 0);
   }
 
   /** Who waits where he will not be served goes where he will. */
   #moveStrays(): void {
     for (const node of this.nodes) {
-      const isStray = (route: CommandRoute | undefined) => this.nodeFor(route) !== node;
+      const isLeft = this.#leaving.has(node);
+      const isStray = (route: CommandRoute | undefined) =>
+        route === HERE ? isLeft : this.nodeFor(route) !== node;
       const { commands, leases } = node.waitingRoom.takeStrays(isStray);
-      for (const command of commands) this.#owner.dispatch(command);
+      for (const command of commands) {
+        if (command.route === HERE) command.fail(leftError());
+        else this.#owner.dispatch(command);
+      }
       for (const request of leases) this.nodeFor(request.route).waitingRoom.readmitLease(request);
     }
   }
@@ -201,7 +254,7 @@ export class Router {
       connect: async () => {
         await topology.look();
         const waiting = this.#lobby?.waitingRoom.length ?? 0;
-        if (waiting > 0) throw nobodyServes(topology.address);
+        if (waiting > 0 || topology.endpoints.length === 0) throw nobodyServes(topology.address);
         return undefined;
       },
       reportDemotion() {},
@@ -209,6 +262,10 @@ export class Router {
     };
     return { id: 'lobby', address: topology.address, role: 'primary', source };
   }
+}
+
+function leftError(): PoolError {
+  return new PoolError('CONNECTION_LOST', 'Another endpoint is used by now');
 }
 
 function pauseBefore(redirects: number): number {

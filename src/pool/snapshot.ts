@@ -6,6 +6,7 @@ import { countInUse, type EvictionReason } from '../node/entry.js';
 import type { NodePool } from '../node/node-pool.js';
 import type { CountedErrorCode, Statistics } from '../node/statistics.js';
 import { utilizationPercent } from '../policy/recommendations.js';
+import type { FailoverStatus } from '../topology/failover.js';
 
 /** `degraded`: the alert is raised or no connection is ready yet; `down`: the breaker is open. */
 export type PoolState = 'ready' | 'degraded' | 'down' | 'suspended' | 'closing' | 'closed';
@@ -48,6 +49,8 @@ export interface PoolStatus {
   };
   /** The same by server: one, or those of a cluster. */
   readonly endpoints: readonly EndpointStatus[];
+  /** Which of the option `endpoints` is used; `undefined`: there is no such option. */
+  readonly failover: FailoverStatus | undefined;
   /** Commands whose reply has not come. */
   readonly inFlight: number;
   /** Callers that wait for a connection. */
@@ -88,6 +91,7 @@ export interface SnapshotFacts {
   readonly nodes: readonly NodePool[];
   /** Those of them that are servers in use. */
   readonly serving: readonly NodePool[];
+  readonly failover?: FailoverStatus | undefined;
   readonly minConnections: number;
   readonly maxConnections: number;
   readonly alert: boolean;
@@ -117,6 +121,7 @@ export function takeSnapshot(facts: SnapshotFacts): PoolStatus {
       max: maxConnections,
     }),
     endpoints: Object.freeze(facts.serving.map(endpointStatus)),
+    failover: facts.failover,
     inFlight: sum(entries, ({ connection }) => connection.inFlight),
     waiting: sum(nodes, ({ waitingRoom }) => waitingRoom.length),
     alert: facts.alert,

@@ -6,6 +6,7 @@ import type { ConnectionSource } from '../base/link.js';
 import type { Topology } from './topology.js';
 
 export class SingleTopology implements Topology {
+  readonly isSingle = true as const;
   readonly isSharded = false;
   readonly endpoints: readonly Endpoint[];
   readonly #endpoint: Endpoint;

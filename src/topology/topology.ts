@@ -3,6 +3,7 @@
 
 import type { Endpoint } from '../base/endpoint.js';
 import type { CommandRoute } from '../base/route.js';
+import type { Failover } from './failover.js';
 
 export type { Endpoint };
 
@@ -11,18 +12,37 @@ export type TopologyFact =
   /** A server says that a slot is another's by now; `to` as the server wrote it, `host:port`. */
   | { readonly kind: 'moved'; readonly from: Endpoint; readonly slot: number; readonly to: string }
   /** A connection was lost or could not be made, or a server says that the cluster is down. */
-  | { readonly kind: 'unreachable'; readonly endpoint: Endpoint }
+  | {
+      readonly kind: 'unreachable';
+      readonly endpoint: Endpoint;
+      /** Since when no connection to it is there, ms; `undefined`: one is, or may be. */
+      readonly downForMs?: number | undefined;
+    }
   /** A server that was a primary says that it is none any more. */
   | { readonly kind: 'demoted'; readonly endpoint: Endpoint };
 
+/** How endpoints are left that came out of use. */
+export interface LeaveTerms {
+  /**
+   * How long what is in flight there may take to be answered, ms: others have taken over, so that
+   * what blocks there is to go on with them.
+   */
+  readonly drainMs: number;
+}
+
 export interface TopologyOwner {
-  /** Endpoints came or went, or serve other slots than before. */
-  onChange(): void;
+  /**
+   * Endpoints came or went, or serve other slots than before.
+   * @param terms Default: what is in flight or lent at those that went takes as long as it takes.
+   */
+  onChange(terms?: LeaveTerms): void;
 }
 
 export interface Topology {
   /** What is connected to, for messages. No secret. */
   readonly address: string;
+  /** There is one endpoint, the same for ever. */
+  readonly isSingle?: true;
   /** Whether keys decide where a command runs: only then do commands have routes by slot. */
   readonly isSharded: boolean;
   /** All that are in use; empty until the first look. */
@@ -38,6 +58,8 @@ export interface Topology {
   report(fact: TopologyFact): void;
   /** Looks once, now: rejects where nobody could be asked. Several callers share one look. */
   look(): Promise<void>;
+  /** Where one of several databases is used at a time. */
+  readonly failover?: Failover | undefined;
   /** Ends what it does beside the connections, for good. */
   stop(): void;
 }
