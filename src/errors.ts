@@ -1,7 +1,8 @@
 // Every error that Plimsoll itself raises: one class, one stable code each.
 // Callers match on `code`, never on the message. Errors that the server answers
 // (WRONGTYPE, NOSCRIPT, ...) pass through as the `ErrorReply` of @redis/client.
-// No message, cause or field here may hold a password, a key or a value.
+// No message, cause or field here may hold a password, a key or a value; but which keys a command
+// was done for, where it was done for some alone, its caller must learn (`PartlyDoneError`).
 
 /** The stable codes of {@link PoolError}; `docs/errors.md` has cause and cure of each. */
 export const ERROR_CODES = [
@@ -21,6 +22,8 @@ export const ERROR_CODES = [
   'HANDSHAKE_FAILED',
   'CONNECTION_LOST',
   'OUTCOME_UNKNOWN',
+  'CROSS_SLOT',
+  'PARTLY_DONE',
   'REPLY_TOO_LARGE',
   'BREAKER_OPEN',
   'POOL_CLOSED',
@@ -66,4 +69,44 @@ export class InvalidOptionsError extends PoolError {
     super('INVALID_OPTIONS', `Invalid options, ${heading}:\n- ${problems.join('\n- ')}`);
     this.problems = Object.freeze([...problems]);
   }
+}
+
+/** What became of a part of a command that was spread over several servers. */
+export interface CommandPart {
+  /** As they were sent, key prefix included; none where it was about a server as a whole. */
+  readonly keys: readonly (string | Buffer)[];
+  /** The server it was meant for alone, `host:port` in most cases. */
+  readonly endpoint?: string | undefined;
+  /** Why it failed: an error that the server answered, or a {@link PoolError}. */
+  readonly error?: unknown;
+}
+
+/** Keys that the message of an error names, and characters of each. */
+const NAMED_KEYS = 3;
+const NAMED_CHARACTERS = 64;
+
+/** A command was spread over several servers, and done by some of them alone. */
+export class PartlyDoneError extends PoolError {
+  readonly done: readonly CommandPart[];
+  readonly failed: readonly CommandPart[];
+
+  constructor(name: string, done: readonly CommandPart[], failed: readonly CommandPart[]) {
+    const total = done.length + failed.length;
+    const text = `${name}: ${failed.length} of ${total} parts failed, those of ${namesOf(failed)}`;
+    super('PARTLY_DONE', text, { cause: failed[0]?.error, sent: true });
+    this.done = Object.freeze([...done]);
+    this.failed = Object.freeze([...failed]);
+  }
+}
+
+function namesOf(parts: readonly CommandPart[]): string {
+  const names = parts.flatMap(({ keys, endpoint }): readonly unknown[] =>
+    keys.length > 0 ? keys : [endpoint],
+  );
+  const named = names.slice(0, NAMED_KEYS).map((name) => {
+    const text = JSON.stringify(String(name ?? 'no keys'));
+    return text.length > NAMED_CHARACTERS ? `${text.slice(0, NAMED_CHARACTERS)}..."` : text;
+  });
+  const others = names.length - named.length;
+  return named.join(', ') + (others > 0 ? ` and ${others} more` : '');
 }

@@ -21,7 +21,14 @@ export type {
 } from './config/options.js';
 export { resolveOptions } from './config/resolve.js';
 export { createPool, getPool } from './create-pool.js';
-export { ERROR_CODES, InvalidOptionsError, PoolError, type PoolErrorCode } from './errors.js';
+export {
+  type CommandPart,
+  ERROR_CODES,
+  InvalidOptionsError,
+  PartlyDoneError,
+  PoolError,
+  type PoolErrorCode,
+} from './errors.js';
 export type { EvictionReason } from './node/entry.js';
 export type { AcquireOptions } from './node/lease-request.js';
 export type { PoolEvents } from './pool/events.js';

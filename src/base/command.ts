@@ -28,7 +28,10 @@ export interface ReplyVerdict {
   readonly retire?: 'demoted' | 'unauthenticated' | undefined;
   /** Why the connection ends at once, as nothing that follows on it can be trusted. */
   readonly breaks?: Break | undefined;
-  /** Where the server says that the command belongs. */
+  /**
+   * Where the server says that the command belongs. With `again: 'no'` it may be a script that says
+   * so, or a part of the command has run.
+   */
   readonly redirect?: Redirect | undefined;
 }
 
@@ -153,6 +156,11 @@ export class Command {
   settled = false;
   /** What came of earlier attempts; `undefined`: nothing that matters, as nearly always. */
   history?: CommandHistory;
+  /**
+   * EXISTS of its keys, where keys decide which server it runs on, and its errors may be made up: the
+   * answer says whether its own MOVED or ASK is the server's word. `undefined`: it is, or nobody asks.
+   */
+  probe?: Payload | undefined;
   /** Takes the listener off the caller's AbortSignal. */
   unlisten: (() => void) | undefined = undefined;
   readonly promise: Promise<unknown>;

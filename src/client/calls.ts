@@ -102,26 +102,26 @@ export class Calls {
 
   /** The server was asked: who named no deadline waits so long from now on, ms; 0: for ever. */
   startClocks(timeoutMs: number): void {
-    if (timeoutMs === 0) return;
-    for (const call of this.#waiting) {
-      if (!call.hasOwnTime && call.timeoutMs === 0) this.startClock(call, timeoutMs);
-    }
+    for (const call of this.#waiting) this.startClock(call, timeoutMs);
   }
 
-  /** The same for one of them. */
+  /** The same for one of them, unless its clock runs already. */
   startClock(call: Call, timeoutMs: number): void {
-    if (call.hasOwnTime || timeoutMs === 0) return;
+    if (call.hasOwnTime || call.timeoutMs !== 0 || timeoutMs === 0) return;
     call.timeoutMs = timeoutMs;
     this.#setDeadline(call, timeoutMs);
   }
 
   /** Nobody can be asked just now: who named no deadline has time. */
   stopClocks(): void {
-    for (const call of this.#waiting) {
-      if (call.hasOwnTime) continue;
-      call.timeoutMs = 0;
-      call.deadlineAt = Number.POSITIVE_INFINITY;
-    }
+    for (const call of this.#waiting) this.stopClock(call);
+  }
+
+  /** The same for one of them. */
+  stopClock(call: Call): void {
+    if (call.hasOwnTime) return;
+    call.timeoutMs = 0;
+    call.deadlineAt = Number.POSITIVE_INFINITY;
   }
 
   rejectAll(error: Error): void {

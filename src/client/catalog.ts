@@ -2,12 +2,18 @@
 // come as words are found in a table of those seen before.
 
 import { type CommandClass, classifyCommand } from '../policy/command-class.js';
-import { defaultCommandMetadata } from '../wire/protocol.js';
+import { type Routing, routingOf } from '../policy/routing.js';
+import { defaultCommandMetadata, isReplicaSafe } from '../wire/protocol.js';
+
+/** What must be known of a command: how it may be carried, and where it may run. */
+export interface RoutedClass extends CommandClass {
+  readonly routing: Routing;
+}
 
 interface NameEntry {
-  readonly own: CommandClass;
+  readonly own: RoutedClass;
   /** By the second word as it was given; `undefined`: no container command. */
-  readonly bySubcommand: Map<string, CommandClass> | undefined;
+  readonly bySubcommand: Map<string, RoutedClass> | undefined;
 }
 
 /** Words come from callers, so the tables have a bound; beyond it, lookups are merely slower. */
@@ -15,11 +21,11 @@ const MAX_REMEMBERED = 1024;
 const byName = new Map<string, NameEntry>();
 
 /** The class of a command that comes as words. @param name In any case; `word` stands after it. */
-export function classOfWords(name: string, word: string | undefined): CommandClass {
+export function classOfWords(name: string, word: string | undefined): RoutedClass {
   let entry = byName.get(name);
   if (entry === undefined) {
     entry = {
-      own: classOfDefinition(name, undefined, false),
+      own: classOfDefinition(name, undefined, undefined),
       bySubcommand: hasSubcommands(name) ? new Map() : undefined,
     };
     if (byName.size < MAX_REMEMBERED) byName.set(name, entry);
@@ -27,22 +33,29 @@ export function classOfWords(name: string, word: string | undefined): CommandCla
   if (entry.bySubcommand === undefined || word === undefined) return entry.own;
   let found = entry.bySubcommand.get(word);
   if (found === undefined) {
-    found = classOfDefinition(name, word, false);
+    found = classOfDefinition(name, word, undefined);
     if (entry.bySubcommand.size < MAX_REMEMBERED) entry.bySubcommand.set(word, found);
   }
   return found;
 }
 
-/** The class of a command whose definition says `IS_READ_ONLY` or not; to be kept by the caller. */
+/**
+ * The class of a command; to be kept by the caller.
+ * @param declared Its definition's own `IS_READ_ONLY`.
+ */
 export function classOfDefinition(
   name: string,
   word: string | undefined,
-  declaredReadOnly: boolean,
-): CommandClass {
+  declared: boolean | undefined,
+): RoutedClass {
   const subcommand = isSubcommand(name, word) ? word : undefined;
-  const flags = defaultCommandMetadata.lookup({ command: name, subcommand })?.flags;
-  const fullName = subcommand === undefined ? name : `${name} ${subcommand}`;
-  return classifyCommand(fullName.toUpperCase(), flags, declaredReadOnly);
+  const metadata = defaultCommandMetadata.lookup({ command: name, subcommand });
+  const fullName = (subcommand === undefined ? name : `${name} ${subcommand}`).toUpperCase();
+  const found = classifyCommand(fullName, metadata?.flags, declared === true);
+  // The table's word on replicas is about what they refuse; PUBLISH is no read for that.
+  const isForReplicas = found.retryClass === 'read' && isReplicaSafe(metadata, declared);
+  const routing = routingOf(fullName, metadata, isForReplicas ? 'read' : 'write');
+  return Object.freeze({ ...found, routing });
 }
 
 /** Whether it is a container command, whose class follows from its subcommand. */

@@ -14,6 +14,7 @@ const COMMAND_TIMEOUT_MS = 5_000;
 
 /** Takes commands and leaves them unanswered, unless a reply is set. */
 class FakeExecutor implements PoolExecutor {
+  readonly isSharded = false;
   readonly commands: Command[] = [];
   readonly exclusive: Command[] = [];
   reply: unknown = undefined;
@@ -28,6 +29,14 @@ class FakeExecutor implements PoolExecutor {
     this.exclusive.push(command);
     command.succeed(this.reply);
     return command.promise;
+  }
+
+  endpointIds(): readonly string[] {
+    return [];
+  }
+
+  slotOwnerId(): undefined {
+    return undefined;
   }
 
   acquireLease(): Promise<never> {

@@ -22,7 +22,8 @@ import { classOfWords } from './catalog.js';
 import type { CommandContext, CommandOptions } from './context.js';
 import { argumentError, DefinedCommand, encodeWords } from './encode.js';
 import type { ClientHost } from './host.js';
-import { issue, transformsOf } from './issue.js';
+import { issue } from './issue.js';
+import { transformsOf } from './kind.js';
 import type { MonitorListener } from './monitor.js';
 import type { MultiCommand } from './multi.js';
 import * as scan from './scan.js';
@@ -35,11 +36,11 @@ type Listener = PubSubListener<boolean>;
 /** One encoder serves command after command; whoever finds it taken, in a callback, makes his own. */
 let spareEncoder: CommandEncoder | undefined;
 
-function takeEncoder(keyPrefix: RedisArgument | undefined): CommandEncoder {
+function takeEncoder({ keyPrefix, isSharded }: CommandContext): CommandEncoder {
   const encoder = spareEncoder;
-  if (encoder === undefined) return new CommandEncoder(keyPrefix);
+  if (encoder === undefined) return new CommandEncoder(keyPrefix, isSharded);
   spareEncoder = undefined;
-  encoder.reset(keyPrefix);
+  encoder.reset(keyPrefix, isSharded);
   return encoder;
 }
 
@@ -63,7 +64,7 @@ export class Client extends EventEmitter {
     const defined = new DefinedCommand(definition, resp);
     return function (this: Client, ...args: unknown[]): Promise<unknown> {
       const { context } = this;
-      const encoder = takeEncoder(context.keyPrefix);
+      const encoder = takeEncoder(context);
       try {
         definition.parseCommand(encoder, ...args);
       } catch (error) {
@@ -87,7 +88,7 @@ export class Client extends EventEmitter {
     const defined = new DefinedCommand(definition, resp, prefix);
     return async function (this: { _self: Client }, ...args: unknown[]): Promise<unknown> {
       const { context } = this._self;
-      const encoder = defined.encode(context.keyPrefix, args);
+      const encoder = defined.encode(context, args);
       return issue(context, encoder, defined.kindOf(encoder));
     };
   }

@@ -32,6 +32,8 @@ export class CommandContext {
   /** Where blocking commands run beside others; `undefined` on a lease, which may block. */
   readonly pool: PoolExecutor | undefined;
   readonly lease: ConnectionLease | undefined;
+  /** Whether keys decide where a command runs. */
+  readonly isSharded: boolean;
   readonly keyPrefix: RedisArgument | undefined;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
@@ -54,6 +56,7 @@ export class CommandContext {
     this.pool = 'pool' in place ? place.pool : undefined;
     this.lease = 'lease' in place ? place.lease : undefined;
     this.executor = 'pool' in place ? place.pool : place.lease;
+    this.isSharded = this.executor.isSharded;
     this.keyPrefix = keyPrefix;
     this.timeoutMs = options.timeout ?? defaultTimeoutMs;
     this.signal = options.abortSignal;

@@ -5,7 +5,14 @@ import { PoolError } from '../errors.js';
 import { CommandEncoder } from '../wire/encoder.js';
 import type { CommandDefinition, RedisArgument, RespVersions } from '../wire/protocol.js';
 import { classOfDefinition, hasSubcommands } from './catalog.js';
-import { type ClientCommandKind, kindWith, type Transforms, transformsOf } from './issue.js';
+import { type ClientCommandKind, kindWith, type Transforms, transformsOf } from './kind.js';
+
+/** What is to be done with keys. */
+export interface KeyTerms {
+  readonly keyPrefix: RedisArgument | undefined;
+  /** Whether they decide where a command runs. */
+  readonly isSharded: boolean;
+}
 
 /** A definition with all that need not be found out anew for each call. */
 export class DefinedCommand {
@@ -30,8 +37,8 @@ export class DefinedCommand {
   }
 
   /** @throws PoolError INVALID_ARGUMENT */
-  encode(keyPrefix: RedisArgument | undefined, args: readonly unknown[]): CommandEncoder {
-    const encoder = new CommandEncoder(keyPrefix);
+  encode({ keyPrefix, isSharded }: KeyTerms, args: readonly unknown[]): CommandEncoder {
+    const encoder = new CommandEncoder(keyPrefix, isSharded);
     try {
       for (const argument of this.prefix) encoder.push(argument);
       this.definition.parseCommand(encoder, ...args);
@@ -51,7 +58,7 @@ export class DefinedCommand {
   }
 
   #lookUp({ name, subcommand }: CommandEncoder): ClientCommandKind {
-    const found = classOfDefinition(name, subcommand, this.definition.IS_READ_ONLY === true);
+    const found = classOfDefinition(name, subcommand, this.definition.IS_READ_ONLY);
     this.#name = name;
     this.#isContainer = hasSubcommands(name);
     this.#subcommand = this.#isContainer ? subcommand : undefined;

@@ -30,7 +30,8 @@ export interface Pool<
   /** Same API as a node-redis client; its commands share the pool's connections. */
   readonly client: PlimsollClient<M, F, S, RESP, TM>;
   /**
-   * Lends a connection; give it back with `release()`, or declare it with `await using`.
+   * Lends a connection; give it back with `release()`, or declare it with `await using`. In a
+   * cluster it is one to the server of `key`, without which it is refused (INVALID_ARGUMENT).
    * @throws PoolError ACQUIRE_TIMEOUT, ABORTED, QUEUE_FULL, BREAKER_OPEN, POOL_CLOSED
    */
   acquire(options?: AcquireOptions): Promise<Lease<M, F, S, RESP, TM>>;

@@ -1,43 +1,19 @@
 // The way of a command from its arguments to whoever runs it. Ordinary commands, nearly all, go
 // straight through `issue`; this is the hot path of the library, so it makes no promise beside the
 // command's own and no object beside encoder and command.
+//
+// Where keys decide which server runs it, they are looked at first: most commands go to one server,
+// as ever; some are cut by their keys, or go to all (`cluster/spread.ts`).
 
-import { Command, type CommandKind, type TransformReply } from '../base/command.js';
+import { Command } from '../base/command.js';
+import { type CommandRoute, routeOf } from '../base/route.js';
 import { PoolError } from '../errors.js';
 import { blockTimeMs, type CommandClass } from '../policy/command-class.js';
 import type { CommandEncoder } from '../wire/encoder.js';
-import type { CommandDefinition, RespVersions } from '../wire/protocol.js';
-import { getTransformReply } from '../wire/protocol.js';
+import { crossSlot, probeOf, slotsOf } from './cluster/slots.js';
+import { isSpread, spread } from './cluster/spread.js';
 import type { CommandContext } from './context.js';
-
-/** How a reply becomes what the caller wants, by what the server speaks. */
-export interface Transforms {
-  readonly resp3: TransformReply | undefined;
-  readonly resp2: TransformReply | undefined;
-}
-
-export const NO_TRANSFORMS: Transforms = { resp3: undefined, resp2: undefined };
-
-/** @param asked The protocol that was asked for: with 2, replies are shaped as RESP2 has them. */
-export function transformsOf(definition: CommandDefinition, asked: RespVersions): Transforms {
-  return {
-    resp3: getTransformReply(definition, asked) as TransformReply | undefined,
-    resp2: getTransformReply(definition, 2) as TransformReply | undefined,
-  };
-}
-
-/** All that commands of one definition have in common, made once. */
-export interface ClientCommandKind extends CommandKind, CommandClass {
-  readonly mayMakeUpErrors: boolean;
-}
-
-export function kindWith(commandClass: CommandClass, transforms: Transforms): ClientCommandKind {
-  return Object.freeze({
-    ...commandClass,
-    transform: transforms.resp3,
-    resp2Transform: transforms.resp2,
-  });
-}
+import { type ClientCommandKind, transformed } from './kind.js';
 
 /** Sends what was encoded. The promise rejects; nothing is thrown. */
 export function issue(
@@ -45,10 +21,53 @@ export function issue(
   encoder: CommandEncoder,
   kind: ClientCommandKind,
 ): Promise<unknown> {
-  if (!kind.isOrdinary) return issueSpecial(context, encoder, kind);
+  if (context.isSharded) return issueSharded(context, encoder, kind);
+  if (!kind.isOrdinary) return issueSpecial(context, encoder, kind, undefined);
   const { ascii, preserve } = encoder;
   const command = new Command(kind, context, encoder.payload(), ascii, preserve);
   return context.executor.execute(command, context.signal);
+}
+
+/** To the server of its keys, to any if it has none, or to several. */
+function issueSharded(
+  context: CommandContext,
+  encoder: CommandEncoder,
+  kind: ClientCommandKind,
+): Promise<unknown> {
+  const refusal = refusalOf(kind, context);
+  if (refusal !== undefined) return refused(context, refusal);
+  const slots = slotsOf(encoder, kind);
+  if (isSpread(kind.routing, slots)) return issueSpread(context, encoder, kind);
+  if (slots === 'several') return refused(context, crossSlot(kind.name));
+  const route = routeOf(slots, kind.routing.access);
+  if (!kind.isOrdinary) return issueSpecial(context, encoder, kind, route);
+  const { ascii, preserve } = encoder;
+  const command = new Command(kind, context, encoder.payload(), ascii, preserve);
+  command.route = route;
+  if (kind.mayMakeUpErrors) command.probe = probeOf(encoder, kind);
+  return context.executor.execute(command, context.signal);
+}
+
+async function issueSpread(
+  context: CommandContext,
+  encoder: CommandEncoder,
+  kind: ClientCommandKind,
+): Promise<unknown> {
+  // The encoder may serve another command before the replies are there.
+  const { preserve } = encoder;
+  try {
+    const raw = await spread(context, encoder, kind);
+    const transforms = { resp3: kind.transform, resp2: kind.resp2Transform };
+    return transformed(raw.value, { transforms, preserve }, raw.protocol, context.replyTypes);
+  } catch (error) {
+    context.onError?.(error);
+    throw error;
+  }
+}
+
+function refused(context: CommandContext, refusal: PoolError): Promise<never> {
+  context.onError?.(refusal);
+  return context.executor.refusal(refusal);
 }
 
 /** Commands that block, or that have no place on a shared connection. */
@@ -56,18 +75,17 @@ function issueSpecial(
   context: CommandContext,
   encoder: CommandEncoder,
   kind: ClientCommandKind,
+  route: CommandRoute | undefined,
 ): Promise<unknown> {
   const refusal = refusalOf(kind, context);
-  if (refusal !== undefined) {
-    context.onError?.(refusal);
-    return context.executor.refusal(refusal);
-  }
+  if (refusal !== undefined) return refused(context, refusal);
   const blockMs = kind.mayBlock ? blockTimeMs(kind.name, encoder.redisArgs) : undefined;
   const { replyTypes, retryWrites, onError, holder } = context;
   const timeoutMs = deadlineWith(blockMs, context.timeoutMs);
   const settings = { timeoutMs, replyTypes, retryWrites, onError, holder };
   const command = new Command(kind, settings, encoder.payload(), encoder.ascii, encoder.preserve);
   command.isBlocking = blockMs !== undefined;
+  command.route = route;
   if (command.isBlocking && context.pool !== undefined) {
     return context.pool.executeExclusive(command, context.signal);
   }

@@ -10,15 +10,14 @@ import type {
   RetryClass,
 } from '../base/command.js';
 import { PoolError } from '../errors.js';
-import { breakAfterRefusedExec, judgeMadeUp, judgeServersWord } from '../policy/reply-verdict.js';
+import {
+  breakAfterRefusedExec,
+  judgeMadeUp,
+  judgeServersWord,
+  redirectAmong,
+} from '../policy/reply-verdict.js';
 import { ErrorReply, MultiErrorReply, WatchError } from '../wire/protocol.js';
-import type { Transforms } from './issue.js';
-
-/** What must be known of a queued command once its reply is there. */
-export interface QueuedReply {
-  readonly transforms: Transforms;
-  readonly preserve?: unknown;
-}
+import { type QueuedReply, type Transforms, transformed } from './kind.js';
 
 /** What was queued, in order: the batch's command preserves it until the replies are there. */
 export interface Queue {
@@ -137,6 +136,7 @@ function refusalOfExec(exec: ErrorReply, replies: Replies, queue: Queue): Refusa
       again: placeOfNextAttempt(verdicts),
       retire: verdicts.find(({ retire }) => retire !== undefined)?.retire,
       breaks: breakAfterRefusedExec(exec.message),
+      redirect: redirectAmong(verdicts),
     },
   };
 }
@@ -204,6 +204,7 @@ function pipelineRefusal(replies: Replies, queue: Queue): Refusal | undefined {
       outcome: isWhole ? 'not-applied' : 'partly-applied',
       again: placeOfNextAttempt(refusals),
       retire: verdicts.find(({ retire }) => retire !== undefined)?.retire,
+      redirect: redirectAmong(refusals),
     },
   };
 }
@@ -232,15 +233,4 @@ function ranOutside(cause: unknown): PoolError {
 function unintelligible(): PoolError {
   const text = 'EXEC: the reply is none to this transaction; it may have been executed';
   return new PoolError('OUTCOME_UNKNOWN', text, { sent: true });
-}
-
-function transformed(
-  reply: unknown,
-  queued: QueuedReply,
-  protocol: keyof Transforms,
-  types: ReplyTypes | undefined,
-): unknown {
-  const transform = queued.transforms[protocol];
-  if (transform === undefined || reply instanceof ErrorReply) return reply;
-  return transform(reply as never, queued.preserve, types as never);
 }

@@ -1,6 +1,7 @@
 // Commands collected to go out together: as MULTI ... EXEC or as a plain pipeline. Either is one
 // Command with one contiguous payload, which is why it needs no lease: on a lane nobody else's
-// command can come between.
+// command can come between. Where keys decide which server runs them, a transaction has one slot,
+// and a pipeline is put in groups by slot (`cluster/pipeline.ts`).
 
 import { Command, type CommandKind, type Payload, type RetryClass } from '../base/command.js';
 import { textPayload } from '../base/payload.js';
@@ -24,18 +25,20 @@ import {
   type RespVersions,
   WatchError,
 } from '../wire/protocol.js';
-import { classOfWords } from './catalog.js';
+import { classOfWords, type RoutedClass } from './catalog.js';
+import {
+  commonRoute,
+  firstCrossing,
+  type PlacedCommand,
+  placedCommand,
+  runPipeline,
+} from './cluster/pipeline.js';
+import { crossSlot } from './cluster/slots.js';
 import type { CommandContext } from './context.js';
 import { DefinedCommand, encodeWords } from './encode.js';
-import {
-  deadlineWith,
-  leaseRequired,
-  NO_TRANSFORMS,
-  refusalOf,
-  type Transforms,
-  transformsOf,
-} from './issue.js';
-import { pipelineKind, type Queue, type QueuedReply, transactionKind } from './multi-replies.js';
+import { deadlineWith, leaseRequired, refusalOf } from './issue.js';
+import { NO_TRANSFORMS, type QueuedReply, type Transforms, transformsOf } from './kind.js';
+import { pipelineKind, type Queue, transactionKind } from './multi-replies.js';
 import { ScriptCall } from './script.js';
 
 const MULTI = textPayload(['MULTI']);
@@ -69,9 +72,12 @@ export class MultiCommand {
   #retryClass: BatchClass = 'read';
   #errorAuthors: Set<number> | undefined;
   #scriptsSent: Set<string> | undefined;
+  /** The same commands with where they belong; `undefined`: all servers are one. */
+  readonly #placed: PlacedCommand[] | undefined;
 
   constructor(context: CommandContext) {
     this.#context = context;
+    this.#placed = context.isSharded ? [] : undefined;
   }
 
   /** The class for one configuration, with a method for each command. */
@@ -119,8 +125,12 @@ export class MultiCommand {
       this.#scriptsSent ??= new Set();
       const withText = !this.#scriptsSent.has(script.SHA1);
       this.#scriptsSent.add(script.SHA1);
-      const encoder = call.encode(this.#context.keyPrefix, withText, args);
-      return this.#add(encoder, classOfWords(encoder.name, undefined), call);
+      const encoder = call.encode(this.#context, withText, args);
+      const commandClass = classOfWords(encoder.name, undefined);
+      // In a pipeline over several servers, one of them may not have the first use.
+      const isTextLacking = this.#placed !== undefined && !withText;
+      const whole = isTextLacking ? call.encode(this.#context, true, args) : encoder;
+      return this.#add(encoder, commandClass, call, whole);
     };
   }
 
@@ -161,6 +171,7 @@ export class MultiCommand {
     if (this.#queue.length === 0) return Promise.resolve([]);
     const refusal = this.#refusal(true);
     if (refusal !== undefined) return this.#context.executor.refusal(refusal);
+    if (this.#placed !== undefined) return runPipeline(this.#context, this.#placed.slice());
     const blockMs = totalBlockMs(this.#special);
     const kind = PIPELINE[this.#retryClass];
     const command = this.#newCommand(kind, this.#payload('', ''), blockMs);
@@ -183,18 +194,21 @@ export class MultiCommand {
     command.isBlocking = totalBlockMs(this.#special) !== undefined;
     // MULTI and EXEC are answered too.
     command.replyCount = this.#queue.length + 2;
+    command.route = this.#placed && commonRoute(this.#placed);
     return this.#send(command);
   }
 
   #parse(defined: DefinedCommand, args: readonly unknown[]): this {
-    const encoder = defined.encode(this.#context.keyPrefix, args);
+    const encoder = defined.encode(this.#context, args);
     return this.#add(encoder, defined.kindOf(encoder), defined);
   }
 
+  /** @param whole The command as it can stand alone, for a pipeline over several servers. */
   #add(
     encoder: CommandEncoder,
-    commandClass: CommandClass,
+    commandClass: RoutedClass,
     holder: { readonly transforms: Transforms },
+    whole = encoder,
   ): this {
     const { preserve } = encoder;
     this.#append(encoder.payload());
@@ -205,7 +219,9 @@ export class MultiCommand {
       this.#errorAuthors.add(this.#queue.length);
     }
     // Nearly all commands preserve nothing, so that what their definition has is all there is.
-    this.#queue.push(preserve === undefined ? holder : { transforms: holder.transforms, preserve });
+    const queued = preserve === undefined ? holder : { transforms: holder.transforms, preserve };
+    this.#queue.push(queued);
+    this.#placed?.push(placedCommand(whole, commandClass, queued));
     if (!commandClass.isOrdinary) {
       const { mayBlock, name } = commandClass;
       const blockMs = mayBlock ? blockTimeMs(name, encoder.redisArgs) : undefined;
@@ -239,7 +255,7 @@ export class MultiCommand {
       const blocksLane = isPipeline && blockMs !== undefined && lease === undefined;
       if (blocksLane) return leaseRequired(`${commandClass.name} in a pipeline`);
     }
-    return undefined;
+    return this.#placed === undefined ? undefined : crossing(this.#placed, isPipeline);
   }
 
   #newCommand(kind: CommandKind, payload: Payload, blockMs: number | undefined): Command {
@@ -280,6 +296,13 @@ function refusalInBatch({ name }: CommandClass): PoolError | undefined {
   if (!NOT_IN_A_BATCH.has(name)) return undefined;
   const text = `${name} can't be one of several commands that are sent together: send it alone`;
   return new PoolError('INVALID_ARGUMENT', text, { sent: false });
+}
+
+/** A transaction is one server's; of a pipeline, each command is. */
+function crossing(commands: readonly PlacedCommand[], isPipeline: boolean): PoolError | undefined {
+  if (!isPipeline) return commonRoute(commands) === undefined ? crossSlot('multi()') : undefined;
+  const found = firstCrossing(commands);
+  return found && crossSlot(found.commandClass.name);
 }
 
 function alreadyInTransaction(): PoolError {

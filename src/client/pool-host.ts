@@ -2,15 +2,19 @@
 // has subscriptions, MONITORs and an end of its own. Only the end of `pool.client` is the pool's.
 
 import { systemClock } from '../base/clock.js';
-import type { Command } from '../base/command.js';
+import { Command } from '../base/command.js';
+import { keySlot } from '../base/key-slot.js';
+import { type CommandRoute, routeOf } from '../base/route.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import type { ConnectionLease } from '../node/lease.js';
 import type { LeaseTerms } from '../node/lease-request.js';
 import type { Ending } from '../pool/ending.js';
 import type { PoolExecutor } from '../pool/executor.js';
+import { CommandEncoder } from '../wire/encoder.js';
 import type { Client } from './client.js';
 import { clientClass } from './client-class.js';
+import type { ShardHomes } from './cluster/shard-homes.js';
 import { CommandContext } from './context.js';
 import type { ClientHost, HostedClient } from './host.js';
 import type { LeaseSource } from './kept-lease.js';
@@ -19,6 +23,9 @@ import { type PoolFeed, tell } from './pool-feed.js';
 import { reachServer } from './reach.js';
 import type { ClientSetup } from './setup.js';
 import { Subscriber } from './subscriber.js';
+
+/** Replicas would do for messages; but they may be behind, or be taken away first. */
+const ANY_PRIMARY = routeOf(undefined, 'write');
 
 /** What the clients need of their pool. */
 export interface ClientPool extends PoolExecutor {
@@ -94,10 +101,12 @@ class PoolClientHost implements ClientHost {
   subscriber(): Subscriber {
     if (!this.isOpen) throw closedError('Subscribing');
     this.#subscriber ??= new Subscriber({
-      ...this.#leaseSource,
+      ...this.#leaseSource(ANY_PRIMARY),
+      shards: this.#pool.isSharded ? this.#shardHomes() : undefined,
       timeoutMs: this.#pool.options.commandTimeoutMs,
       onTrouble: (error) => this.#onTrouble(error),
       onRefused: (error) => tell(this.#member.client, 'error', error),
+      onMoved: (channel) => tell(this.#member.client, 'server-sunsubscribe', channel),
     });
     return this.#subscriber;
   }
@@ -108,7 +117,7 @@ class PoolClientHost implements ClientHost {
     }
     if (!this.isOpen) throw closedError('MONITOR');
     const owner = {
-      ...this.#leaseSource,
+      ...this.#leaseSource(ANY_PRIMARY),
       timeoutMs: context.timeoutMs,
       onTrouble: (error: Error) => this.#onTrouble(error),
       onStop: (stopped: Monitor) => this.#monitors.delete(stopped),
@@ -158,7 +167,7 @@ class PoolClientHost implements ClientHost {
     this.#pool.ending.abandon(this.#gate, closedError);
   }
 
-  get #leaseSource(): LeaseSource {
+  #leaseSource(route: CommandRoute): LeaseSource {
     const pool = this.#pool;
     const { healthCheckIntervalMs, target } = pool.options;
     return {
@@ -168,7 +177,18 @@ class PoolClientHost implements ClientHost {
       clock: systemClock,
       healthCheckIntervalMs,
       probeTimeoutMs: target.connectTimeoutMs,
-      acquireLease: (options) => pool.acquireLease(options),
+      acquireLease: (options) => pool.acquireLease({ ...options, route }),
+    };
+  }
+
+  #shardHomes(): ShardHomes {
+    const pool = this.#pool;
+    return {
+      homeOf: (channel) => pool.slotOwnerId(keySlot(channel)),
+      find: (slot, channel) => findOwner(pool, slot, channel),
+      sourceOf: (endpointId) => {
+        return this.#leaseSource({ slot: undefined, access: 'write', endpointId });
+      },
     };
   }
 
@@ -201,6 +221,21 @@ class PoolClientHost implements ClientHost {
   }
 }
 
+/** Asks for a key of the slot: who does not have it says where it is, and the pool follows that. */
+async function findOwner(pool: ClientPool, slot: number, channel: string): Promise<void> {
+  const encoder = new CommandEncoder();
+  encoder.push('EXISTS', channel);
+  const { commandTimeoutMs, target } = pool.options;
+  const settings = { timeoutMs: commandTimeoutMs || target.connectTimeoutMs };
+  const kind = { name: 'EXISTS', retryClass: 'read' } as const;
+  const command = new Command(kind, settings, encoder.payload(), encoder.ascii);
+  command.route = routeOf(slot, 'write');
+  await pool.execute(command).catch((error: unknown) => {
+    // Who refuses to answer is there.
+    if (error instanceof PoolError) throw error;
+  });
+}
+
 /** The pool as a duplicate sees it: closed, once the duplicate is. Commands name it as holder. */
 class Gate implements PoolExecutor {
   isClosed = false;
@@ -219,6 +254,18 @@ class Gate implements PoolExecutor {
 
   executeExclusive(command: Command, signal?: AbortSignal): Promise<unknown> {
     return this.isClosed ? this.#closed(command) : this.#pool.executeExclusive(command, signal);
+  }
+
+  get isSharded(): boolean {
+    return this.#pool.isSharded;
+  }
+
+  endpointIds(which: 'primaries' | 'all'): readonly string[] {
+    return this.#pool.endpointIds(which);
+  }
+
+  slotOwnerId(slot: number): string | undefined {
+    return this.#pool.slotOwnerId(slot);
   }
 
   acquireLease(options?: LeaseTerms): Promise<ConnectionLease> {

@@ -1,10 +1,14 @@
 // What `createPool()` makes: the mechanism of pool/, with a client on top. Users see its face alone.
 
+import { keySlot } from '../base/key-slot.js';
+import { routeOf } from '../base/route.js';
 import type { ResolvedOptions } from '../config/options.js';
+import { PoolError } from '../errors.js';
 import type { Entry } from '../node/entry.js';
 import type { ConnectionLease, LeaseOwner } from '../node/lease.js';
-import type { AcquireOptions } from '../node/lease-request.js';
+import { type AcquireOptions, acquireMistake } from '../node/lease-request.js';
 import { type CloseOptions, ConnectionPool, type PoolDependencies } from '../pool/pool.js';
+import { prefixKey } from '../wire/encoder.js';
 import type { Client } from './client.js';
 import type { Lease, Pool } from './faces.js';
 import { ClientLease } from './lease.js';
@@ -44,7 +48,7 @@ export class RedisPool<
   }
 
   acquire(options?: AcquireOptions): Promise<Lease<M, F, S, RESP, TM>> {
-    return this.acquireLease(options) as Promise<ConnectionLease & Lease<M, F, S, RESP, TM>>;
+    return this.#acquire(options) as Promise<ConnectionLease & Lease<M, F, S, RESP, TM>>;
   }
 
   async withLease<T>(
@@ -60,6 +64,15 @@ export class RedisPool<
     } finally {
       lease[Symbol.dispose]();
     }
+  }
+
+  /** In a cluster a lease is of the server of its key. */
+  #acquire(options: AcquireOptions = {}): Promise<ConnectionLease> {
+    const { key } = options;
+    if (!this.isSharded || acquireMistake(options) !== undefined) return this.acquireLease(options);
+    if (key === undefined) return this.refusal(keyRequired());
+    const slot = keySlot(prefixKey(this.#setup.keyPrefix, key));
+    return this.acquireLease({ ...options, route: routeOf(slot, 'write') });
   }
 
   override close(options?: CloseOptions): Promise<void> {
@@ -79,4 +92,11 @@ export class RedisPool<
   ): ConnectionLease {
     return new ClientLease(this, owner, entry, now, origin);
   }
+}
+
+function keyRequired(): PoolError {
+  const text =
+    'acquire(): in a cluster a lease is a connection to one server: name a key of it, as in ' +
+    "acquire({ key: 'user:1' }) or withLease(use, { key: 'user:1' })";
+  return new PoolError('INVALID_ARGUMENT', text, { sent: false });
 }

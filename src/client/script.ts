@@ -5,11 +5,12 @@
 import type { Clock } from '../base/clock.js';
 import { systemClock } from '../base/clock.js';
 import { CommandEncoder } from '../wire/encoder.js';
-import { ErrorReply, type RedisArgument, type RedisScript } from '../wire/protocol.js';
+import { ErrorReply, type RedisScript } from '../wire/protocol.js';
 import { classOfDefinition } from './catalog.js';
 import type { CommandContext } from './context.js';
-import { argumentError } from './encode.js';
-import { type ClientCommandKind, issue, kindWith, type Transforms } from './issue.js';
+import { argumentError, type KeyTerms } from './encode.js';
+import { issue } from './issue.js';
+import { type ClientCommandKind, kindWith, type Transforms } from './kind.js';
 
 const UNKNOWN_DIGEST = 'NOSCRIPT No matching script';
 
@@ -23,7 +24,7 @@ export class ScriptCall {
   constructor(script: RedisScript, transforms: Transforms, clock: Clock = systemClock) {
     const suffix = script.IS_READ_ONLY ? '_RO' : '';
     const kindNamed = (name: string) =>
-      kindWith(classOfDefinition(name + suffix, undefined, false), transforms);
+      kindWith(classOfDefinition(name + suffix, undefined, script.IS_READ_ONLY), transforms);
     this.script = script;
     this.transforms = transforms;
     this.#byDigest = kindNamed('EVALSHA');
@@ -41,12 +42,12 @@ export class ScriptCall {
 
   /** @throws PoolError INVALID_ARGUMENT. @param withText Whether the script itself is sent. */
   encode(
-    keyPrefix: RedisArgument | undefined,
+    { keyPrefix, isSharded }: KeyTerms,
     withText: boolean,
     args: readonly unknown[],
   ): CommandEncoder {
     const { script } = this;
-    const encoder = new CommandEncoder(keyPrefix);
+    const encoder = new CommandEncoder(keyPrefix, isSharded);
     try {
       if (withText) encoder.push(this.#byText.name, script.SCRIPT);
       else encoder.push(this.#byDigest.name, script.SHA1);
@@ -63,7 +64,7 @@ export class ScriptCall {
     withText: boolean,
     args: readonly unknown[],
   ): Promise<unknown> {
-    const encoder = this.encode(context.keyPrefix, withText, args);
+    const encoder = this.encode(context, withText, args);
     return issue(context, encoder, withText ? this.#byText : this.#byDigest);
   }
 

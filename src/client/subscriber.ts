@@ -1,66 +1,53 @@
-// A client's subscriptions on a connection of their own, which is taken with the first, given back
-// with the last, and replaced when it is lost or too old (`kept-lease.ts`).
+// A client's subscriptions: what is wanted, who waits for it, and at which server it is had. There
+// is one connection for all of them (`subscriber-link.ts`), which is taken with the first, given
+// back with the last, and replaced when it is lost or too old. In a cluster a shard channel is had
+// from the server of its slot alone, so that there is a connection to each such server besides, and
+// channels change over when their slot does (`ShardHomes`).
 //
-//   subscribe() --> outbox --(end of the turn: one command for all)--> server
-//                                                                        |
-//       caller <-- counted down, channel by channel <-- confirmation ----+--> refusal: asked again
-//                                                                             one by one, so that
-// While nothing is connected, channels and callers wait: all that is wanted   it hits whom it means
-// is asked for on the next connection. A call that fails is taken back.
+// A call that fails is taken back.
 
 import { PoolError } from '../errors.js';
 import { abortedError } from '../node/caller-errors.js';
-import { CommandEncoder } from '../wire/encoder.js';
 import type { PubSubListener, PubSubType } from '../wire/protocol.js';
 import { type Call, Calls, type CallTerms } from './calls.js';
-import { finalRefusal } from './final-cause.js';
-import { KeptLease, type LeaseSource, type LeaseUser } from './kept-lease.js';
-import { type Channel, PUB_SUB_TYPES, Subscriptions } from './subscriptions.js';
-
-/** Channels in one command: a refusal of one of them asks so many again, one by one. */
-const MAX_CHANNELS = 1_000;
-/** A channel that was had before and is refused now is asked for again after this, ms, at first. */
-const REFUSED_PAUSE_MS = 1_000;
-/** ... and after twice as much each further time, up to this, ms. */
-const MAX_REFUSED_PAUSE_MS = 60_000;
-
-const VERBS = {
-  CHANNELS: { on: 'SUBSCRIBE', off: 'UNSUBSCRIBE' },
-  PATTERNS: { on: 'PSUBSCRIBE', off: 'PUNSUBSCRIBE' },
-  SHARDED: { on: 'SSUBSCRIBE', off: 'SUNSUBSCRIBE' },
-} as const;
+import { Resettlement, type ShardHomes } from './cluster/shard-homes.js';
+import type { LeaseSource } from './kept-lease.js';
+import { SubscriberLink, type SubscriberLinkOwner, VERBS } from './subscriber-link.js';
+import { type Channel, Subscriptions, settleAwaiting } from './subscriptions.js';
 
 type AnyListener = PubSubListener<boolean>;
 
 export interface SubscriberOwner extends LeaseSource {
+  /** Where shard channels are had; `undefined`: where all others are. */
+  readonly shards: ShardHomes | undefined;
   /** How long the server may take to confirm, unless the caller says otherwise, ms; 0: for ever. */
   readonly timeoutMs: number;
   /** The connection was lost or could not be replaced; another attempt follows. */
   onTrouble(error: Error): void;
   /** A channel that was subscribed before is refused now; it is asked for again, ever more rarely. */
   onRefused(error: Error): void;
+  /** A server gave a shard channel up; it is asked for elsewhere, and messages may have been missed. */
+  onMoved(channel: string): void;
 }
 
-/** What is to be sent at the end of the turn. */
-interface Request {
-  readonly type: PubSubType;
-  readonly isOn: boolean;
-  readonly channels: Channel[];
-}
-
-export class Subscriber implements LeaseUser {
+export class Subscriber implements SubscriberLinkOwner {
   readonly subscriptions = new Subscriptions();
   readonly #owner: SubscriberOwner;
-  readonly #lease: KeptLease;
   readonly #calls: Calls;
-  #outbox: Request[] = [];
-  #refusedPauseMs = REFUSED_PAUSE_MS;
-  #refusedTimer: NodeJS.Timeout | undefined;
+  readonly #common: SubscriberLink;
+  /** By the id of the server. */
+  readonly #ofShards = new Map<string, SubscriberLink>();
+  readonly #resettlement: Resettlement | undefined;
 
   constructor(owner: SubscriberOwner) {
     this.#owner = owner;
-    this.#lease = new KeptLease(owner, this);
     this.#calls = new Calls(owner.clock);
+    this.#common = new SubscriberLink(owner, undefined, this);
+    if (owner.shards === undefined) return;
+    this.#resettlement = new Resettlement(owner.shards, owner, {
+      isWanted: (channel) => this.isWanted(channel),
+      onFound: (channel, endpointId) => this.#settle(channel, endpointId, undefined),
+    });
   }
 
   /**
@@ -86,11 +73,11 @@ export class Subscriber implements LeaseUser {
       this.#takeBack(type, channels, listener, wantsBuffers);
     });
     for (const channel of missing) channel.awaitedBy.push(call);
-    if (!this.#lease.isConnected) {
-      this.#lease.connect();
+    if (type === 'SHARDED' && this.#resettlement !== undefined) {
+      for (const channel of missing) this.#askShard(this.#resettlement, channel, call);
     } else {
-      this.#calls.startClock(call, this.#owner.timeoutMs);
-      this.#request(type, true, missing);
+      for (const channel of missing) join(this.#common, channel);
+      this.#common.ask(type, missing, call);
     }
     await call.promise;
   }
@@ -107,169 +94,117 @@ export class Subscriber implements LeaseUser {
     const gone = (names.length === 0 ? [] : checkedNames(names))
       .map((name) => this.subscriptions.remove(type, name, listener, wantsBuffers))
       .filter((channel) => channel !== undefined);
+    const links = gone.map((channel) => leave(channel));
     for (const channel of gone) settleAwaiting(channel);
-    if (!this.#lease.isConnected || gone.length === 0) {
+    const asked = gone.filter((_, index) => links[index]?.isConnected);
+    if (asked.length === 0) {
       this.#restIfUnused();
       return;
     }
-    const call = this.#calls.open(VERBS[type].off, gone.length, terms);
+    const call = this.#calls.open(VERBS[type].off, asked.length, terms);
     this.#calls.startClock(call, this.#owner.timeoutMs);
-    for (const channel of gone) channel.leftBy = call;
-    this.#request(type, false, gone);
+    for (const channel of asked) channel.leftBy = call;
+    for (const [index, channel] of gone.entries()) {
+      const link = links[index];
+      if (link?.isConnected) link.request(type, false, [channel]);
+    }
     await call.promise;
   }
 
-  /** Gives up all subscriptions and the connection. */
+  /** Gives up all subscriptions and the connections. */
   close(error: Error): void {
     this.subscriptions.clear();
-    clearTimeout(this.#refusedTimer);
-    this.#refusedTimer = undefined;
-    // What was being given up is gone; what was being asked for won't come.
-    this.#forgetOutbox();
-    this.#lease.rest();
+    this.#resettlement?.stop();
+    for (const link of [this.#common, ...this.#ofShards.values()]) {
+      link.channels.clear();
+      link.close();
+    }
+    this.#ofShards.clear();
     this.#calls.rejectAll(error);
   }
 
-  get isNeeded(): boolean {
-    return !this.subscriptions.isEmpty;
+  isWanted(channel: Channel): boolean {
+    return this.subscriptions.isWanted(channel);
   }
 
-  onConnected(): void {
-    this.#forgetOutbox();
-    for (const channel of this.subscriptions.all()) channel.state = 'unknown';
-    for (const type of PUB_SUB_TYPES) this.#request(type, true, this.subscriptions.channels(type));
-    this.#calls.startClocks(this.#owner.timeoutMs);
-    this.#flush();
+  deliver(reply: readonly unknown[]): boolean {
+    return this.subscriptions.deliver(reply);
+  }
+
+  startClock(call: Call): void {
+    this.#calls.startClock(call, this.#owner.timeoutMs);
+  }
+
+  stopClock(call: Call): void {
+    this.#calls.stopClock(call);
+  }
+
+  onSentAway(_link: SubscriberLink, channel: Channel): void {
+    this.#moveOut(channel);
     this.#restIfUnused();
   }
 
-  deliver(reply: unknown): boolean {
-    return Array.isArray(reply) && this.subscriptions.deliver(reply);
+  onTakenBack(link: SubscriberLink, name: string): boolean {
+    const channel = this.subscriptions.find('SHARDED', name);
+    // What is not confirmed was not taken back: its server answers to what was asked before.
+    if (channel?.state !== 'confirmed' || channel.link !== link) return false;
+    this.#moveOut(channel);
+    this.#owner.onMoved(name);
+    this.#restIfUnused();
+    return true;
   }
 
-  onLost(error: Error, isInVain: boolean): void {
-    this.#forgetOutbox();
-    this.#calls.stopClocks();
-    if (isInVain) this.#calls.rejectAll(error);
-    for (const channel of this.subscriptions.all()) channel.state = 'unknown';
+  onAway(link: SubscriberLink): void {
+    const { shards } = this.#owner;
+    if (link.endpointId === undefined || shards === undefined) return;
+    for (const channel of [...link.channels]) {
+      if (shards.homeOf(channel.name) === link.endpointId) continue;
+      this.#moveOut(channel);
+      this.#owner.onMoved(channel.name);
+    }
+    this.#restIfUnused();
   }
 
-  /** Who waits goes on waiting, unless it would be in vain; what was subscribed stays wanted. */
-  onConnectFailed(error: Error): void {
-    const final = finalRefusal(error);
-    if (final !== undefined) this.#calls.rejectAll(final);
-    if ((error as Partial<PoolError>).code === 'POOL_CLOSED') this.close(error);
+  onClosed(error: Error): void {
+    this.close(error);
   }
 
   onTrouble(error: Error): void {
     this.#owner.onTrouble(error);
   }
 
-  /** Puts channels in the outbox, together with what this turn asks for in the same way. */
-  #request(type: PubSubType, isOn: boolean, channels: readonly Channel[]): void {
-    if (this.#outbox.length === 0) queueMicrotask(() => this.#flush());
-    let last = this.#outbox[this.#outbox.length - 1];
-    if (last?.type !== type || last.isOn !== isOn) {
-      last = { type, isOn, channels: [] };
-      this.#outbox.push(last);
+  onRefused(error: Error): void {
+    this.#owner.onRefused(error);
+  }
+
+  #askShard(resettlement: Resettlement, channel: Channel, call: Call): void {
+    if (resettlement.has(channel)) return;
+    const endpointId = channel.link?.endpointId ?? this.#owner.shards?.homeOf(channel.name);
+    if (endpointId === undefined) resettlement.add(channel);
+    else this.#settle(channel, endpointId, call);
+  }
+
+  /** The channel is had at that server from now on. */
+  #settle(channel: Channel, endpointId: string, call: Call | undefined): void {
+    let link = this.#ofShards.get(endpointId);
+    if (link === undefined) {
+      const source = (this.#owner.shards as ShardHomes).sourceOf(endpointId);
+      link = new SubscriberLink(source, endpointId, this);
+      this.#ofShards.set(endpointId, link);
     }
-    for (const channel of channels) {
-      if (isOn && channel.state !== 'unknown') continue;
-      if (isOn) channel.state = 'asked';
-      last.channels.push(channel);
-    }
-  }
-
-  #flush(): void {
-    const requests = this.#outbox;
-    this.#outbox = [];
-    for (const { type, isOn, channels } of requests) {
-      for (let start = 0; start < channels.length; start += MAX_CHANNELS) {
-        const some = channels.slice(start, start + MAX_CHANNELS);
-        if (isOn) this.#askFor(type, some);
-        else this.#giveUp(type, some);
-      }
-    }
-  }
-
-  #askFor(type: PubSubType, channels: readonly Channel[]): void {
-    this.#send(VERBS[type].on, channels, {
-      onAnswered: () => {
-        for (const channel of channels) this.#onConfirmed(channel);
-      },
-      onRefused: (error) => this.#onRefused(type, channels, error),
-      onGone() {},
-    });
-  }
-
-  #giveUp(type: PubSubType, channels: readonly Channel[]): void {
-    const settle = () => {
-      for (const { leftBy } of channels) leftBy?.countDown();
-    };
-    const onRefused = (error: Error) => {
-      for (const { leftBy } of channels) leftBy?.reject(error);
-    };
-    this.#send(VERBS[type].off, channels, { onAnswered: settle, onRefused, onGone: settle });
-  }
-
-  #send(
-    verb: string,
-    channels: readonly Channel[],
-    outcome: { onAnswered(): void; onRefused(error: Error): void; onGone(): void },
-  ): void {
-    const encoder = new CommandEncoder();
-    encoder.push(verb);
-    for (const { name } of channels) encoder.push(name);
-    const question = {
-      verb,
-      awaited: channels.length,
-      onAnswered: () => {
-        outcome.onAnswered();
-        this.#restIfUnused();
-      },
-      onRefused: (error: Error) => {
-        outcome.onRefused(error);
-        this.#restIfUnused();
-      },
-      onGone: outcome.onGone,
-    };
-    this.#lease.ask(question, encoder.payload() as string);
-  }
-
-  #onConfirmed(channel: Channel): void {
-    if (!this.subscriptions.isWanted(channel)) return;
-    channel.state = 'confirmed';
-    this.#refusedPauseMs = REFUSED_PAUSE_MS;
-    settleAwaiting(channel);
-  }
-
-  /** The server refuses a command as a whole, so whom it means shows when each is asked alone. */
-  #onRefused(type: PubSubType, channels: readonly Channel[], refusal: Error): void {
-    const wanted = channels.filter((channel) => this.subscriptions.isWanted(channel));
-    if (channels.length > 1) {
-      for (const channel of wanted) this.#askFor(type, [channel]);
-      return;
-    }
-    for (const channel of wanted) {
-      channel.state = 'unknown';
-      for (const call of channel.awaitedBy.splice(0)) call.reject(refusal);
-      if (this.subscriptions.isWanted(channel)) this.#askAgainLater(refusal);
+    join(link, channel);
+    link.ask('SHARDED', [channel], call);
+    if (call === undefined && link.isConnected) {
+      for (const waiting of channel.awaitedBy) this.startClock(waiting);
     }
   }
 
-  /** Others have had the channel before: it stays wanted, as the right may come back. */
-  #askAgainLater(refusal: Error): void {
-    if (this.#refusedTimer !== undefined) return;
-    this.#refusedTimer = setTimeout(() => {
-      this.#refusedTimer = undefined;
-      if (!this.#lease.isConnected) return;
-      for (const type of PUB_SUB_TYPES)
-        this.#request(type, true, this.subscriptions.channels(type));
-    }, this.#refusedPauseMs);
-    // The connection keeps the process alive, or, if nothing shall, nothing does.
-    this.#refusedTimer.unref();
-    this.#refusedPauseMs = Math.min(this.#refusedPauseMs * 2, MAX_REFUSED_PAUSE_MS);
-    this.#owner.onRefused(refusal);
+  /** The channel is no more had where it was, and its new server has to be found. */
+  #moveOut(channel: Channel): void {
+    leave(channel);
+    channel.state = 'unknown';
+    for (const call of channel.awaitedBy) this.stopClock(call);
+    if (this.isWanted(channel)) this.#resettlement?.add(channel);
   }
 
   /** Undoes a call that failed, where others have not asked for the same. */
@@ -282,33 +217,34 @@ export class Subscriber implements LeaseUser {
     const gone = channels.filter((channel) =>
       this.subscriptions.takeBack(channel, listener, wantsBuffers),
     );
-    for (const channel of gone) settleAwaiting(channel);
-    const known = gone.filter(({ state }) => state !== 'unknown');
-    if (this.#lease.isConnected && known.length > 0) this.#request(type, false, known);
-    else this.#restIfUnused();
-  }
-
-  /** What was to be sent is asked for anew on the next connection, or not wanted there. */
-  #forgetOutbox(): void {
-    for (const { isOn, channels } of this.#outbox.splice(0)) {
-      if (isOn) continue;
-      for (const { leftBy } of channels) leftBy?.countDown();
+    for (const channel of gone) {
+      const link = leave(channel);
+      settleAwaiting(channel);
+      if (link?.isConnected && channel.state !== 'unknown') link.request(type, false, [channel]);
     }
+    this.#restIfUnused();
   }
 
   #restIfUnused(): void {
-    if (this.isNeeded || this.#outbox.length > 0 || !this.#lease.isQuiet) return;
-    clearTimeout(this.#refusedTimer);
-    this.#refusedTimer = undefined;
-    this.#lease.rest();
+    this.#common.restIfUnused();
+    for (const [endpointId, link] of this.#ofShards) {
+      link.restIfUnused();
+      if (!link.isNeeded && !link.isConnected) this.#ofShards.delete(endpointId);
+    }
   }
 }
 
-/** Answers those who wait for a channel that is confirmed, or not wanted any more. */
-function settleAwaiting(channel: Channel): void {
-  const calls: readonly Call[] = channel.awaitedBy;
-  channel.awaitedBy = [];
-  for (const call of calls) call.countDown();
+function join(link: SubscriberLink, channel: Channel): void {
+  channel.link = link;
+  link.channels.add(channel);
+}
+
+/** Returns where it was had. */
+function leave(channel: Channel): SubscriberLink | undefined {
+  const { link } = channel;
+  channel.link = undefined;
+  link?.channels.delete(channel);
+  return link;
 }
 
 function refuseAborted(verb: string, { signal }: CallTerms): void {

@@ -5,6 +5,7 @@
 import { throwUncaught } from '../base/uncaught.js';
 import type { PubSubListener, PubSubType, PubSubTypeListeners } from '../wire/protocol.js';
 import type { Call } from './calls.js';
+import type { SubscriberLink } from './subscriber-link.js';
 
 type AnyListener = PubSubListener<boolean>;
 
@@ -25,6 +26,8 @@ export interface Channel {
   readonly strings: Listeners;
   readonly buffers: Listeners;
   state: ChannelState;
+  /** At which server it is had; `undefined`: it has to be found, or was given up. */
+  link: SubscriberLink | undefined;
   /** Who waits for its confirmation. */
   awaitedBy: Call[];
   /** Who waits for the confirmation that it is given up. */
@@ -88,6 +91,10 @@ export class Subscriptions {
       return false;
     }
     return this.remove(channel.type, channel.name, listener, wantsBuffers) !== undefined;
+  }
+
+  find(type: PubSubType, name: string): Channel | undefined {
+    return this.#byType[type].get(name);
   }
 
   /** False also where it was given up and asked for anew: that is another channel. */
@@ -160,9 +167,17 @@ function newChannel(type: PubSubType, name: string): Channel {
     strings: new Map(),
     buffers: new Map(),
     state: 'unknown',
+    link: undefined,
     awaitedBy: [],
     leftBy: undefined,
   };
+}
+
+/** Answers those who wait for a channel that is confirmed, or not wanted any more. */
+export function settleAwaiting(channel: Channel): void {
+  const calls: readonly Call[] = channel.awaitedBy;
+  channel.awaitedBy = [];
+  for (const call of calls) call.countDown();
 }
 
 const NOBODY: readonly AnyListener[] = [];

@@ -11,6 +11,8 @@ export interface AcquireOptions {
   readonly timeoutMs?: number | undefined;
   /** Held for good on purpose, as pub/sub does: never reported as a leak. */
   readonly isLongLived?: boolean | undefined;
+  /** In a cluster: a key, as commands on the lease name it, of the server that it is to be of. */
+  readonly key?: string | Buffer | undefined;
 }
 
 /** What the library's own callers may say besides. */
@@ -22,12 +24,15 @@ export interface LeaseTerms extends AcquireOptions {
 }
 
 /** What is wrong with the options of an `acquire()`; `undefined`: nothing. */
-export function acquireMistake({ signal, timeoutMs }: AcquireOptions): PoolError | undefined {
+export function acquireMistake({ signal, timeoutMs, key }: AcquireOptions): PoolError | undefined {
   if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
     return wrong('timeoutMs must be a number of milliseconds, 0 or more');
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     return wrong('signal must be an AbortSignal');
+  }
+  if (key !== undefined && !(typeof key === 'string' || key instanceof Uint8Array)) {
+    return wrong('key must be a string or a Buffer');
   }
   return undefined;
 }

@@ -64,6 +64,11 @@ export class ConnectionLease {
     this.origin = origin;
   }
 
+  /** It is one connection, whatever the keys. */
+  get isSharded(): boolean {
+    return false;
+  }
+
   get onError(): (error: unknown) => void {
     return this.owner.onError;
   }

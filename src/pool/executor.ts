@@ -5,6 +5,8 @@ import type { ConnectionLease } from '../node/lease.js';
 import type { LeaseTerms } from '../node/lease-request.js';
 
 export interface CommandExecutor {
+  /** Whether keys decide where a command runs: only then do commands need a route. */
+  readonly isSharded: boolean;
   /** Counts an error that a caller gets; commands carry it in their settings. */
   readonly onError?: ((error: unknown) => void) | undefined;
   /** Whose the commands are, where that may end before the pool; they carry it likewise. */
@@ -20,6 +22,10 @@ export interface PoolExecutor extends CommandExecutor {
   refuse(command: Command, error: Error): void;
   /** Runs a command that needs a connection for itself, e.g. BLPOP: leases one for its duration. */
   executeExclusive(command: Command, signal?: AbortSignal): Promise<unknown>;
+  /** Ids of all that serve, or of the primaries alone; none where it is one server. */
+  endpointIds(which: 'primaries' | 'all'): readonly string[];
+  /** Whose primary has the slot; `undefined`: nobody is known to, or it is one server. */
+  slotOwnerId(slot: number): string | undefined;
   /** Lends a connection. @throws PoolError ACQUIRE_TIMEOUT, ABORTED, QUEUE_FULL, POOL_CLOSED, ... */
   acquireLease(options?: LeaseTerms): Promise<ConnectionLease>;
 }

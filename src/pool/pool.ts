@@ -12,6 +12,7 @@ import type { Clock } from '../base/clock.js';
 import { type Command, isSendable, type ReplyVerdict } from '../base/command.js';
 import type { Endpoint } from '../base/endpoint.js';
 import type { LatencyHistogram } from '../base/latency-histogram.js';
+import { routeOf } from '../base/route.js';
 import { callListener } from '../base/uncaught.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
@@ -163,6 +164,11 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       this.#statistics.redirects++;
       node = this.#router.nodeAfter(node, command, answer.redirect);
     }
+  }
+
+  /** Whose primary has the slot; `undefined`: nobody is known to, or it is one server. @internal */
+  slotOwnerId(slot: number): string | undefined {
+    return this.isSharded ? this.#router.topology.route(routeOf(slot, 'write'))?.id : undefined;
   }
 
   /** Lends a connection. @throws PoolError ACQUIRE_TIMEOUT, ABORTED, QUEUE_FULL, POOL_CLOSED, ... */

@@ -294,7 +294,7 @@ describe('the encoder', () => {
     encoder.preserve = 'something';
     const payload = encoder.payload();
     const before = bytesOf(payload);
-    encoder.reset(undefined);
+    encoder.reset(undefined, false);
     expect([encoder.name, encoder.argumentCount, encoder.ascii]).toEqual(['', 0, true]);
     expect([encoder.firstKey, encoder.subcommand, encoder.preserve]).toEqual([
       undefined,

@@ -5,6 +5,7 @@
 // Text stays one JavaScript string until the socket takes it; a Buffer argument cuts it in parts.
 
 import type { Payload } from '../base/command.js';
+import { keySlot } from '../base/key-slot.js';
 import { readPayload } from '../base/payload.js';
 import { PoolError } from '../errors.js';
 import type { CommandParser, RedisArgument } from './protocol.js';
@@ -38,19 +39,31 @@ export class CommandEncoder implements CommandParser {
   ascii = true;
   /** The command's name as it was given; what came as bytes, as text. */
   name = '';
+  /** Of the keys that were pushed, where it looks for that; `undefined`: there was none. */
+  slots: number | 'several' | undefined = undefined;
+  #isSharded: boolean;
   #keyPrefix: RedisArgument | undefined;
   #count = 0;
   #text = '';
   #parts: (string | Buffer)[] | undefined;
   #firstKey: RedisArgument | undefined;
+  /** Where it looks for slots: all keys but the first; `undefined`: there is none. */
+  #otherKeys: RedisArgument[] | undefined;
   #second: RedisArgument | undefined;
 
-  constructor(keyPrefix?: RedisArgument) {
+  /** @param isSharded Whether keys decide where the command runs, so that it looks for `slots`. */
+  constructor(keyPrefix?: RedisArgument, isSharded = false) {
     this.#keyPrefix = keyPrefix;
+    this.#isSharded = isSharded;
   }
 
   /** Forgets all, to be used for another command. What `payload()` returned stays as it is. */
-  reset(keyPrefix: RedisArgument | undefined): void {
+  reset(keyPrefix: RedisArgument | undefined, isSharded: boolean): void {
+    if (isSharded !== this.#isSharded) this.#isSharded = isSharded;
+    if (this.slots !== undefined) {
+      this.slots = undefined;
+      this.#otherKeys = undefined;
+    }
     this.preserve = undefined;
     this.ascii = true;
     this.name = '';
@@ -78,7 +91,7 @@ export class CommandEncoder implements CommandParser {
   }
 
   get keys(): readonly RedisArgument[] {
-    return this.#firstKey === undefined ? [] : [this.#firstKey];
+    return this.#firstKey === undefined ? [] : [this.#firstKey, ...(this.#otherKeys ?? [])];
   }
 
   get redisArgs(): readonly RedisArgument[] {
@@ -115,6 +128,7 @@ export class CommandEncoder implements CommandParser {
     const prefixed = applyPrefix && isBytes ? prefixKey(this.#keyPrefix, key) : key;
     this.#firstKey ??= prefixed;
     this.#add(prefixed);
+    if (this.#isSharded) this.#noteSlot(prefixed);
   }
 
   pushKeys(keys: RedisArgument | readonly RedisArgument[]): void {
@@ -150,6 +164,17 @@ export class CommandEncoder implements CommandParser {
       throw invalidArgument(this.#count, argument);
     }
     this.#count++;
+  }
+
+  #noteSlot(key: RedisArgument): void {
+    const slot = keySlot(key);
+    if (this.slots === undefined) {
+      this.slots = slot;
+      return;
+    }
+    if (this.slots !== slot) this.slots = 'several';
+    this.#otherKeys ??= [];
+    this.#otherKeys.push(key);
   }
 
   #identify(argument: RedisArgument): void {

@@ -19,8 +19,8 @@ export const { attachConfig, functionArgumentsPrefix, getTransformReply, scriptA
 
 /** All of node-redis' commands, each under two names: `HGETALL` and `hGetAll`. */
 export const COMMAND_DEFINITIONS = commands.default;
-/** Redis' own command table: flags by name. */
-export const { COMMAND_METADATA, defaultCommandMetadata } = commandMetadata;
+/** Redis' own command table: flags by name, and how a command is spread over several servers. */
+export const { COMMAND_METADATA, defaultCommandMetadata, isReplicaSafe } = commandMetadata;
 
 export type ErrorReply = InstanceType<typeof ErrorReply>;
 export type { RedisClientType } from '@redis/client';
