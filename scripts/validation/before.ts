@@ -15,7 +15,7 @@ import { warmUp } from './warm-up.js';
 export const BEFORE_TITLE = 'compared with what it replaces';
 const WORKERS = 4;
 /** Keys of accounts: those are in every store, as if they were in a database of their own. */
-const ACCOUNTS = 'auth:user:*';
+const ACCOUNTS = 'auth:{*}:user:*';
 const SCAN_COUNT = 1_000;
 
 interface Setup {

@@ -6,14 +6,18 @@
 //   account and site       where all failures of an account are too many, each site may try once in
 //                          a while, ever more rarely; no site waits for another
 //
+// What an account and what a site has counted lie in two slots of a cluster, so they are two steps:
+// first the site's, whose attempt it is. Where the account's refuse, or can't be asked, the site gets
+// its share back; so nobody's account has it harder by attempts that its site may not make.
+//
 // A device that the account knows (tokens/device-tokens.ts) has a bucket of its own and is held up
 // by nobody. An attempt counts before its password is looked at, so that a thousand at once are a
 // thousand, and is forgiven when it was no failure. Names that nobody has are treated alike.
 
-import { createHash } from 'node:crypto';
 import { Problem } from './errors.js';
 import type { SecurityEvents } from './security-events.js';
 import type { RedisCommands } from './store/commands.js';
+import { attemptsKey, homeOf } from './store/keys.js';
 import { script } from './store/scripts.js';
 import { reach } from './store/store.js';
 
@@ -30,8 +34,6 @@ const REGISTRATION_FACTOR = 4;
 const FIRST_WAIT_MS = 1_000;
 /** No site waits longer, whatever others do. */
 export const MAX_WAIT_MS = 900_000;
-/** 128 bits: keys are short whatever names are tried, and tell neither names nor addresses. */
-const DIGEST_CHARACTERS = 22;
 
 /**
  * Counters have their level as their time to live, so they go by themselves and no clock but the
@@ -118,10 +120,11 @@ interface Bucket {
   readonly refusal: 'account_limited' | 'address_limited';
 }
 
-/** The counters of an account that all sites have in common, and of one site with it. */
-interface AttackCounters {
-  readonly failures: string;
-  readonly wait: string;
+/** What one script counts, in one slot. */
+interface Counters {
+  readonly buckets: readonly Bucket[];
+  /** Of an account: the failures that all sites have in common, and the wait of one site with it. */
+  readonly attack?: { readonly failures: string; readonly wait: string } | undefined;
 }
 
 export class Attempts {
@@ -138,40 +141,66 @@ export class Attempts {
    */
   login(name: string, from: ClientAddress, device: string | undefined): Promise<Attempt> {
     const { address, network, site } = from;
-    const ofAccount = (key: string): Bucket => ({
-      key,
+    const home = homeOf(name);
+    const ofAccount = (...parts: string[]): Bucket => ({
+      key: attemptsKey(home, ...parts),
       limit: this.limits.accountLimit,
       refusal: 'account_limited',
     });
     if (device !== undefined) {
-      return this.#count(address, [ofAccount(keyOf('device', name, device))]);
+      return this.#count(address, [{ buckets: [ofAccount('device', name, device)] }]);
     }
-    return this.#count(
-      address,
-      [ofAccount(keyOf('login', name, network)), this.#ofNetwork(network)],
-      this.limits.accountLimit === 0
-        ? undefined
-        : { failures: keyOf('account', name), wait: keyOf('wait', name, site) },
-    );
+    const attack = {
+      failures: attemptsKey(home, 'account', name),
+      wait: attemptsKey(home, 'wait', name, site),
+    };
+    return this.#count(address, [
+      { buckets: [this.#ofNetwork(network, site)] },
+      { buckets: [ofAccount('login', name, network)], attack },
+    ]);
   }
 
   /** @throws Problem TOO_MANY_ATTEMPTS, STORE_UNAVAILABLE */
   registration({ address, network, site }: ClientAddress): Promise<Attempt> {
-    const limit = REGISTRATION_FACTOR * this.limits.addressLimit;
-    return this.#count(address, [
-      this.#ofNetwork(network),
-      // Accounts stay, so the 65,536 networks of a /48 may not each fill Redis with them.
-      { key: keyOf('registrations', site), limit, refusal: 'address_limited' },
-    ]);
+    // Accounts stay, so the 65,536 networks of a /48 may not each fill Redis with them.
+    const ofSite: Bucket = {
+      key: attemptsKey(homeOf(site), 'registrations', site),
+      limit: REGISTRATION_FACTOR * this.limits.addressLimit,
+      refusal: 'address_limited',
+    };
+    return this.#count(address, [{ buckets: [this.#ofNetwork(network, site), ofSite] }]);
   }
 
-  #ofNetwork(network: string): Bucket {
+  #ofNetwork(network: string, site: string): Bucket {
     const limit = this.limits.addressLimit;
-    return { key: keyOf('network', network), limit, refusal: 'address_limited' };
+    return {
+      key: attemptsKey(homeOf(site), 'network', network),
+      limit,
+      refusal: 'address_limited',
+    };
   }
 
-  async #count(address: string, all: Bucket[], attack?: AttackCounters): Promise<Attempt> {
+  /** Counts all of them, or none where one refuses. */
+  async #count(address: string, all: readonly Counters[]): Promise<Attempt> {
+    const counted: Attempt[] = [];
+    const forgiveAll = async () => {
+      await Promise.all(counted.map((attempt) => attempt.forgive()));
+    };
+    for (const counters of all) {
+      try {
+        counted.push(await this.#countOne(address, counters));
+      } catch (problem) {
+        // What can't be taken back now is soon gone by itself.
+        await forgiveAll().catch(() => undefined);
+        throw problem;
+      }
+    }
+    return { forgive: forgiveAll };
+  }
+
+  async #countOne(address: string, { buckets: all, attack }: Counters): Promise<Attempt> {
     const buckets = all.filter(({ limit }) => limit > 0);
+    if (buckets.length === 0) return { forgive: async () => undefined };
     const keys = buckets.map(({ key }) => key);
     const shares = buckets.map(({ limit }) => Math.ceil(WINDOW_MS / limit));
     const args = [buckets.length, WINDOW_MS, ...shares];
@@ -181,7 +210,6 @@ export class Attempts {
       const attackMs = ATTACK_FACTOR * this.limits.accountLimit * FORGIVENESS_MS;
       args.push(FORGIVENESS_MS, attackMs, DOUBLING * FORGIVENESS_MS, FIRST_WAIT_MS, MAX_WAIT_MS);
     }
-    if (keys.length === 0) return { forgive: async () => undefined };
     const answer = await reach(this.redis.run(COUNT_ATTEMPT, keys, args.map(String)));
     const [refusing, value] = answer as [number, number];
     if (refusing > 0) {
@@ -195,9 +223,4 @@ export class Attempts {
       },
     };
   }
-}
-
-function keyOf(...parts: string[]): string {
-  const digest = createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
-  return `auth:attempts:${digest.slice(0, DIGEST_CHARACTERS)}`;
 }

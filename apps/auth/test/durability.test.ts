@@ -11,6 +11,7 @@ import { openLog } from '../src/log.js';
 import { SecurityEvents } from '../src/security-events.js';
 import { Confirmation } from '../src/store/confirmation.js';
 import { watchDurability } from '../src/store/durability.js';
+import { homeOf, sessionPrefix } from '../src/store/keys.js';
 import { expectProblem } from './support/expectations.js';
 import { login, openService, post, postAs, type TestService, verify } from './support/service.js';
 
@@ -119,10 +120,10 @@ describe.each(foundServers)('confirmation by replicas ($kind $version)', (found)
 
   test('a logout is answered once a replica has it', async () => {
     const tokens = await login(service);
-    const { sid } = (await verify(service, tokens.access_token)).json();
+    const { sid, username } = (await verify(service, tokens.access_token)).json();
     expect((await postAs(service, '/auth/logout', tokens.access_token)).statusCode).toBe(204);
     const observer = await createClient({ url: replica.url }).connect();
-    expect(await observer.exists(`auth:session:${sid}`)).toBe(0);
+    expect(await observer.exists(sessionPrefix(homeOf(username)) + sid)).toBe(0);
     observer.destroy();
   });
 

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from '@redis/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeEachPrivateServer } from '../../../test/support/servers.js';
+import { homeOf, sessionPrefix } from '../src/store/keys.js';
 import { expectProblem } from './support/expectations.js';
 import {
   login,
@@ -44,6 +45,11 @@ describeEachPrivateServer(
       observer.on('error', () => undefined);
       return observer.connect();
     };
+    /** Of the session that a token is of. */
+    const keyOf = async (worker: TestService, { access_token }: TokenAnswer) => {
+      const { sid, username } = (await verify(worker, access_token)).json();
+      return sessionPrefix(homeOf(username)) + sid;
+    };
     const refresh = (worker: TestService, { refresh_token }: TokenAnswer) =>
       post(worker, '/auth/refresh', { refresh_token });
 
@@ -61,6 +67,7 @@ describeEachPrivateServer(
     test('a refresh that was carried out and answered 503 gets its tokens when tried again', async () => {
       // The second one, as the server knows the script only from the first on.
       const tokens = (await refresh(service, await login(service))).json<TokenAnswer>();
+      const key = await keyOf(service, tokens);
       const { sid } = (await verify(service, tokens.access_token)).json();
       const observer = await observe();
       server().pause();
@@ -68,7 +75,7 @@ describeEachPrivateServer(
       expectProblem(await refresh(secondWorker, tokens), 'STORE_UNAVAILABLE');
       server().resume();
       // The command stood in the server's socket all the time.
-      await expect.poll(() => observer.hGet(`auth:session:${sid}`, 'generation')).toBe('2');
+      await expect.poll(() => observer.hGet(key, 'generation')).toBe('2');
       const again = await refreshPatiently(service, tokens);
       expect(again.statusCode).toBe(200);
       const next = again.json<TokenAnswer>();
@@ -144,10 +151,10 @@ describeEachPrivateServer(
       // A worker whom nobody asked anything meanwhile has seen the outage, too.
       expect((await refreshPatiently(idle, retriedElsewhere)).statusCode).toBe(200);
       // A token that was used long before the outage is a used token.
-      const { sid } = (await verify(hasty, lost.access_token)).json();
+      const key = await keyOf(hasty, lost);
       const observer = await observe();
       for (const time of ['replaced', 'began']) {
-        await observer.hIncrBy(`auth:session:${sid}`, time, -2 * OUTAGE_MS);
+        await observer.hIncrBy(key, time, -2 * OUTAGE_MS);
       }
       observer.destroy();
       expectProblem(await refresh(hasty, tokens), 'REFRESH_REUSED');
@@ -161,7 +168,7 @@ describeEachPrivateServer(
       const before = await login(service);
       const { sid } = (await verify(service, before.access_token)).json();
       const observer = await observe();
-      const key = `auth:session:${sid}`;
+      const key = await keyOf(service, before);
       const old = await observer.hGetAll(key);
       const after = (await refresh(service, before)).json<TokenAnswer>();
       await observer.del(key);

@@ -9,6 +9,7 @@ import { KeyRing, RELOAD_PAUSE_MS } from '../src/tokens/key-ring.js';
 import { RefreshTokens } from '../src/tokens/refresh-tokens.js';
 
 const REFERENCE = {
+  home: 'h-_0',
   sessionId: '0f8fad5b-d9cb-469f-a165-70867728950e',
   generation: 4_294_967_295,
   family: 'AAECAwQFBgcICQoLDA0ODw',

@@ -10,7 +10,14 @@ import { STORE_DRIVERS, type StoreDriver } from '../src/config.js';
 import type { Problem } from '../src/errors.js';
 import type { RedisCommands } from '../src/store/commands.js';
 import { peerCommands, plimsollCommands } from '../src/store/drivers.js';
-import { type OpenedSession, Store, type StoreOptions, type User } from '../src/store/store.js';
+import { homeOf, indexPrefix, sessionPrefix, userKey } from '../src/store/keys.js';
+import {
+  type OpenedSession,
+  Store,
+  type StoreOptions,
+  type User,
+  type UserReference,
+} from '../src/store/store.js';
 import { newName } from './support/service.js';
 
 const MAX_SESSIONS = 20;
@@ -56,7 +63,12 @@ describe.each(STORE_DRIVERS)('the store on %s', (driver) => {
   const tokenOf = ({ session }: OpenedSession) => ({
     sessionId: session.id,
     userId: session.userId,
+    userName: session.userName,
   });
+  const ownerOf = ({ id, name }: User) => ({ userId: id, userName: name });
+  const keyOf = ({ session }: OpenedSession) =>
+    sessionPrefix(homeOf(session.userName)) + session.id;
+  const indexOf = ({ userId, userName }: UserReference) => indexPrefix(homeOf(userName)) + userId;
   const refusal = (answer: Promise<unknown>) =>
     answer.then(
       () => 'none',
@@ -109,7 +121,7 @@ describe.each(STORE_DRIVERS)('the store on %s', (driver) => {
     ['the one before the last', 2],
   ])('%s of the used tokens ends its session once its time is over', async (_name, position) => {
     const opened = await store.openSession(await newUser());
-    const key = `auth:session:${opened.session.id}`;
+    const key = keyOf(opened);
     const line = [opened.refresh];
     for (let count = 0; count < 3; count++) {
       const { refresh } = await store.refresh(line.at(-1)!, ADDRESS);
@@ -119,12 +131,12 @@ describe.each(STORE_DRIVERS)('the store on %s', (driver) => {
     expect(await refusal(store.refresh(line[position]!, ADDRESS))).toBe('REFRESH_REUSED');
     expect(await store.isLive(tokenOf(opened))).toBe(false);
     expect(await refusal(store.refresh(line[3]!, ADDRESS))).toBe('INVALID_TOKEN');
-    expect(await store.sessionsOf(opened.session.userId)).toEqual([]);
+    expect(await store.sessionsOf(opened.session)).toEqual([]);
   });
 
   test('a line of quick refreshes makes the time of none of them longer', async () => {
     const opened = await store.openSession(await newUser());
-    const key = `auth:session:${opened.session.id}`;
+    const key = keyOf(opened);
     let { refresh } = opened;
     const line = [refresh];
     // Six seconds apart: only the last two were replaced within ten.
@@ -188,10 +200,10 @@ describe.each(STORE_DRIVERS)('the store on %s', (driver) => {
 
   test('a token that is younger than Redis knows goes on, as Redis has lost writes', async () => {
     const opened = await store.openSession(await newUser());
-    const before = await observer.hGetAll(`auth:session:${opened.session.id}`);
+    const before = await observer.hGetAll(keyOf(opened));
     const second = await store.refresh(opened.refresh, ADDRESS);
-    await observer.del(`auth:session:${opened.session.id}`);
-    await observer.hSet(`auth:session:${opened.session.id}`, before);
+    await observer.del(keyOf(opened));
+    await observer.hSet(keyOf(opened), before);
     const third = await store.refresh(second.refresh, ADDRESS);
     expect([third.outcome, third.refresh.generation]).toEqual(['ahead', 2]);
     expect((await store.refresh(second.refresh, ADDRESS)).outcome).toBe('retried');
@@ -201,7 +213,7 @@ describe.each(STORE_DRIVERS)('the store on %s', (driver) => {
 
   test('a thousand refreshes leave one key and no more memory than one', async () => {
     const opened = await store.openSession(await newUser());
-    const key = `auth:session:${opened.session.id}`;
+    const key = keyOf(opened);
     let { refresh } = await store.refresh(opened.refresh, ADDRESS);
     const [keys, bytes] = [await observer.dbSize(), await observer.memoryUsage(key)];
     for (let count = 0; count < 1_000; count++)
@@ -272,10 +284,7 @@ describe.each(STORE_DRIVERS)('the store on %s', (driver) => {
   test('a refresh makes a session last longer, up to its absolute life', async () => {
     const short = storeWith({ refreshTokenSeconds: 100, sessionSeconds: 150 });
     const opened = await short.openSession(await newUser());
-    const [key, index] = [
-      `auth:session:${opened.session.id}`,
-      `auth:sessions:${opened.session.userId}`,
-    ];
+    const [key, index] = [keyOf(opened), indexOf(opened.session)];
     const restOf = async () => (await observer.pTTL(key)) / 1000;
     expect(Math.round(await restOf())).toBeCloseTo(100, -1);
     const aged = async (seconds: number) => {
@@ -302,7 +311,7 @@ describe.each(STORE_DRIVERS)('the store on %s', (driver) => {
     expect(await store.isLive(tokenOf(second))).toBe(true);
     await store.endAllSessions(tokenOf(second));
     expect(await store.isLive(tokenOf(second))).toBe(false);
-    expect(await store.sessionsOf(user.id)).toEqual([]);
+    expect(await store.sessionsOf(ownerOf(user))).toEqual([]);
   });
 
   test('one login too many ends the oldest session, also within a millisecond', async () => {
@@ -311,14 +320,14 @@ describe.each(STORE_DRIVERS)('the store on %s', (driver) => {
       const opened = await Promise.all(
         Array.from({ length: MAX_SESSIONS }, () => store.openSession(user)),
       );
-      const oldestFirst = (await store.sessionsOf(user.id)).map(({ id }) => id);
+      const oldestFirst = (await store.sessionsOf(ownerOf(user))).map(({ id }) => id);
       expect(new Set(oldestFirst)).toEqual(new Set(opened.map(({ session }) => session.id)));
       const further = [await store.openSession(user), await store.openSession(user)];
-      expect((await store.sessionsOf(user.id)).map(({ id }) => id)).toEqual([
+      expect((await store.sessionsOf(ownerOf(user))).map(({ id }) => id)).toEqual([
         ...oldestFirst.slice(further.length),
         ...further.map(({ session }) => session.id),
       ]);
-      const gone = { userId: user.id, sessionId: oldestFirst[1]! };
+      const gone = { ...ownerOf(user), sessionId: oldestFirst[1]! };
       expect(await store.isLive(gone)).toBe(false);
     }
   });
@@ -327,13 +336,12 @@ describe.each(STORE_DRIVERS)('the store on %s', (driver) => {
     const user = await newUser();
     const first = await store.openSession(user);
     for (let count = 1; count < MAX_SESSIONS; count++) {
-      const { session } = await store.openSession(user);
-      await observer.del(`auth:session:${session.id}`);
+      await observer.del(keyOf(await store.openSession(user)));
     }
     await store.openSession(user);
     expect(await store.isLive(tokenOf(first))).toBe(true);
-    expect(await store.sessionsOf(user.id)).toHaveLength(2);
-    expect(await observer.zCard(`auth:sessions:${user.id}`)).toBe(2);
+    expect(await store.sessionsOf(ownerOf(user))).toHaveLength(2);
+    expect(await observer.zCard(indexOf(ownerOf(user)))).toBe(2);
   });
 
   test('all sessions end, also those of a time when refresh tokens lasted longer', async () => {
@@ -342,16 +350,16 @@ describe.each(STORE_DRIVERS)('the store on %s', (driver) => {
     const shortened = storeWith({ refreshTokenSeconds: 1 });
     const short = await shortened.openSession(user);
     await expect.poll(() => store.isLive(tokenOf(short)), { timeout: 5_000 }).toBe(false);
-    expect(await store.sessionsOf(user.id)).toHaveLength(1);
+    expect(await store.sessionsOf(ownerOf(user))).toHaveLength(1);
     await store.endAllSessions(tokenOf(await store.openSession(user)));
     expect(await store.isLive(tokenOf(long))).toBe(false);
   });
 
   test('who has another password by now opens no session with the old one', async () => {
     const user = await newUser();
-    await observer.set(`auth:user:${user.name}`, JSON.stringify({ ...user, passwordHash: 'new' }));
+    await observer.set(userKey(user.name), JSON.stringify({ ...user, passwordHash: 'new' }));
     expect(await refusal(store.openSession(user))).toBe('INVALID_CREDENTIALS');
-    expect(await store.sessionsOf(user.id)).toEqual([]);
+    expect(await store.sessionsOf(ownerOf(user))).toEqual([]);
   });
 
   test('scripts that the server has forgotten are sent again', async () => {
@@ -365,10 +373,10 @@ describe.each(STORE_DRIVERS)('the store on %s', (driver) => {
     const { refresh } = await store.refresh(opened.refresh, ADDRESS);
     await storeWith({ addressRefreshLimit: 9 }).refresh(refresh, ADDRESS);
     for (const key of await observer.keys('*')) {
-      expect(key).toMatch(/^auth:(user|session|sessions|refreshes):/);
-      const isUser = key.startsWith('auth:user:');
+      expect(key).toMatch(/^auth:(\{[\w-]{4}\}:(user|session|sessions)|refreshes):/);
+      const isUser = key.includes('}:user:');
       expect([key, (await observer.pTTL(key)) > 0]).toEqual([key, !isUser]);
-      const value = key.startsWith('auth:session:') ? await observer.hGetAll(key) : {};
+      const value = key.includes('}:session:') ? await observer.hGetAll(key) : {};
       expect(key + JSON.stringify(value)).not.toContain(refresh.family);
     }
   });

@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { useServer } from '../../../test/support/servers.js';
 import { until } from '../../../test/support/until.js';
 import { resolveConfig } from '../src/config.js';
+import { userKey } from '../src/store/keys.js';
 import { openWorkerApp, type WorkerApp } from '../src/worker-app.js';
 import type { TokenAnswer } from './support/service.js';
 
@@ -66,7 +67,7 @@ describe('a worker', () => {
       .map((line) => JSON.parse(line) as ProvisionedUser);
     expect(users).toHaveLength(USERS);
     await using redis = createPool({}, { REDIS_URL: server().url });
-    const life = await redis.client.ttl(`auth:user:${users[0]!.username}`);
+    const life = await redis.client.ttl(userKey(users[0]!.username));
     expect(life).toBeGreaterThan(86_000);
     for (const user of [users[0]!, users[USERS - 1]!]) {
       const authorization = `Bearer ${user.access_token}`;

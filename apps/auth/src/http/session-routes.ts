@@ -70,7 +70,7 @@ function registerSessions(app: FastifyInstance, parts: AppParts): void {
     { schema: { response: { 200: schemas.sessionsAnswer } } },
     async (request) => {
       const claims = await liveClaims(parts, bearerOf(request));
-      const sessions = await store.sessionsOf(claims.sub);
+      const sessions = await store.sessionsOf(referenceOf(claims));
       return {
         sessions: sessions.map(({ id, createdAt }) => ({
           id,
@@ -84,7 +84,7 @@ function registerSessions(app: FastifyInstance, parts: AppParts): void {
   app.delete<{ Params: { id: string } }>('/auth/sessions/:id', async (request, reply) => {
     const claims = await liveClaims(parts, bearerOf(request));
     const { id } = request.params;
-    const user = await store.endSession({ sessionId: id, userId: claims.sub });
+    const user = await store.endSession({ ...referenceOf(claims), sessionId: id });
     // Somebody else's looks like one that isn't there.
     if (user === undefined) throw new Problem('NOT_FOUND');
     const { address } = clientAddressOf(request);

@@ -1,5 +1,10 @@
 // The steps that read, check and write: one Lua script each, so that no other worker comes between.
 // Time is the server's, so that the clocks of workers and machines need not agree.
+//
+// A script touches keys of one slot alone (keys.ts), also those that it finds in others. While a
+// cluster moves that slot, some of them may be gone to another server already, and a script that
+// meets one of those fails on the spot: so each reads what it needs before it writes, and what fails
+// has done nothing that a second try doesn't do again.
 
 import { createHash } from 'node:crypto';
 
@@ -50,27 +55,58 @@ export const OPEN_SESSION = script(
   'open-session',
   `${NOW}${KEEP_INDEX}${LIVE_IDS}
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'changed'} end
-local life = tonumber(ARGV[6])
+local life, most = tonumber(ARGV[6]), tonumber(ARGV[7])
+local last = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')
+local others = {}
+if redis.call('ZCARD', KEYS[3]) >= most then
+  for _, id in ipairs(liveIds(KEYS[3], ARGV[8])) do
+    if id ~= ARGV[2] then others[#others + 1] = id end
+  end
+end
 redis.call('HSET', KEYS[2], 'user', ARGV[3], 'name', ARGV[4], 'created', now,
   'family', ARGV[5], 'generation', 0)
 redis.call('PEXPIRE', KEYS[2], life)
-local last = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')
 redis.call('ZADD', KEYS[3], (tonumber(last[2]) or 0) + 1, ARGV[2])
 keepIndex(KEYS[3], life)
-if redis.call('ZCARD', KEYS[3]) <= tonumber(ARGV[7]) then return {'opened', now} end
-local ids = liveIds(KEYS[3], ARGV[8])
-for position = 1, #ids - tonumber(ARGV[7]) do
-  redis.call('DEL', ARGV[8] .. ids[position])
-  redis.call('ZREM', KEYS[3], ids[position])
+for position = 1, #others + 1 - most do
+  redis.call('DEL', ARGV[8] .. others[position])
+  redis.call('ZREM', KEYS[3], others[position])
 end
 return {'opened', now}
 `,
 );
 
 /**
- * KEYS session, counter of the network; ARGV session id, hash of the family's secret, generation of
- * the token shown, time of grace (ms), life of a refresh token (ms), life of a session (ms),
- * refreshes a minute of a session and of a network (0: no limit), prefix of indexes.
+ * What a network has refreshed in this minute is counted beside its sessions, as it belongs to none
+ * of them: one is counted before it is carried out, and taken back where it was none.
+ * KEYS counter of the network; ARGV refreshes that it may have, ms that they are counted for.
+ * Answers 0, or ms to wait, with nothing counted.
+ */
+export const COUNT_REFRESH = script(
+  'count-refresh',
+  `
+if (tonumber(redis.call('GET', KEYS[1])) or 0) >= tonumber(ARGV[1]) then
+  return math.max(1, redis.call('PTTL', KEYS[1]))
+end
+if redis.call('INCR', KEYS[1]) == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 0
+`,
+);
+
+/** KEYS counter of the network. */
+export const FORGIVE_REFRESH = script(
+  'forgive-refresh',
+  `
+if (tonumber(redis.call('GET', KEYS[1])) or 0) > 1 then return redis.call('DECR', KEYS[1]) end
+redis.call('DEL', KEYS[1])
+return 0
+`,
+);
+
+/**
+ * KEYS session; ARGV session id, hash of the family's secret, generation of the token shown, time of
+ * grace (ms), life of a refresh token (ms), life of a session (ms), refreshes a minute of a session
+ * (0: no limit), ms that its network has to wait (0: it need not), prefix of indexes.
  *
  * Answers {how, generation, user id, name, created} where the token was good:
  *   rotated   it was the last one
@@ -102,8 +138,8 @@ local isReplaced = shown < current
 local isRetry = isReplaced and (shown == current - 1 and isRecent(session[6])
   or shown >= tonumber(session[7]) and isRecent(session[8]))
 if rest <= 0 or (isReplaced and not isRetry) then
-  redis.call('DEL', KEYS[1])
   redis.call('ZREM', index, ARGV[1])
+  redis.call('DEL', KEYS[1])
   if rest <= 0 then return {'unknown'} end
   return {'reused', user}
 end
@@ -113,22 +149,16 @@ local refreshes = 1
 if tonumber(session[9]) == thisMinute then refreshes = tonumber(session[10]) + 1 end
 local limit = tonumber(ARGV[7])
 if limit > 0 and refreshes > limit then return {'limited', minute - now % minute} end
-local networkLimit = tonumber(ARGV[8])
-if networkLimit > 0 then
-  local count = redis.call('INCR', KEYS[2])
-  if count == 1 then redis.call('PEXPIRE', KEYS[2], minute) end
-  if count > networkLimit and refreshes > 1 then
-    return {'limited', redis.call('PTTL', KEYS[2])}
-  end
-end
+local networkWait = tonumber(ARGV[8])
+if networkWait > 0 and refreshes > 1 then return {'limited', networkWait} end
+local life = math.min(tonumber(ARGV[5]), rest)
+keepIndex(index, life)
 redis.call('HSET', KEYS[1], 'generation', shown + 1, 'replaced', now, 'minute', thisMinute,
   'refreshes', refreshes)
 if shown > current or not isRecent(session[8]) then
   redis.call('HSET', KEYS[1], 'first', shown, 'began', now)
 end
-local life = math.min(tonumber(ARGV[5]), rest)
 redis.call('PEXPIRE', KEYS[1], life)
-keepIndex(index, life)
 return {shown == current and 'rotated' or 'ahead', shown + 1, user, name, created}
 `,
 );
@@ -185,8 +215,9 @@ export const CHANGE_PASSWORD = script(
   `${LIVE_IDS}
 if redis.call('EXISTS', ARGV[3] .. ARGV[4]) == 0 then return 'ended' end
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'changed' end
+local ids = liveIds(KEYS[2], ARGV[3])
 redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
-for _, id in ipairs(liveIds(KEYS[2], ARGV[3])) do
+for _, id in ipairs(ids) do
   if id ~= ARGV[4] then
     redis.call('DEL', ARGV[3] .. id)
     redis.call('ZREM', KEYS[2], id)

@@ -1,25 +1,29 @@
 // Users and sessions, as Redis holds them:
 //
-//   auth:user:<name>          the user, JSON                              kept, or for its life
-//   auth:session:<id>         a session (hash): user, name, created;      since its last refresh
+//   user <name>               the user, JSON                              kept, or for its life
+//   session <id>              a session (hash): user, name, created;      since its last refresh
 //                             family, generation, replaced, first and
 //                             began say which refresh token is good;
 //                             minute, refreshes
-//   auth:sessions:<user id>   its sessions by age (sorted set)            life of the last of them
-//   auth:refreshes:<digest>   refreshes of a network in this minute       a minute
+//   sessions <user id>        its sessions by age (sorted set)            life of the last of them
+//   refreshes <digest>        refreshes of a network in this minute       a minute
 //
+// keys.ts says how these are named, so that each step below is one script in one slot of a cluster.
 // A token is good only while its session is there, so that lost data refuses and never admits.
 // However often a session is refreshed, it stays one key.
 // Whatever keeps Redis from answering becomes STORE_UNAVAILABLE: the service fails closed.
 
-import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { Problem } from '../errors.js';
 import type { RedisCommands } from './commands.js';
+import { hashOf, homeOf, indexPrefix, refreshesKey, sessionPrefix, userKey } from './keys.js';
 import { Outages } from './outages.js';
 import {
   CHANGE_PASSWORD,
+  COUNT_REFRESH,
   END_ALL_SESSIONS,
   END_SESSION,
+  FORGIVE_REFRESH,
   LIST_SESSIONS,
   OPEN_SESSION,
   REFRESH,
@@ -29,11 +33,9 @@ import {
 
 const FAMILY_BYTES = 16;
 const RETRY_AFTER_SECONDS = 1;
-
-const SESSION = 'auth:session:';
-const SESSIONS = 'auth:sessions:';
-const userKey = (name: string) => `auth:user:${name}`;
-const refreshesKey = (network: string) => `auth:refreshes:${hashOf(network)}`;
+const MINUTE_MS = 60_000;
+/** A failover may undo an ending while it is confirmed; more than one at once is an outage. */
+const MAX_ENDINGS = 3;
 
 export interface StoreOptions {
   /** Sessions a user may have; a further login ends the oldest. */
@@ -46,8 +48,11 @@ export interface StoreOptions {
 }
 
 export interface StoreHelpers {
-  /** Settles when what was ended before can't come back any more. Default: at once. */
-  readonly confirm?: () => Promise<void>;
+  /**
+   * Settles when all that was written before for the accounts of this home can't be lost any more.
+   * Default: nobody waits for that.
+   */
+  readonly confirm?: ((home: string) => Promise<void>) | undefined;
   /** Default: those that the store's own commands meet. */
   readonly outages?: Outages;
 }
@@ -68,6 +73,8 @@ export interface Session {
 
 /** Which refresh token of which session. */
 export interface RefreshReference {
+  /** Of the account, as keys.ts has it: the token is all that a refresh has. */
+  readonly home: string;
   readonly sessionId: string;
   /** Tokens of the session before this one. */
   readonly generation: number;
@@ -86,22 +93,24 @@ export interface OpenedSession {
  */
 export type RefreshOutcome = 'rotated' | 'retried' | 'ahead';
 
+/** Whose sessions: what finds them all. */
+export type UserReference = Pick<Session, 'userId' | 'userName'>;
+
 /** What an access token says of itself. */
-export interface TokenReference {
+export interface TokenReference extends UserReference {
   readonly sessionId: string;
-  readonly userId: string;
 }
 
 export class Store {
   readonly #redis: RedisCommands;
   readonly #options: StoreOptions;
-  readonly #confirm: () => Promise<void>;
+  readonly #confirm: ((home: string) => Promise<void>) | undefined;
   readonly #outages: Outages;
 
   constructor(redis: RedisCommands, options: StoreOptions, helpers: StoreHelpers = {}) {
     this.#redis = redis;
     this.#options = options;
-    this.#confirm = helpers.confirm ?? (async () => undefined);
+    this.#confirm = helpers.confirm;
     this.#outages = helpers.outages ?? new Outages();
   }
 
@@ -128,17 +137,19 @@ export class Store {
    */
   async openSession(user: User): Promise<OpenedSession> {
     const id = randomUUID();
+    const home = homeOf(user.name);
+    const prefix = sessionPrefix(home);
     const family = randomBytes(FAMILY_BYTES).toString('base64url');
     const { refreshTokenSeconds, sessionSeconds, maxSessions } = this.#options;
     const life = Math.min(refreshTokenSeconds, sessionSeconds) * 1000;
     const [outcome, createdAt] = (await this.#run(
       OPEN_SESSION,
-      [userKey(user.name), SESSION + id, SESSIONS + user.id],
-      [JSON.stringify(user), id, user.id, user.name, hashOf(family), life, maxSessions, SESSION],
+      [userKey(user.name), prefix + id, indexPrefix(home) + user.id],
+      [JSON.stringify(user), id, user.id, user.name, hashOf(family), life, maxSessions, prefix],
     )) as [string, number];
     if (outcome !== 'opened') throw new Problem('INVALID_CREDENTIALS');
     const session: Session = { id, userId: user.id, userName: user.name, createdAt };
-    return { session, refresh: { sessionId: id, generation: 0, family } };
+    return { session, refresh: { home, sessionId: id, generation: 0, family } };
   }
 
   /**
@@ -152,11 +163,12 @@ export class Store {
     shown: RefreshReference,
     network: string,
   ): Promise<OpenedSession & { readonly outcome: RefreshOutcome }> {
-    const { sessionId, family } = shown;
+    const { home, sessionId, family } = shown;
     const options = this.#options;
+    const networkWaitMs = await this.#countRefresh(network);
     const [outcome, second, userId, userName, created] = (await this.#run(
       REFRESH,
-      [SESSION + sessionId, refreshesKey(network)],
+      [sessionPrefix(home) + sessionId],
       [
         sessionId,
         hashOf(family),
@@ -165,22 +177,24 @@ export class Store {
         options.refreshTokenSeconds * 1000,
         options.sessionSeconds * 1000,
         options.sessionRefreshLimit,
-        options.addressRefreshLimit,
-        SESSIONS,
+        networkWaitMs,
+        indexPrefix(home),
       ],
     )) as [RefreshOutcome | 'reused' | 'limited' | 'unknown', number, string, string, string];
+    const isCounted = outcome === 'rotated' || outcome === 'ahead';
+    if (!isCounted && networkWaitMs === 0) await this.#forgiveRefresh(network);
     if (outcome === 'reused') throw new Problem('REFRESH_REUSED');
     if (outcome === 'limited') {
       throw new Problem('TOO_MANY_REFRESHES', undefined, Math.max(1, Math.ceil(second / 1000)));
     }
     if (outcome === 'unknown') throw new Problem('INVALID_TOKEN');
     const session: Session = { id: sessionId, userId, userName, createdAt: Number(created) };
-    return { outcome, session, refresh: { sessionId, generation: second, family } };
+    return { outcome, session, refresh: { home, sessionId, generation: second, family } };
   }
 
   /** Whether the token's session lives: one command. */
-  isLive({ sessionId }: TokenReference): Promise<boolean> {
-    return this.#reach(this.#redis.exists(SESSION + sessionId));
+  isLive({ sessionId, userName }: Omit<TokenReference, 'userId'>): Promise<boolean> {
+    return this.#reach(this.#redis.exists(sessionPrefix(homeOf(userName)) + sessionId));
   }
 
   /**
@@ -189,12 +203,16 @@ export class Store {
    */
   async endSession(shown: TokenReference | RefreshReference): Promise<string | undefined> {
     const { sessionId } = shown;
-    const proof = 'family' in shown ? ['family', hashOf(shown.family)] : ['user', shown.userId];
-    const args = [sessionId, SESSIONS, ...proof];
-    const user = await this.#run(END_SESSION, [SESSION + sessionId], args);
+    const [home, ...proof] =
+      'family' in shown
+        ? [shown.home, 'family', hashOf(shown.family)]
+        : [homeOf(shown.userName), 'user', shown.userId];
+    const args = [sessionId, indexPrefix(home), ...proof];
+    const end = () => this.#run(END_SESSION, [sessionPrefix(home) + sessionId], args);
+    const user = (await end()) as string | null;
     // Also of one that has ended already: its end may have been answered as unconfirmed.
-    await this.#confirm();
-    return (user as string | null) ?? undefined;
+    await this.#confirmed(home, async () => (await end()) !== null);
+    return user ?? undefined;
   }
 
   /**
@@ -202,11 +220,14 @@ export class Store {
    * @returns How many have ended.
    * @throws Problem INVALID_TOKEN where the one that asks has ended before others began.
    */
-  async endAllSessions({ sessionId, userId }: TokenReference): Promise<number> {
-    const args = [SESSION, sessionId];
-    const ended = (await this.#run(END_ALL_SESSIONS, [SESSIONS + userId], args)) as number;
+  async endAllSessions({ sessionId, userId, userName }: TokenReference): Promise<number> {
+    const home = homeOf(userName);
+    const args = [sessionPrefix(home), sessionId];
+    const end = () =>
+      this.#run(END_ALL_SESSIONS, [indexPrefix(home) + userId], args) as Promise<number>;
+    const ended = await end();
     if (ended < 0) throw new Problem('INVALID_TOKEN');
-    await this.#confirm();
+    await this.#confirmed(home, async () => (await end()) > 0);
     return ended;
   }
 
@@ -216,14 +237,15 @@ export class Store {
    * @throws Problem INVALID_TOKEN, INVALID_CREDENTIALS
    */
   async changePassword(user: User, passwordHash: string, sessionId: string): Promise<void> {
-    const outcome = await this.#run(
-      CHANGE_PASSWORD,
-      [userKey(user.name), SESSIONS + user.id],
-      [JSON.stringify(user), JSON.stringify({ ...user, passwordHash }), SESSION, sessionId],
-    );
+    const home = homeOf(user.name);
+    const keys = [userKey(user.name), indexPrefix(home) + user.id];
+    const next = { ...user, passwordHash };
+    const args = [JSON.stringify(user), JSON.stringify(next), sessionPrefix(home), sessionId];
+    const change = () => this.#run(CHANGE_PASSWORD, keys, args);
+    const outcome = await change();
     if (outcome === 'ended') throw new Problem('INVALID_TOKEN');
     if (outcome === 'changed') throw new Problem('INVALID_CREDENTIALS');
-    await this.#confirm();
+    await this.#confirmed(home, async () => (await change()) === 'done');
   }
 
   /**
@@ -239,8 +261,10 @@ export class Store {
   }
 
   /** Oldest first. */
-  async sessionsOf(userId: string): Promise<Pick<Session, 'id' | 'createdAt'>[]> {
-    const answer = await this.#run(LIST_SESSIONS, [SESSIONS + userId], [SESSION]);
+  async sessionsOf(user: UserReference): Promise<Pick<Session, 'id' | 'createdAt'>[]> {
+    const home = homeOf(user.userName);
+    const keys = [indexPrefix(home) + user.userId];
+    const answer = await this.#run(LIST_SESSIONS, keys, [sessionPrefix(home)]);
     const list = answer as string[];
     return Array.from({ length: list.length / 2 }, (_, index) => ({
       id: list[2 * index]!,
@@ -254,6 +278,33 @@ export class Store {
 
   async close(): Promise<void> {
     await this.#redis.close();
+  }
+
+  /** @returns Ms that the network has to wait; 0: this one is counted. */
+  async #countRefresh(network: string): Promise<number> {
+    const { addressRefreshLimit: limit } = this.#options;
+    if (limit === 0) return 0;
+    return (await this.#run(COUNT_REFRESH, [refreshesKey(network)], [limit, MINUTE_MS])) as number;
+  }
+
+  /** It was none. Where nobody can be told, it counts for the rest of the minute. */
+  async #forgiveRefresh(network: string): Promise<void> {
+    if (this.#options.addressRefreshLimit === 0) return;
+    await this.#run(FORGIVE_REFRESH, [refreshesKey(network)], []).catch(() => undefined);
+  }
+
+  /**
+   * Waits until what has ended can't be lost any more. A server that takes over meanwhile may never
+   * have heard of it: so it is ended once more, which must find nothing.
+   * @param endAgain Whether there was something to end.
+   */
+  async #confirmed(home: string, endAgain: () => Promise<boolean>): Promise<void> {
+    if (this.#confirm === undefined) return;
+    for (let endings = 1; endings <= MAX_ENDINGS; endings++) {
+      await this.#confirm(home);
+      if (!(await endAgain())) return;
+    }
+    throw new Problem('REVOCATION_UNCONFIRMED', undefined, RETRY_AFTER_SECONDS);
   }
 
   async #reach<T>(answer: Promise<T>): Promise<T> {
@@ -270,10 +321,6 @@ export class Store {
   #run(script: Script, keys: string[], args: readonly (string | number)[]): Promise<unknown> {
     return this.#reach(this.#redis.run(script, keys, args.map(String)));
   }
-}
-
-function hashOf(text: string): string {
-  return createHash('sha256').update(text).digest('base64url');
 }
 
 /** @throws Problem STORE_UNAVAILABLE */

@@ -10,8 +10,11 @@ import { signToken, type TokenKind, verifyToken } from './signed.js';
 import { VerifiedTokens } from './verified-tokens.js';
 
 const TYPE = 'at+jwt';
-/** RFC 9068 §2.2, and the session. */
-const REQUIRED = ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti', 'auth_time', 'sid'];
+/** RFC 9068 §2.2, and what finds the session. */
+const REQUIRED = [
+  ...['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti', 'auth_time'],
+  ...['sid', 'username'],
+];
 
 export interface AccessClaims extends JWTPayload {
   readonly iss: string;
@@ -94,5 +97,5 @@ export class AccessTokens {
 }
 
 export function referenceOf(claims: AccessClaims): TokenReference {
-  return { sessionId: claims.sid, userId: claims.sub };
+  return { sessionId: claims.sid, userId: claims.sub, userName: claims.username };
 }

@@ -1,6 +1,8 @@
 // Refresh tokens. Each names its session and its place in the session's line of tokens:
 //
-//   version (1) | session (16) | generation (4) | family secret (16) | HMAC-SHA-256 (32), base64url
+//   version (1) | home (3) | session (16) | generation (4) | family secret (16) | HMAC-SHA-256 (32)
+//
+// in base64url. The home says where in a cluster the session is (store/keys.ts).
 //
 // Why they are made rather than drawn at random: whoever lost an answer shows a token that was
 // replaced, and must be given the one that is good now. Made from its generation, it can be made again
@@ -11,15 +13,19 @@
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { Problem } from '../errors.js';
+import { HOME_BYTES } from '../store/keys.js';
 import type { RefreshReference } from '../store/store.js';
 import type { KeyRing } from './key-ring.js';
 
-const VERSION = 1;
-const GENERATION_AT = 17;
-const FAMILY_AT = 21;
-const MAC_AT = 37;
-/** 69 bytes; no bit of the last character is left over, so that a token has one spelling. */
-const PATTERN = /^[\w-]{92}$/;
+/** 1 had no home. */
+const VERSION = 2;
+const HOME_AT = 1;
+const SESSION_AT = HOME_AT + HOME_BYTES;
+const GENERATION_AT = SESSION_AT + 16;
+const FAMILY_AT = GENERATION_AT + 4;
+const MAC_AT = FAMILY_AT + 16;
+/** 72 bytes; no bit of the last character is left over, so that a token has one spelling. */
+const PATTERN = /^[\w-]{96}$/;
 
 export class RefreshTokens {
   readonly #keys: KeyRing;
@@ -29,11 +35,12 @@ export class RefreshTokens {
   }
 
   /** The same token each time, as long as the same key signs. */
-  async sign({ sessionId, generation, family }: RefreshReference): Promise<string> {
+  async sign({ home, sessionId, generation, family }: RefreshReference): Promise<string> {
     const { refreshSecret } = await this.#keys.signing();
     const body = Buffer.alloc(MAC_AT);
     body.writeUInt8(VERSION);
-    body.write(sessionId.replaceAll('-', ''), 1, 'hex');
+    body.write(home, HOME_AT, 'base64url');
+    body.write(sessionId.replaceAll('-', ''), SESSION_AT, 'hex');
     body.writeUInt32BE(generation, GENERATION_AT);
     body.write(family, FAMILY_AT, 'base64url');
     return Buffer.concat([body, macOf(body, refreshSecret)]).toString('base64url');
@@ -50,7 +57,8 @@ export class RefreshTokens {
     );
     if (!isOurs || body[0] !== VERSION) throw new Problem('INVALID_TOKEN');
     return {
-      sessionId: uuidOf(body.toString('hex', 1, GENERATION_AT)),
+      home: body.toString('base64url', HOME_AT, SESSION_AT),
+      sessionId: uuidOf(body.toString('hex', SESSION_AT, GENERATION_AT)),
       generation: body.readUInt32BE(GENERATION_AT),
       family: body.toString('base64url', FAMILY_AT),
     };
