@@ -57,6 +57,19 @@ describe('flags', () => {
     expect(parseCommandLine(['--show-task-ratio-json'], {}).listing).toBe('task-ratio-json');
   });
 
+  it('ask for the page, and not beside --headless', () => {
+    const web = (...args: string[]) => parseCommandLine(['Some', ...args], {}).web;
+    const defaults = { host: '127.0.0.1', port: 8089, autostart: false, autoquitMs: undefined };
+    expect(web('--web')).toEqual({ ...defaults, token: undefined });
+    expect(web('-P', '9000')).toMatchObject({ port: 9000 });
+    expect(web('--autostart', '--autoquit', '0')).toMatchObject({ autostart: true, autoquitMs: 0 });
+    const team = { ...HOST, LOCUST_WEB_PORT: '9000', LOCUST_WEB_TOKEN: 'x'.repeat(16) };
+    expect(parseCommandLine(['Some'], team).web).toMatchObject({ token: 'x'.repeat(16) });
+    expect(parseCommandLine(['Some', '--headless'], team).web).toBeUndefined();
+    expect(() => web('--web', '--headless')).toThrow(/exclude each other/);
+    expect(() => web('--web', '--autoquit', '3')).toThrow(/for the run of --autostart/);
+  });
+
   it('name several files and classes', () => {
     const { options } = parseCommandLine(['-f', 'a.js, b.ts', 'One', 'Two'], HOST);
     expect(options).toMatchObject({ locustfiles: ['a.js', 'b.ts'], userClass: ['One', 'Two'] });

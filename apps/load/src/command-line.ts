@@ -2,16 +2,27 @@
 
 import { CommanderError } from 'commander';
 import { LoadError } from './errors.js';
-import { createProgram } from './flags.js';
+import { createProgram, DEFAULT_WEB_HOST, DEFAULT_WEB_PORT } from './flags.js';
 import type { LoadOptions } from './options.js';
 import { applySources } from './settings-sources.js';
+import type { WebOptions } from './web/access.js';
 
 /** What is shown instead of a run. */
 export type Listing = 'classes' | 'task-ratio' | 'task-ratio-json';
 
+export interface WebCommand extends WebOptions {
+  /** The first run starts by itself. */
+  readonly autostart: boolean;
+  /** How long after it the program ends; undefined: it goes on. */
+  readonly autoquitMs: number | undefined;
+}
+
 export interface CommandLine {
+  /** With `web`, the host may be empty: the page asks for it. */
   readonly options: LoadOptions;
   readonly headless: boolean;
+  /** Undefined: the run is this terminal's. */
+  readonly web: WebCommand | undefined;
   readonly listing: Listing | undefined;
   readonly output: 'progress' | 'tables' | 'summary';
   /** For a run whose only fault is errors that no threshold judges. */
@@ -28,7 +39,8 @@ export function parseCommandLine(
   program.parse(args, { from: 'user' });
   const flags = program.opts();
   const listing = listingOf(flags);
-  if (flags.host === undefined && listing === undefined) {
+  const web = webOf(flags);
+  if (flags.host === undefined && listing === undefined && web === undefined) {
     throw new LoadError('INVALID_OPTION', "required option '-H, --host <url>' not specified");
   }
   const options: Record<string, unknown> = {
@@ -36,7 +48,7 @@ export function parseCommandLine(
     locustfiles: flags.locustfile?.split(',').map((file: string) => file.trim()),
     tags: flags.tags,
     excludeTags: flags.excludeTags,
-    host: flags.host,
+    host: flags.host ?? '',
     users: flags.users,
     spawnRate: flags.spawnRate,
     runTimeMs: flags.runTime,
@@ -61,9 +73,30 @@ export function parseCommandLine(
   return {
     options: Object.fromEntries(given) as unknown as LoadOptions,
     headless: flags.headless === true,
+    web,
     listing,
     output: flags.onlySummary ? 'summary' : flags.printStats ? 'tables' : 'progress',
     exitCodeOnError: flags.exitCodeOnError,
+  };
+}
+
+function webOf(flags: Record<string, unknown>): WebCommand | undefined {
+  const { web, webHost, webPort, webToken, autostart, autoquit } = flags;
+  if (web && flags.headless) {
+    throw new LoadError('INVALID_OPTION', '--web and --headless exclude each other.');
+  }
+  // A team's settings for the page may stand in the environment of a run without one.
+  const isWanted = web || autostart || webHost !== undefined || webPort !== undefined;
+  if (!isWanted || flags.headless) return undefined;
+  if (autoquit !== undefined && !autostart) {
+    throw new LoadError('INVALID_OPTION', '--autoquit is for the run of --autostart.');
+  }
+  return {
+    host: (webHost as string | undefined) ?? DEFAULT_WEB_HOST,
+    port: (webPort as number | undefined) ?? DEFAULT_WEB_PORT,
+    token: webToken as string | undefined,
+    autostart: autostart === true,
+    autoquitMs: autoquit as number | undefined,
   };
 }
 

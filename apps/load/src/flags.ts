@@ -11,6 +11,9 @@ const DEFAULT_USERS = 1;
 const DEFAULT_SPAWN_RATE = 1;
 const DEFAULT_EXIT_CODE_ON_ERROR = 1;
 const MAX_EXIT_CODE = 255;
+export const DEFAULT_WEB_HOST = '127.0.0.1';
+/** As locust has it. */
+export const DEFAULT_WEB_PORT = 8089;
 
 export function createProgram(): Command {
   const program = new Command('plimsoll-load')
@@ -19,7 +22,13 @@ export function createProgram(): Command {
     .version(version(), '-V, --version')
     .exitOverride()
     .configureOutput({ outputError: () => {} });
-  for (const option of [...loadFlags(), ...choiceFlags(), ...resultFlags(), ...otherFlags()]) {
+  for (const option of [
+    ...loadFlags(),
+    ...choiceFlags(),
+    ...resultFlags(),
+    ...webFlags(),
+    ...otherFlags(),
+  ]) {
     program.addOption(option);
   }
   return program;
@@ -36,7 +45,9 @@ function loadFlags(): Option[] {
       parseDuration(text),
     ),
     flag('-i, --iterations <number>', 'tasks to run in all, then end', number('iterations')),
-    flag('-s, --stop-timeout <duration>', 'for tasks under way at the end (default: 5s)', stop),
+    flag('-s, --stop-timeout <duration>', 'for tasks under way at the end (default: 5s)', (text) =>
+      zeroOr(text, 'stop timeout'),
+    ),
     flag('--request-timeout <duration>', 'then a request has failed (default: 60s)', (text) =>
       parseDuration(text, 'request timeout'),
     ),
@@ -78,10 +89,26 @@ function resultFlags(): Option[] {
   ];
 }
 
+function webFlags(): Option[] {
+  return [
+    flag('--web', 'serve a page that starts, shows and stops runs; so does each flag below'),
+    flag(
+      '--web-host <address>',
+      `where it listens (default: ${DEFAULT_WEB_HOST}); * is everywhere`,
+    ),
+    flag('-P, --web-port <port>', `default: ${DEFAULT_WEB_PORT}`, number('web port')),
+    flag('--web-token <secret>', 'what the page asks for; better as LOCUST_WEB_TOKEN, unseen'),
+    flag('--autostart', 'start the first run without the button'),
+    flag('--autoquit <seconds>', 'after the run of --autostart, end the program', (text) =>
+      zeroOr(text, 'autoquit'),
+    ),
+  ];
+}
+
 function otherFlags(): Option[] {
   return [
     flag('--config <file>', 'lines of "flag = value"; also ~/.locust.conf and ./locust.conf'),
-    flag('--headless', 'no web UI; there is none, so this only silences the hint'),
+    flag('--headless', 'no page, and no hint that there could be one'),
   ];
 }
 
@@ -106,9 +133,9 @@ function number(name: string): (text: string) => number {
   };
 }
 
-/** 0 is allowed here: cut off at once. */
-function stop(text: string): number {
-  return text === '0' ? 0 : parseDuration(text, 'stop timeout');
+/** 0 is allowed here: at once. */
+function zeroOr(text: string, name: string): number {
+  return text === '0' ? 0 : parseDuration(text, name);
 }
 
 function exitCode(text: string): number {

@@ -9,6 +9,7 @@ import type {
   GeneratorWindow,
   ToGenerator,
 } from './generator/protocol.js';
+import type { LoadStage } from './load-shape.js';
 
 /** For a process to load its user class and users. */
 const PREPARE_TIMEOUT_MS = 60_000;
@@ -56,6 +57,11 @@ export class Fleet {
 
   start(): void {
     this.#tell({ type: 'start' });
+  }
+
+  /** So many users by all processes together from now on. */
+  change(stage: LoadStage): void {
+    this.#tell({ type: 'change', stage });
   }
 
   /** Resolves when all have sent their last window or had time enough, which is a crash. */

@@ -7,9 +7,11 @@ import process from 'node:process';
 import { asLoadError, type CommandLine, parseCommandLine } from './command-line.js';
 import { LoadError, messageOf } from './errors.js';
 import { listingText } from './listing.js';
+import type { LoadOptions } from './options.js';
 import type { LoadReport } from './report/load-report.js';
 import { finalTables, progressPrinter, tablePrinter } from './report/terminal.js';
 import { runLoad } from './run-load.js';
+import { serveRuns } from './web/serve-runs.js';
 
 const EXIT_MISSED = 1;
 const EXIT_BAD_INPUT = 2;
@@ -18,12 +20,14 @@ const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 const SAME_WISH_MS = 500;
 
 async function main(commandLine: CommandLine): Promise<number> {
-  const { options, headless, exitCodeOnError, listing, output } = commandLine;
+  const { options, headless, web, exitCodeOnError, listing } = commandLine;
   if (listing !== undefined) {
     process.stdout.write(await listingText(options, listing));
     return 0;
   }
-  if (!headless) warn('There is no web UI: the run goes on in this terminal, as with --headless.');
+  if (!headless && web === undefined) {
+    warn('The run goes on in this terminal, as with --headless; --web is for a page.');
+  }
   const stop = new AbortController();
   let signalCode: number | undefined;
   let signalMs = 0;
@@ -40,15 +44,33 @@ async function main(commandLine: CommandLine): Promise<number> {
   }
   // A reader that went away (`| head`, a closed terminal) is no reason to lose the run.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
-  const report = await runLoad({
-    ...options,
-    signal: stop.signal,
+  const { signal } = stop;
+  const report =
+    web === undefined
+      ? await runLoad({ ...options, ...voices(commandLine), signal })
+      : await serveRuns({
+          web,
+          ...web,
+          optionsOf: () => ({ ...options, ...voices(commandLine) }),
+          onReport: print,
+          onUrl: (url) => warn(`The page is at ${url}`),
+          signal,
+        });
+  if (web === undefined) print(report!);
+  return signalCode ?? (report === undefined ? EXIT_MISSED : exitCodeOf(report, exitCodeOnError));
+}
+
+/** How a run speaks to the terminal; new ones for each, as they remember where it is. */
+function voices({ output }: CommandLine): Partial<LoadOptions> {
+  return {
     ...(output === 'progress' ? { onProgress: progressPrinter(process.stdout) } : {}),
     ...(output === 'tables' ? { onTable: tablePrinter(process.stdout) } : {}),
     onWarning: warn,
-  });
+  };
+}
+
+function print(report: LoadReport): void {
   process.stdout.write(`\n${finalTables(report)}`);
-  return signalCode ?? exitCodeOf(report, exitCodeOnError);
 }
 
 function exitCodeOf(report: LoadReport, exitCodeOnError: number): number {

@@ -4,7 +4,7 @@ import { accessSync, constants, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { LoadError } from './errors.js';
 import { parseHost } from './http/target.js';
-import type { LoadPlan, LoadShape } from './load-shape.js';
+import type { LoadPlan, LoadShape, LoadStage } from './load-shape.js';
 import { locateUserClasses, type UserClassChoice } from './load-user-class.js';
 import type { LoadProgress, LoadReport } from './report/load-report.js';
 import type { Figures } from './stats/ledger.js';
@@ -83,6 +83,7 @@ export type { LoadProgress, LoadReport };
 export const MAX_USERS = 200_000;
 export const MAX_PROCESSES = 64;
 const MAX_RATE = 1_000_000;
+const MIN_SPAWN_RATE = 0.001;
 const MAX_DURATION_MS = 24 * 3600 * 1000;
 
 export interface CheckedOptions {
@@ -129,7 +130,7 @@ export function checkOptions(options: LoadOptions, plan?: LoadPlan): CheckedOpti
     host: options.host,
     users,
     processes,
-    spawnRate: within('spawn rate', options.spawnRate ?? 1, 0.001, MAX_RATE),
+    spawnRate: within('spawn rate', options.spawnRate ?? 1, MIN_SPAWN_RATE, MAX_RATE),
     plan,
     runTimeMs: runTimeOf(runTimeMs, plan),
     iterations:
@@ -149,6 +150,21 @@ export function checkOptions(options: LoadOptions, plan?: LoadPlan): CheckedOpti
     waitScale: within('wait scale', options.waitScale ?? 1, 0, 1000),
     resetStats: options.resetStats ?? false,
   };
+}
+
+/** Whether a run may go on with so many users, none included. Throws a `LoadError`. */
+export function checkStage({ plan, rate, usersFile }: CheckedOptions, stage: LoadStage): LoadStage {
+  if (plan !== undefined) {
+    throw new LoadError('INVALID_OPTION', 'A load shape decides how many users there are.');
+  }
+  if (rate !== undefined) {
+    const message = 'In the open model the rate is the load: its users stay as many as they are.';
+    throw new LoadError('INVALID_OPTION', message);
+  }
+  const users = within('users', stage.users, 0, MAX_USERS, true);
+  const spawnRate = within('spawn rate', stage.spawnRate, MIN_SPAWN_RATE, MAX_RATE);
+  if (usersFile !== undefined) readUsersFile(usersFile, { count: users, first: 0, step: 1 });
+  return { users, spawnRate };
 }
 
 /** What ends first. */

@@ -5,16 +5,26 @@
 
 import { once } from 'node:events';
 import { unixNow } from './clock.js';
+import { formatDuration } from './duration.js';
+import { LoadError } from './errors.js';
 import { Fleet } from './fleet.js';
 import type { GeneratorSettings, GeneratorWindow } from './generator/protocol.js';
-import { loadShape, planOf } from './load-shape.js';
+import type { LiveRun, RunWatcher } from './live-run.js';
+import { type LoadStage, loadShape, planOf } from './load-shape.js';
 import { BUILT_IN_USER_CLASSES, loadUserClasses } from './load-user-class.js';
 import { MetricsPoll } from './metrics-poll.js';
-import { type CheckedOptions, checkOptions, type LoadOptions, locateChoice } from './options.js';
+import {
+  type CheckedOptions,
+  checkOptions,
+  checkStage,
+  type LoadOptions,
+  locateChoice,
+} from './options.js';
 import { composeReport, type RunResult } from './report/compose-report.js';
 import { ResultFiles } from './report/files.js';
 import type { EndReason, LoadProgress, LoadReport } from './report/load-report.js';
 import { type HistoryRow, Ledger } from './stats/ledger.js';
+import type { UserClass } from './user-class.js';
 
 const SECOND_MS = 1000;
 /** A second is closed when all processes were heard, within these bounds. */
@@ -22,16 +32,21 @@ const EARLIEST_CLOSE_MS = 500;
 const LATEST_CLOSE_MS = 1500;
 /** A generator that sends no window for so long is stopped or stuck in a loop. */
 const MAX_SILENCE_MS = 10_000;
+/** Changes of the number of users that the report names. */
+const MAX_TOLD_CHANGES = 50;
 
 /**
  * Runs a load test and resolves with its report, whatever the service did; `report.passed` is its
  * verdict. Writes `csv`, `html` and `json` where asked to. Rejects with a
  * `LoadError` for options that can't be used, before anything is sent.
  */
-export async function runLoad(options: LoadOptions): Promise<LoadReport> {
-  const shape = options.shape ?? (await loadShape(locateChoice(options)));
-  const checked = checkOptions(options, shape && planOf(shape));
-  const userClasses = await loadUserClasses(checked.userClasses);
+export function runLoad(options: LoadOptions): Promise<LoadReport> {
+  return runWatched(options);
+}
+
+/** The same for whoever sees more of the run while it lasts, and steers it. */
+export async function runWatched(options: LoadOptions, watcher?: RunWatcher): Promise<LoadReport> {
+  const { checked, userClasses } = await checkAll(options);
   if (checked.usersFile === undefined && checked.userClasses.names.some(isBuiltIn)) {
     options.onWarning?.(
       "No --users-file: users that register and log in at their start spend the service's CPU on " +
@@ -39,7 +54,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadReport> {
     );
   }
   const files = new ResultFiles(options);
-  const run = new Run(checked, options, files);
+  const run = new Run(checked, { ...options, watcher }, files);
   const result = await run.conduct();
   const report = composeReport({ ...result, options: checked, userClasses });
   files.finish(report);
@@ -49,11 +64,24 @@ export async function runLoad(options: LoadOptions): Promise<LoadReport> {
   return { ...report, fileProblem: files.problem, passed: false, notes };
 }
 
+/** Everything that is looked at before a run. Throws a `LoadError`. */
+export async function checkAll(
+  options: LoadOptions,
+): Promise<{ checked: CheckedOptions; userClasses: UserClass[] }> {
+  const shape = options.shape ?? (await loadShape(locateChoice(options)));
+  const checked = checkOptions(options, shape && planOf(shape));
+  return { checked, userClasses: await loadUserClasses(checked.userClasses) };
+}
+
 function isBuiltIn(name: string): boolean {
   return BUILT_IN_USER_CLASSES.includes(name);
 }
 
-class Run {
+interface RunOptions extends LoadOptions {
+  readonly watcher: RunWatcher | undefined;
+}
+
+class Run implements LiveRun {
   readonly #fleet: Fleet;
   readonly #metrics: MetricsPoll;
   readonly #notes: string[] = [];
@@ -68,12 +96,15 @@ class Run {
   #endReason: EndReason = 'run-time';
   #stopping = false;
   #startMs = 0;
+  #targetUsers: number;
+  #changes = 0;
 
   constructor(
-    private readonly checked: CheckedOptions,
-    private readonly options: LoadOptions,
+    readonly checked: CheckedOptions,
+    private readonly options: RunOptions,
     private readonly files: ResultFiles,
   ) {
+    this.#targetUsers = checked.users;
     this.#metrics = new MetricsPoll(checked.metricsUrl);
     this.#fleet = new Fleet(settingsOf(checked), {
       onWindow: (processIndex, window) => this.#takeWindow(processIndex, window),
@@ -104,6 +135,29 @@ class Run {
     }
   }
 
+  get startMs(): number {
+    return this.#startMs;
+  }
+
+  get ledger(): Ledger {
+    return this.#ledger!;
+  }
+
+  change(wish: LoadStage): void {
+    if (this.#over.signal.aborted) throw new LoadError('INVALID_OPTION', 'The run is over.');
+    const stage = checkStage(this.checked, wish);
+    this.#targetUsers = stage.users;
+    this.#fleet.change(stage);
+    this.ledger.change();
+    this.#changes += 1;
+    if (this.#changes > MAX_TOLD_CHANGES) return;
+    const afterMs = unixNow() - this.#startMs;
+    this.#notes.push(
+      `After ${formatDuration(afterMs)} the users were set to ${stage.users}, ` +
+        `${stage.spawnRate} a second.`,
+    );
+  }
+
   async #measure(): Promise<RunResult> {
     const { processes, runTimeMs, stopTimeoutMs } = this.checked;
     this.#startMs = unixNow();
@@ -115,6 +169,7 @@ class Run {
     for (let index = 0; index < processes; index += 1) this.#heardMs.set(index, performance.now());
     this.#fleet.start();
     this.#metrics.start();
+    this.options.watcher?.onStart(this);
     // The windows set the pace; the timer steps in where a process stays silent.
     const second = setInterval(() => {
       if (unixNow() - ledger.closedMs > LATEST_CLOSE_MS) this.#closeSecond(ledger);
@@ -171,19 +226,21 @@ class Run {
     const nowMs = unixNow();
     const rows = ledger.closeSecond(nowMs);
     this.files.addSecond(ledger, rows, nowMs);
-    this.options.onProgress?.(this.#progress(ledger, rows.at(-1)!));
+    const progress = this.#progress(ledger, rows.at(-1)!);
+    this.options.onProgress?.(progress);
+    this.options.watcher?.onSecond(progress, rows.at(-1)!);
     if (this.options.onTable === undefined) return;
     this.options.onTable(ledger.totals(nowMs), nowMs - this.#startMs);
   }
 
   #progress(ledger: Ledger, last: HistoryRow): LoadProgress {
-    const isSteady = last.users === this.checked.users;
+    const isSteady = last.users === this.#targetUsers;
     const { rps, failuresPerS, p50, p95, p99 } = last.sliding;
     return {
       phase: this.#stopping ? 'stopping' : isSteady ? 'steady' : 'spawning',
       elapsedMs: last.timeMs - this.#startMs,
       users: last.users,
-      targetUsers: this.checked.users,
+      targetUsers: this.#targetUsers,
       requests: last.total.count,
       failures: last.total.failures,
       rps,

@@ -112,7 +112,7 @@ describe.concurrent('a run', () => {
     const { code, stdout, stderr } = await run(args);
     expect(code).toBe(1);
     expect(stdout).toMatch(/MISSED {2}rps>100000/);
-    expect(stderr).toMatch(/no web UI/);
+    expect(stderr).toMatch(/--web is for a page/);
   });
 
   it.each([

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { answerOk, type HttpService, startHttpService } from './support/http-service.js';
+import { startWebTester } from './support/web-tester.js';
 
 const run = promisify(execFile);
 const PACKAGE = fileURLToPath(new URL('..', import.meta.url));
@@ -77,6 +78,23 @@ it(
       expect(output).toMatch(/INVALID_USER_CLASS: .*take Node 22\.18 or later/);
       expect(code).toBe(2);
     }
+  },
+  RUN_TIMEOUT_MS,
+);
+
+it(
+  'serves its page with all that belongs to it',
+  async () => {
+    const program = path.join(home, 'node_modules/plimsoll-load/bin/plimsoll-load.js');
+    const args = ['AuthenticationLoadTest', '-H', service.url];
+    const tester = await startWebTester({ program, args, cwd: home });
+    const page = await (await fetch(tester.url)).text();
+    const assets = [...page.matchAll(/(?:href|src)="\/(assets\/[^"]+)"/g)].map(([, name]) => name!);
+    expect(assets).toContain('assets/uPlot.iife.min.js');
+    for (const name of [...assets, 'assets/charts.js']) {
+      expect((await fetch(tester.url + name)).status, name).toBe(200);
+    }
+    await tester.stop();
   },
   RUN_TIMEOUT_MS,
 );

@@ -5,6 +5,7 @@
 import { unixNow } from '../clock.js';
 import type { Target } from '../http/connection.js';
 import type { Host } from '../http/target.js';
+import type { LoadStage } from '../load-shape.js';
 import { seededRandom, weightedChoice } from '../random.js';
 import type { Account, Task, UserClass } from '../user-class.js';
 import { allotClasses } from './allotment.js';
@@ -14,7 +15,7 @@ import { HealthMeter } from './health-meter.js';
 import { Naps } from './naps.js';
 import type { GeneratorSettings, GeneratorWindow } from './protocol.js';
 import { Recorder } from './recorder.js';
-import { Staffing, share } from './staffing.js';
+import { localUsers, Staffing, share } from './staffing.js';
 import { RunOver, type UserContext, VirtualUser } from './virtual-user.js';
 
 const SPAWN_TICK_MS = 20;
@@ -46,7 +47,8 @@ export class Generator {
   readonly #naps = new Naps();
   readonly #health = new HealthMeter();
   readonly #now: () => number;
-  readonly #allotment: readonly UserClass[];
+  #allotment: readonly UserClass[];
+  #accounts: readonly Account[] | undefined;
   readonly #choices: ReadonlyMap<UserClass, (random: () => number) => Task>;
   readonly #context: UserContext;
   readonly #deadlines: Deadlines;
@@ -57,7 +59,7 @@ export class Generator {
   readonly #lives = new Map<VirtualUser, Promise<void>>();
   /** Open model: the task that each user runs at the moment. */
   readonly #tasks = new Map<VirtualUser, Promise<void>>();
-  readonly #localUsers: number;
+  #localUsers: number;
   #arrivals: Arrivals<VirtualUser> | undefined;
   #timers: NodeJS.Timeout[] = [];
   #windowStartMs = unixNow();
@@ -65,6 +67,8 @@ export class Generator {
   /** Steady until it was stopped. */
   #afterSteady = false;
   #ready = 0;
+  /** How often the number of users was changed. */
+  #revision = 0;
   /** Of users who have left. */
   #pastReconnects = 0;
   #aborted = 0;
@@ -78,6 +82,7 @@ export class Generator {
     this.#settings = settings;
     this.#now = dependencies.now ?? (() => performance.now());
     this.#allotment = allotClasses(userClasses, settings.users);
+    this.#accounts = dependencies.accounts;
     this.#choices = new Map(userClasses.map((one) => [one, weightedChoice(one.tasks)]));
     this.#iterationsLeft = localIterations(settings);
     this.#localUsers = localUsers(settings);
@@ -111,6 +116,25 @@ export class Generator {
       setInterval(() => this.#takeWindow(), WINDOW_MS),
     ];
     if (this.#iterationsLeft === 0) this.dependencies.onFinished?.();
+  }
+
+  /**
+   * From now on so many users by all processes together, in place of any plan. `accounts` are those
+   * of this process's users then; undefined where the known ones do.
+   */
+  change(stage: LoadStage, accounts: readonly Account[] | undefined): void {
+    // What came before belongs to another load.
+    this.#takeWindow();
+    this.#revision += 1;
+    this.#wasSteady = false;
+    const { processCount, processIndex } = this.#settings;
+    this.#localUsers = share(stage.users, processCount, processIndex);
+    // Those who are there keep their class: a longer allotment begins with the shorter one.
+    if (stage.users > this.#allotment.length) {
+      this.#allotment = allotClasses(this.dependencies.userClasses, stage.users);
+    }
+    this.#accounts = accounts ?? this.#accounts;
+    this.#staffing.redirect(stage);
   }
 
   /** Lets tasks under way finish within the stop timeout; resolves when the last window is out. */
@@ -151,7 +175,7 @@ export class Generator {
     const { seed, processCount, processIndex } = this.#settings;
     const local = this.#active.length;
     const index = local * processCount + processIndex;
-    const account = this.dependencies.accounts?.[local];
+    const account = this.#accounts?.[local];
     const user = new VirtualUser(index, seededRandom(seed, index), account, this.#context);
     this.#active.push(user);
     const life = this.#live(user, this.#allotment[index]!).catch((error) => this.note(error));
@@ -171,6 +195,7 @@ export class Generator {
   async #live(user: VirtualUser, userClass: UserClass): Promise<void> {
     await this.#attempt(user, () => userClass.onStart?.(user));
     this.#ready += 1;
+    user.isReady = true;
     if (this.#arrivals === undefined) await this.#liveClosed(user, userClass);
     else await this.#liveOpen(user, this.#arrivals);
     await this.#attempt(user, () => userClass.onStop?.(user));
@@ -256,10 +281,16 @@ export class Generator {
     return waitMs(user.random, tookMs / waitScale) * waitScale;
   }
 
+  /** All users are up; under a plan their number is never settled. */
+  #isSteady(): boolean {
+    if (this.#settings.plan !== undefined || this.#stopping) return false;
+    const isComplete = this.#active.length === this.#localUsers;
+    return isComplete && this.#active.every((user) => user.isReady);
+  }
+
   #takeWindow(): void {
     const endMs = unixNow();
-    const isSteady =
-      this.#settings.plan === undefined && this.#ready === this.#localUsers && !this.#stopping;
+    const isSteady = this.#isSteady();
     const users = [...this.#lives.keys()];
     const { rows, failures, exceptions } = this.#recorder.take();
     this.dependencies.onWindow({
@@ -268,6 +299,7 @@ export class Generator {
       endMs,
       users: users.length,
       steady: isSteady && this.#wasSteady,
+      revision: this.#revision,
       afterSteady: this.#afterSteady,
       backlog: this.#arrivals?.backlog ?? 0,
       aborted: this.#aborted,
@@ -286,10 +318,4 @@ export class Generator {
 function localIterations({ iterations, processCount, processIndex }: GeneratorSettings): number {
   if (iterations === undefined) return Number.POSITIVE_INFINITY;
   return share(iterations, processCount, processIndex);
-}
-
-/** How many of all users belong to one process. */
-export function localUsers(settings: GeneratorSettings): number {
-  const { users, processCount, processIndex } = settings;
-  return share(users, processCount, processIndex);
 }

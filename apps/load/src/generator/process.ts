@@ -5,31 +5,45 @@
 import process from 'node:process';
 import { messageOf } from '../errors.js';
 import { parseHost, resolveTarget } from '../http/target.js';
+import type { LoadStage } from '../load-shape.js';
 import { loadUserClasses } from '../load-user-class.js';
+import type { Account } from '../user-class.js';
 import { readUsersFile } from '../users-file.js';
-import { Generator, localUsers } from './generator.js';
+import { Generator } from './generator.js';
 import type { FromGenerator, GeneratorSettings, ToGenerator } from './protocol.js';
+import { localUsers } from './staffing.js';
 
 let generator: Generator | undefined;
+let settings: GeneratorSettings;
 
-async function prepare(settings: GeneratorSettings): Promise<void> {
+async function prepare(given: GeneratorSettings): Promise<void> {
+  settings = given;
   const host = parseHost(settings.host);
-  const { processIndex, processCount, usersFile } = settings;
-  const count = localUsers(settings);
-  const accounts =
-    usersFile === undefined
-      ? undefined
-      : readUsersFile(usersFile, { count, first: processIndex, step: processCount });
   generator = new Generator({
     settings,
     host,
-    accounts,
+    accounts: readAccounts(settings),
     userClasses: await loadUserClasses(settings.userClasses),
     target: await resolveTarget(host),
     onWindow: send,
     onFinished: () => send({ type: 'finished' }),
   });
   send({ type: 'ready' });
+}
+
+/** Of this process's users. */
+function readAccounts(given: GeneratorSettings): Account[] | undefined {
+  const { processIndex, processCount, usersFile } = given;
+  if (usersFile === undefined) return undefined;
+  const count = localUsers(given);
+  return readUsersFile(usersFile, { count, first: processIndex, step: processCount });
+}
+
+function change(stage: LoadStage): void {
+  // The file is read again only where it has to be: meanwhile this process does nothing else.
+  const hasMore = stage.users > settings.users;
+  if (hasMore) settings = { ...settings, users: stage.users };
+  generator?.change(stage, hasMore ? readAccounts(settings) : undefined);
 }
 
 async function stop(): Promise<void> {
@@ -59,5 +73,6 @@ process.on('unhandledRejection', (error) => {
 process.on('message', (message: ToGenerator) => {
   if (message.type === 'prepare') prepare(message.settings).catch(breakDown);
   else if (message.type === 'start') generator?.start();
+  else if (message.type === 'change') change(message.stage);
   else stop().catch(breakDown);
 });

@@ -2,7 +2,7 @@
 // numbers, 4 bytes each: cheaper for the generator than to keep and encode histograms, and the
 // conductor's merged histogram is exactly that of one process.
 
-import type { LoadPlan } from '../load-shape.js';
+import type { LoadPlan, LoadStage } from '../load-shape.js';
 import type { UserClassChoice } from '../load-user-class.js';
 
 export interface GeneratorSettings {
@@ -76,6 +76,8 @@ export interface GeneratorWindow extends Observations {
   readonly users: number;
   /** Every user of this process was up and ready during the whole window. */
   readonly steady: boolean;
+  /** How often the number of users was changed before this window. */
+  readonly revision: number;
   /** The run was steady until it was stopped: what ends now and isn't late belongs to that state. */
   readonly afterSteady: boolean;
   /** Open model: arrivals that waited for a free connection at the end of the window. */
@@ -100,4 +102,6 @@ export type FromGenerator =
 export type ToGenerator =
   | { readonly type: 'prepare'; readonly settings: GeneratorSettings }
   | { readonly type: 'start' }
+  /** From now on so many users by all processes together, which come or go at this rate. */
+  | { readonly type: 'change'; readonly stage: LoadStage }
   | { readonly type: 'stop' };

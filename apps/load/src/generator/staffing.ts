@@ -1,10 +1,17 @@
 // How many users a process starts or stops, by the plan of the run. Pure: time comes in.
 
-import type { PlanStep } from '../load-shape.js';
+import type { LoadStage, PlanStep } from '../load-shape.js';
+import type { GeneratorSettings } from './protocol.js';
 
 /** Whole things divided among processes: the first ones have one more. */
 export function share(all: number, parts: number, part: number): number {
   return Math.floor(all / parts) + (part < all % parts ? 1 : 0);
+}
+
+/** How many of all users belong to one process. */
+export function localUsers(settings: GeneratorSettings): number {
+  const { users, processCount, processIndex } = settings;
+  return share(users, processCount, processIndex);
 }
 
 export class Staffing {
@@ -14,10 +21,17 @@ export class Staffing {
   #stepIndex = 0;
 
   constructor(
-    private readonly steps: readonly PlanStep[],
+    private steps: readonly PlanStep[],
     private readonly processCount: number,
     private readonly processIndex: number,
   ) {}
+
+  /** In place of what was planned, at once. */
+  redirect(stage: LoadStage): void {
+    this.steps = [{ fromMs: 0, ...stage }];
+    this.#stepIndex = 0;
+    this.#credit = 1;
+  }
 
   /** Users to start, above 0, or to stop, below 0, of those that are active in this process. */
   change(elapsedMs: number, active: number): number {

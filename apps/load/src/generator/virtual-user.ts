@@ -49,7 +49,9 @@ export class VirtualUser implements User {
   tasksRun = 0;
   /** Whether a task, onStart or onStop is under way. */
   isBusy = false;
-  /** The shape of the load has no more place for it: its life ends after the task under way. */
+  /** It has finished onStart. */
+  isReady = false;
+  /** There is no more place for it: its life ends after the task under way. */
   isLeaving = false;
   readonly #connection: Connection;
   readonly #cookies: Cookies;

@@ -9,6 +9,7 @@ const STEADY = {
   users: 5,
   steady: true,
   afterSteady: false,
+  revision: 0,
   backlog: 0,
   aborted: 0,
   unfinished: 0,
@@ -100,6 +101,20 @@ it('what began in the steady state and ended after it counts for it, but not for
   expect(steady.rows.map((row) => row.name)).toEqual(['/a']);
   expect({ durationMs, thrown }).toEqual({ durationMs: 1000, thrown: 3 });
   expect(ledger.totals(2000).aggregated).toMatchObject({ count: 4, failures: 2 });
+});
+
+it('a change of the number of users begins the steady state anew, once the processes have it', () => {
+  const ledger = new Ledger(0, 1);
+  ledger.add(0, windowOf(0, [900_000]));
+  ledger.change();
+  expect(ledger.steady()).toBeUndefined();
+  ledger.add(0, windowOf(1, [900_000]));
+  expect(ledger.steady(), 'on its way when the users were changed').toBeUndefined();
+  ledger.add(0, { ...windowOf(2, [1000]), revision: 1, steady: false });
+  ledger.add(0, { ...windowOf(3, [1000, 2000]), revision: 1 });
+  expect(ledger.steady()).toMatchObject({ startMs: 3000, durationMs: 1000 });
+  expect(ledger.steady()?.aggregated).toMatchObject({ count: 2, max: 2 });
+  expect(ledger.totals(4000).aggregated.count).toBe(5);
 });
 
 it('errors beyond the number that is told apart are counted as others', () => {

@@ -81,7 +81,7 @@ export interface LedgerOptions {
 
 export class Ledger {
   #totals = new RowTable();
-  readonly #steady = new RowTable();
+  #steady = new RowTable();
   readonly #second = new RowStats('', '');
   readonly #failures = new Map<string, FailureSummary>();
   readonly #exceptions = new Map<string, ExceptionSummary>();
@@ -95,6 +95,8 @@ export class Ledger {
   #steadyExceptions = 0;
   #steadyMs = 0;
   #steadyStartMs: number | undefined;
+  /** How often the number of users was changed. */
+  #revision = 0;
 
   #startMs: number;
 
@@ -123,6 +125,14 @@ export class Ledger {
     this.#addSteady(window);
     for (const failure of window.failures) this.#addFailure(failure);
     for (const exception of window.exceptions) this.#addException(processIndex, exception);
+  }
+
+  /** The number of users was changed: the steady state begins anew when all processes have it. */
+  change(): void {
+    this.#revision += 1;
+    this.#steady = new RowTable();
+    this.#steadyStartMs = undefined;
+    this.#steadyMs = this.#steadyExceptions = 0;
   }
 
   /** Ends the open second; `nowMs` is Unix time. Returns its rows of history. */
@@ -224,7 +234,8 @@ export class Ledger {
     this.#exceptionCount += exceptions;
     // All processes: one that still starts users is a load of its own.
     const all = this.windows();
-    if (all.length === this.processCount && all.every((latest) => latest.steady)) {
+    const isSteady = all.every(({ steady, revision }) => steady && revision === this.#revision);
+    if (all.length === this.processCount && isSteady) {
       if (this.#steadyStartMs === undefined && this.options.resets) this.#reset(window);
       this.#steadyStartMs ??= window.startMs;
       this.#steadyMs += window.endMs - window.startMs;

@@ -28,6 +28,7 @@ export function exampleReport(): LoadReport {
       steady: second > 10,
       backlog: 0,
       afterSteady: false,
+      revision: 0,
       aborted: 0,
       unfinished: 0,
       reconnects: 0,
