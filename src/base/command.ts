@@ -154,13 +154,13 @@ export class Command {
   failedAttempts = 0;
   /** Its caller has an answer or an error. */
   settled = false;
-  /** What came of earlier attempts; `undefined`: nothing that matters, as nearly always. */
-  history?: CommandHistory;
   /**
    * EXISTS of its keys, where keys decide which server it runs on, and its errors may be made up: the
    * answer says whether its own MOVED or ASK is the server's word. `undefined`: it is, or nobody asks.
    */
-  probe?: Payload | undefined;
+  declare probe?: Payload | undefined;
+  /** What came of earlier attempts; `undefined`: nothing that matters, as nearly always. */
+  history?: CommandHistory;
   /** Takes the listener off the caller's AbortSignal. */
   unlisten: (() => void) | undefined = undefined;
   readonly promise: Promise<unknown>;
@@ -226,6 +226,10 @@ export class Command {
   /** It may not be sent a second time, on whatever connection. */
   forbidRetry(): void {
     this.failedAttempts = NO_ATTEMPT_LEFT;
+  }
+
+  get mayBeSentAgain(): boolean {
+    return this.failedAttempts < NO_ATTEMPT_LEFT;
   }
 
   /** When its deadline passes, on the pool's clock. */

@@ -60,6 +60,11 @@ export interface NodeOwner {
   ): ConnectionLease;
   /** Keeps a command that the server refused for another attempt; false: there is none. */
   tryAgain(node: NodePool, command: Command, verdict: ReplyVerdict): boolean;
+  /**
+   * An error reply that may be made up. Keeps its command until it is known whether it is, where the
+   * command can be asked about; false: the error is its answer.
+   */
+  confirm(node: NodePool, command: Command, error: Error): boolean;
   /** The server is no primary any more. */
   onDemoted(node: NodePool): void;
   /** A connection ended under a command. */
@@ -331,7 +336,7 @@ export class NodePool implements LeaseOwner {
       return true;
     }
     const { retire, breaks } = verdict;
-    const isKept = this.#keepRefused(entry, command, verdict);
+    const isKept = this.#keepRefused(entry, command, error, verdict);
     if (retire === 'demoted') {
       this.membership.condemn(entry);
       this.#owner.onDemoted(this);
@@ -342,8 +347,11 @@ export class NodePool implements LeaseOwner {
   }
 
   /** For another attempt: of the pool, or of who leased the connection for this one command. */
-  #keepRefused({ lease }: Entry, command: Command, verdict: ReplyVerdict): boolean {
-    if (verdict.again === 'no') return false;
+  #keepRefused({ lease }: Entry, command: Command, error: Error, verdict: ReplyVerdict): boolean {
+    if (verdict.again === 'no') {
+      const mayBeAsked = lease === undefined && command.probe !== undefined;
+      return mayBeAsked && this.#owner.confirm(this, command, error);
+    }
     if (lease === undefined) return this.#owner.tryAgain(this, command, verdict);
     if (verdict.redirect === undefined || lease.onRedirect === undefined) return false;
     lease.onRedirect(verdict.redirect);

@@ -23,9 +23,11 @@ import type { ProbeReport } from '../node/inspector.js';
 import { ConnectionLease, cancelOnAbort, type LeaseOwner } from '../node/lease.js';
 import type { LeaseTerms } from '../node/lease-request.js';
 import { type NodeOwner, NodePool } from '../node/node-pool.js';
+import { keyQuestion } from '../node/own-command.js';
 import { Refusals } from '../node/refusals.js';
 import { Statistics } from '../node/statistics.js';
 import { isAlertRaised, utilizationPercent } from '../policy/recommendations.js';
+import { judgeServersWord } from '../policy/reply-verdict.js';
 import type { SwitchOptions } from '../topology/failover.js';
 import type { Topology } from '../topology/topology.js';
 import { type Drain, Ending } from './ending.js';
@@ -148,6 +150,11 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       .map(({ id }) => id);
   }
 
+  /** Whose primary has the slot; `undefined`: nobody is known to, or it is one server. @internal */
+  slotOwnerId(slot: number): string | undefined {
+    return this.isSharded ? this.#router.topology.route(routeOf(slot, 'write'))?.id : undefined;
+  }
+
   /** Runs a command that blocks its connection: leases one for its duration. */
   async executeExclusive(command: Command, signal?: AbortSignal): Promise<unknown> {
     if (!isSendable(command)) return this.refusal(notSendable());
@@ -164,11 +171,6 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       this.#statistics.redirects++;
       node = this.#router.nodeAfter(node, command, answer.redirect);
     }
-  }
-
-  /** Whose primary has the slot; `undefined`: nobody is known to, or it is one server. @internal */
-  slotOwnerId(slot: number): string | undefined {
-    return this.isSharded ? this.#router.topology.route(routeOf(slot, 'write'))?.id : undefined;
   }
 
   /** Lends a connection. @throws PoolError ACQUIRE_TIMEOUT, ABORTED, QUEUE_FULL, POOL_CLOSED, ... */
@@ -343,6 +345,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   readonly #nodeOwner: NodeOwner = {
     createLease: (node, entry, now, origin) => this.createLease(node, entry, now, origin),
     tryAgain: (node, command, verdict) => this.#tryAgain(node, command, verdict),
+    confirm: (node, command, error) => this.#confirm(node, command, error),
     onDemoted: ({ endpoint }) => this.#router.topology.report({ kind: 'demoted', endpoint }),
     onUnreachable: ({ endpoint, membership: { downForMs } }) =>
       this.#router.topology.report({ kind: 'unreachable', endpoint, downForMs }),
@@ -355,6 +358,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   /** A server has refused a command for now, or as another's. */
   #tryAgain(node: NodePool, command: Command, verdict: ReplyVerdict): boolean {
     const { outcome, redirect } = verdict;
+    if (!command.mayBeSentAgain) return false;
     if (redirect !== undefined) {
       this.#statistics.redirects++;
       return this.#router.follow(node, command, redirect, this.#clock.now());
@@ -364,6 +368,26 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     }
     this.#router.topology.report({ kind: 'unreachable', endpoint: node.endpoint });
     return this.#recovery.waitOut(command);
+  }
+
+  /**
+   * A script or a module answered what a server says that does not run a command. The server is
+   * asked for the same keys by a command that cannot make that up: only its word counts.
+   */
+  #confirm(node: NodePool, command: Command, error: Error): boolean {
+    const { probe } = command;
+    if (probe === undefined || !this.isSharded || command.settled) return false;
+    if (judgeServersWord(error.message).again === 'no') return false;
+    const question = keyQuestion(probe, this.options.target.connectTimeoutMs);
+    question.promise.then(
+      () => command.fail(error),
+      (said: Error) => {
+        const verdict = judgeServersWord(said instanceof PoolError ? '' : said.message);
+        if (verdict.again === 'no' || !this.#tryAgain(node, command, verdict)) command.fail(error);
+      },
+    );
+    node.send(question);
+    return true;
   }
 
   #createHousekeeper(clock: Clock): Housekeeper {

@@ -5,7 +5,7 @@ import { CoreClient } from '../../test/support/core-client.js';
 import { outcomeOf } from '../../test/support/outcome.js';
 import { settle, simulatedClock, soon } from '../../test/support/simulated-connection.js';
 import { SimulatedTopology, simulatedEndpoint } from '../../test/support/simulated-topology.js';
-import type { Command } from '../base/command.js';
+import { Command } from '../base/command.js';
 import { routeOf } from '../base/route.js';
 import type { PoolOptions } from '../config/options.js';
 import { resolveOptions } from '../config/resolve.js';
@@ -108,6 +108,32 @@ describe('a command', () => {
     await settle();
     expect(namesAt(b)).toEqual(['THAT']);
     expect(pool.endpointIds('primaries')).toEqual(['a:1', 'b:1']);
+  });
+});
+
+describe('an error that a script may have made up', () => {
+  async function openScripted(answerToProbe: unknown) {
+    const cluster = await openCluster();
+    cluster.a.source.answer = (name) => (name === 'EXISTS' ? answerToProbe : moved(1, 'b:1'));
+    cluster.b.source.answer = () => 'ran';
+    const { payload } = cluster.commandFor(1, 'EXISTS');
+    const kind = { name: 'EVAL', retryClass: 'unknown', mayMakeUpErrors: true } as const;
+    const command = new Command(kind, { timeoutMs: 5_000 }, payload, true);
+    command.route = routeOf(1, 'write');
+    command.probe = payload;
+    return { ...cluster, outcome: await soon(cluster.pool.execute(command)) };
+  }
+
+  test('is followed where the server says the same of the keys', async () => {
+    const { a, b, outcome } = await openScripted(moved(1, 'b:1'));
+    expect(outcome).toMatchObject({ value: 'ran' });
+    expect([namesAt(a), namesAt(b)]).toEqual([['EVAL', 'EXISTS'], ['EVAL']]);
+  });
+
+  test("is its caller's answer where the server does not", async () => {
+    const { b, outcome } = await openScripted(1);
+    expect(outcome.error).toMatchObject({ message: 'MOVED 1 b:1' });
+    expect(namesAt(b)).toEqual([]);
   });
 });
 
