@@ -18,6 +18,7 @@ import type {
 import type { ClientOptionsSubset, ConnectionTarget, PoolOptions } from './config/options.js';
 import { resolveOptions } from './config/resolve.js';
 import { InvalidOptionsError, PoolError } from './errors.js';
+import { ClusterTopology } from './topology/cluster/cluster.js';
 import { SentinelSource } from './topology/sentinel.js';
 import { SingleTopology } from './topology/single.js';
 import { StandaloneSource } from './topology/standalone.js';
@@ -52,7 +53,8 @@ export function createPool(
 }
 
 function topologyOf(target: ConnectionTarget, clock: Clock): Topology {
-  const { sentinel } = target;
+  const { cluster, sentinel } = target;
+  if (cluster !== undefined) return new ClusterTopology(cluster, target, clock, Math.random);
   if (sentinel === undefined) return new SingleTopology(new StandaloneSource(target, clock));
   return new SingleTopology(new SentinelSource(sentinel, target, clock));
 }

@@ -4,9 +4,11 @@ export type { LatencySummary } from './base/latency-histogram.js';
 export type { CommandOptions } from './client/context.js';
 export type { Lease, Pool } from './client/faces.js';
 export type { PlimsollClient, PlimsollOptions } from './client/types.js';
+export type { CreateClusterOptions } from './config/create-cluster.js';
 export type {
   AddressMap,
   BreakerOptions,
+  ClusterOptions,
   Environment,
   Fallback,
   FallbackRequest,
@@ -14,6 +16,7 @@ export type {
   PasswordSource,
   PoolWarning,
   PoolWarningCode,
+  Reads,
   ResolvedOptions,
   RetryOptions,
   RetryWrites,

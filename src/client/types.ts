@@ -1,5 +1,6 @@
 // The types that callers see: node-redis' own, so that whatever takes its client takes this one.
 
+import type { CreateClusterOptions } from '../config/create-cluster.js';
 import type { ClientOptionsSubset, PoolOptions } from '../config/options.js';
 import type {
   RedisArgument,
@@ -35,7 +36,8 @@ export interface PlimsollOptions<
   RESP extends RespVersions = RespVersions,
   TM extends TypeMapping = TypeMapping,
 > extends PoolOptions,
-    Pick<ClientOptionsSubset, 'clock'> {
+    Pick<ClientOptionsSubset, 'clock'>,
+    CreateClusterOptions {
   /** Protocol to ask the server for. Default 3. */
   RESP?: RESP;
   /** Modules' commands, as `@redis/json` and its kin export them: `{ json }`. */

@@ -10,6 +10,7 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { PoolError } from '../errors.js';
 import { checkHost, lacksPassword, withoutBrackets } from './checks.js';
+import { checkCluster, resolveCluster } from './cluster.js';
 import { DEFAULTS } from './defaults.js';
 import type { EnvironmentReader } from './environment.js';
 import type {
@@ -38,11 +39,12 @@ export type Address = Pick<
       | 'tls'
       | 'sentinel'
     )
+  | ('cluster' | 'reads' | 'zone')
   | ('name' | 'protocol' | 'connectTimeoutMs')
 >;
 
 /** Parts that name a server by themselves. */
-const NAMING = ['host', 'path', 'sentinel'] as const;
+const NAMING = ['host', 'path', 'sentinel', 'cluster'] as const;
 
 /** @param options Valid one by one. */
 export function resolveAddress(
@@ -57,12 +59,16 @@ export function resolveAddress(
   }
   const isServerNamed = NAMING.some((name) => inOptions[name] !== undefined);
   checkCredentials(parts, isServerNamed ? '' : ' (REDIS_PASSWORD)', problems);
+  checkCluster(parts, problems);
   return {
     host: withoutBrackets(parts.host ?? DEFAULTS.host),
     port: parts.port ?? DEFAULTS.port,
     family: parts.family ?? DEFAULTS.family,
     path: parts.path,
     sentinel: resolveSentinel(parts.sentinel, problems),
+    cluster: resolveCluster(parts.cluster, problems),
+    reads: parts.reads ?? DEFAULTS.reads,
+    zone: parts.zone,
     username: parts.username,
     password: parts.password === undefined ? undefined : new Secret(parts.password),
     database: parts.database ?? DEFAULTS.database,
@@ -75,19 +81,33 @@ export function resolveAddress(
 
 function optionParts(options: PoolOptions & ClientOptionsSubset, problems: Problems): AddressParts {
   const inUrl = options.url === undefined ? {} : parseUrl(options.url, 'url', problems);
-  const { host, port, family, path, sentinel, username, password, database, tls } = options;
-  const { name, RESP, connectTimeoutMs } = options;
-  const server = { host, port, family, path, sentinel, username, password, database, tls };
-  const merged = { ...inUrl, ...withoutUndefined({ ...server, name, RESP, connectTimeoutMs }) };
+  const { host, port, family, path, sentinel, cluster, reads, zone } = options;
+  const { username, password, database, tls, name, RESP, connectTimeoutMs } = options;
+  const given = withoutUndefined({
+    ...{ host, port, family, path, sentinel, cluster, reads, zone },
+    ...{ username, password, database, tls, name, RESP, connectTimeoutMs },
+  });
+  const merged = { ...inUrl, ...given };
   if (merged.path !== undefined && (merged.host !== undefined || merged.port !== undefined)) {
     problems.refuse('path', 'names a unix socket, which excludes host and port: give one of them');
   }
-  const { host: givenHost, port: givenPort, path: givenPath } = merged;
-  const isNamedTwice = [givenHost, givenPort, givenPath, options.sentinel && options.url];
-  if (merged.sentinel !== undefined && isNamedTwice.some((part) => part !== undefined)) {
+  refuseSecondServer(merged, options, problems);
+  return merged;
+}
+
+function refuseSecondServer(merged: AddressParts, options: PoolOptions, problems: Problems): void {
+  const isGiven = (part: unknown) => part !== undefined;
+  const single = [merged.host, merged.port, merged.path];
+  if (isGiven(merged.sentinel) && [...single, options.sentinel && options.url].some(isGiven)) {
     problems.refuse('sentinel', 'excludes url, host, port and path: the sentinels name the server');
   }
-  return merged;
+  const other = [...single, merged.sentinel, options.cluster && options.url];
+  if (isGiven(merged.cluster) && other.some(isGiven)) {
+    problems.refuse(
+      'cluster',
+      'excludes url, host, port, path and sentinel: its nodes are the servers',
+    );
+  }
 }
 
 /** Reads only the variables whose part the options leave open. */
@@ -97,8 +117,8 @@ function environmentParts(
   reader: EnvironmentReader,
   problems: Problems,
 ): AddressParts {
-  const { url, host, port, path, sentinel } = options;
-  if ([url, host, path, sentinel].some((part) => part !== undefined)) return {};
+  const { url, host, port, path, sentinel, cluster } = options;
+  if ([url, host, path, sentinel, cluster].some((part) => part !== undefined)) return {};
   if (port !== undefined) return machineParts(inOptions, reader, problems);
   const urlText = reader.text('REDIS_URL');
   const inUrl = urlText === undefined ? {} : parseUrl(urlText, 'REDIS_URL', problems);
@@ -107,8 +127,8 @@ function environmentParts(
     ...withoutUndefined({ port: reader.wholeNumber('REDIS_PORT', NUMBER_RANGES.port) }),
   };
   const isSingle = server.host !== undefined || server.port !== undefined;
-  if (isSingle && (inUrl.path !== undefined || inUrl.sentinel !== undefined)) {
-    const what = inUrl.path === undefined ? 'sentinels' : 'a unix socket';
+  const what = otherThanOneServer(inUrl);
+  if (isSingle && what !== undefined) {
     problems.refuse(
       'REDIS_URL',
       `names ${what}, which excludes REDIS_HOST and REDIS_PORT: set one of them`,
@@ -118,6 +138,13 @@ function environmentParts(
   const password = inOptions.password ?? environmentPassword(reader, problems);
   const database = inOptions.database ?? reader.wholeNumber('REDIS_DB', NUMBER_RANGES.database);
   return { ...inUrl, ...server, ...withoutUndefined({ username, password, database }) };
+}
+
+/** What an address names that REDIS_HOST and REDIS_PORT can't be a part of. */
+function otherThanOneServer({ path, sentinel, cluster }: AddressParts): string | undefined {
+  if (path !== undefined) return 'a unix socket';
+  if (sentinel !== undefined) return 'sentinels';
+  return cluster === undefined ? undefined : 'a cluster';
 }
 
 /** Which machine it is, and whether it wants TLS. */

@@ -7,6 +7,7 @@ import { isObject, kindOf } from './kinds.js';
 import type {
   BreakerOptions,
   ClientOptionsSubset,
+  ClusterOptions,
   PoolOptions,
   RetryOptions,
   SentinelOptions,
@@ -21,6 +22,7 @@ export type Check = (value: unknown) => string | undefined;
 export type OptionName = keyof PoolOptions | keyof ClientOptionsSubset;
 
 const RETRY_WRITES = ['safe', 'always', 'never'] as const;
+const READS = ['primary', 'prefer-replica', 'nearest-zone'] as const;
 /** CLIENT SETNAME and SETINFO take the characters from `!` to `~`; longer ones fill CLIENT LIST. */
 const CONNECTION_NAME = /^[!-~]{1,128}$/;
 /** Marks of an address or of a URL; a colon is right only inside an IPv6 address. */
@@ -37,6 +39,9 @@ export const OPTION_CHECKS: Readonly<Record<OptionName, Check>> = {
     value === 0 || value === 4 || value === 6 ? undefined : 'must be 4, 6 or 0 (both)',
   path: nonEmptyText('the path of a unix socket'),
   sentinel: anObject,
+  cluster: anObject,
+  reads: oneOf(READS),
+  zone: nonEmptyText('the name of an availability zone'),
   username: nonEmptyText('the name of an ACL user'),
   password: checkPassword,
   database: numberIn(ranges.database),
@@ -99,11 +104,19 @@ export const SENTINEL_CHECKS: Readonly<Record<keyof SentinelOptions, Check>> = {
   username: nonEmptyText('the name of an ACL user'),
   password: checkPassword,
   tls: checkTls,
-  addressMap: (value) =>
-    isObject(value) || typeof value === 'function'
-      ? undefined
-      : `must be an object or a function, not ${kindOf(value)}`,
+  addressMap: checkAddressMap,
 };
+
+export const CLUSTER_CHECKS: Readonly<Record<keyof ClusterOptions, Check>> = {
+  nodes: checkNodes,
+  addressMap: checkAddressMap,
+};
+
+function checkAddressMap(value: unknown): string | undefined {
+  return isObject(value) || typeof value === 'function'
+    ? undefined
+    : `must be an object or a function, not ${kindOf(value)}`;
+}
 
 function checkNodes(value: unknown): string | undefined {
   if (!Array.isArray(value) || value.length === 0) return 'must be a list of { host, port }';

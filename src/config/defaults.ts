@@ -12,7 +12,8 @@ type Defaults = Fixed<
   Omit<ResolvedOptions, 'workers' | 'target' | 'maxConnections' | 'fallback' | 'warnings'> &
     Omit<
       ConnectionTarget,
-      'path' | 'sentinel' | 'username' | 'password' | 'tls' | 'protocol' | 'clientInfoTag'
+      | ('path' | 'sentinel' | 'cluster' | 'zone' | 'username' | 'password' | 'tls')
+      | ('protocol' | 'clientInfoTag')
     > & {
       RESP: ConnectionTarget['protocol'];
     }
@@ -24,6 +25,7 @@ export const DEFAULTS: Defaults = Object.freeze({
   port: 6_379,
   family: 0,
   database: 0,
+  reads: 'primary',
   name: 'plimsoll',
   disableClientInfo: false,
   RESP: 3,

@@ -3,7 +3,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { PRESETS } from '../policy/sizing.js';
-import { BREAKER_CHECKS, OPTION_CHECKS, RETRY_CHECKS, SENTINEL_CHECKS } from './checks.js';
+import {
+  BREAKER_CHECKS,
+  CLUSTER_CHECKS,
+  OPTION_CHECKS,
+  RETRY_CHECKS,
+  SENTINEL_CHECKS,
+} from './checks.js';
 import { DEFAULTS } from './defaults.js';
 import { ENVIRONMENT_VARIABLES } from './environment.js';
 import { formatNumber, NUMBER_RANGES } from './ranges.js';
@@ -28,8 +34,10 @@ const optionRows = rows.filter(
 const variableRows = rows.filter((row) => row.length === 3 && /^[A-Z]/.test(row[0]!));
 
 const INTERNAL = ['clock'];
+const GROUPS = ['retry', 'breaker', 'sentinel', 'cluster'];
 const optionNames = [
-  ...Object.keys(OPTION_CHECKS).filter((name) => !['retry', 'breaker', 'sentinel'].includes(name)),
+  ...Object.keys(OPTION_CHECKS).filter((name) => !GROUPS.includes(name)),
+  ...Object.keys(CLUSTER_CHECKS).map((name) => `cluster.${name}`),
   ...Object.keys(SENTINEL_CHECKS).map((name) => `sentinel.${name}`),
   ...Object.keys(RETRY_CHECKS).map((name) => `retry.${name}`),
   ...Object.keys(BREAKER_CHECKS).map((name) => `breaker.${name}`),

@@ -51,6 +51,23 @@ export interface SentinelOptions {
   addressMap?: AddressMap;
 }
 
+/** A Redis Cluster, in place of a server's address. */
+export interface ClusterOptions {
+  /**
+   * Nodes to ask for all the others, 1 or more. These are kept for ever and their names resolved
+   * anew, so that all of them may move. Default port 6379.
+   */
+  nodes: readonly { readonly host: string; readonly port?: number }[];
+  /** By `host:port` as the nodes say it. Default: as they say. */
+  addressMap?: AddressMap;
+}
+
+/**
+ * Who serves commands that only read: the primary; one of its replicas in turn; or those in the
+ * zone of `zone` before others. Where no replica can, the primary does.
+ */
+export type Reads = 'primary' | 'prefer-replica' | 'nearest-zone';
+
 /** A read that found the breaker open, as handed to `fallback`. */
 export interface FallbackRequest {
   /** Command name in capitals, e.g. `GET`. */
@@ -69,7 +86,8 @@ export type Fallback = (request: FallbackRequest) => unknown;
  */
 export interface PoolOptions {
   /**
-   * `redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://` address (`REDIS_URL`); parts
+   * `redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://` address (`REDIS_URL`), or one of
+   * sentinels or of a cluster, see docs/configuration.md; parts
    * given apart from it win over it. Where `url`, `host`, `port` or `path` names the server,
    * variables that say how to log in to another one are not read: see docs/configuration.md.
    */
@@ -84,6 +102,12 @@ export interface PoolOptions {
   path?: string;
   /** The primary that sentinels name, in place of an address: excludes `url`, `host`, `path`. */
   sentinel?: SentinelOptions;
+  /** A cluster, in place of an address: excludes `url`, `host`, `port`, `path` and `sentinel`. */
+  cluster?: ClusterOptions;
+  /** Who serves what only reads, where there are replicas. Default `'primary'`. */
+  reads?: Reads;
+  /** Availability zone of this process, for `reads: 'nearest-zone'`. */
+  zone?: string;
   /** ACL user (`REDIS_USERNAME`); needs a password, unless it is `default`. */
   username?: string;
   /**
@@ -188,6 +212,12 @@ export interface SentinelTarget {
   readonly addressMap: AddressMap | undefined;
 }
 
+/** Whom to ask for the nodes of a cluster. */
+export interface ClusterTarget {
+  readonly nodes: readonly NodeAddress[];
+  readonly addressMap: AddressMap | undefined;
+}
+
 /** Where and how one connection is made. */
 export interface ConnectionTarget {
   readonly host: string;
@@ -197,6 +227,11 @@ export interface ConnectionTarget {
   readonly path: string | undefined;
   /** Who is asked for the address; when present, host, port and path don't count. */
   readonly sentinel: SentinelTarget | undefined;
+  /** Who is asked for the nodes; when present, host, port and path don't count. */
+  readonly cluster: ClusterTarget | undefined;
+  readonly reads: Reads;
+  /** Where this process runs, for `reads: 'nearest-zone'`. */
+  readonly zone: string | undefined;
   readonly username: string | undefined;
   readonly password: Secret<PasswordSource> | undefined;
   readonly database: number;

@@ -4,6 +4,7 @@
 
 import { connectionsPerWorker, ENVIRONMENTS, type Environment, PRESETS } from '../policy/sizing.js';
 import { resolveAddress } from './address.js';
+import { type CreateClusterOptions, fromCreateCluster } from './create-cluster.js';
 import { DEFAULTS } from './defaults.js';
 import { EnvironmentReader } from './environment.js';
 import type {
@@ -26,11 +27,11 @@ import { validateOptions } from './validate.js';
  * @throws InvalidOptionsError with all problems of options and environment.
  */
 export function resolveOptions(
-  options: PoolOptions & ClientOptionsSubset = {},
+  options: PoolOptions & ClientOptionsSubset & CreateClusterOptions = {},
   env: NodeJS.ProcessEnv = process.env,
 ): ResolvedOptions {
   const problems = new Problems();
-  const given = validateOptions(options, problems);
+  const given = validateOptions(fromCreateCluster(options, problems), problems);
   const reader = new EnvironmentReader(env, problems);
   const size = resolveSize(given, reader, problems);
   const target = resolveTarget(given, reader, problems);

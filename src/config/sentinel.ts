@@ -13,17 +13,6 @@ import { tlsSecret } from './tls.js';
 
 export const SENTINEL_PORT = 26_379;
 
-/** `redis-sentinel://one:1,two:2/...` as one that the WHATWG parser takes, and its hosts apart. */
-const MANY_HOSTS = /^\s*((?:redis|valkey)s?-sentinel:\/\/(?:[^/@]*@)?)([^/?#]*)(.*)$/is;
-
-/** An address with one host in place of its many; `undefined`: it is none of sentinels. */
-export function splitHosts(text: string): { single: string; hosts: string[] } | undefined {
-  const match = MANY_HOSTS.exec(text);
-  if (match === null) return undefined;
-  const [, before = '', hosts = '', after = ''] = match;
-  return { single: `${before}sentinels${after}`, hosts: hosts.split(',') };
-}
-
 /** @param given Valid part by part. */
 export function resolveSentinel(
   given: Partial<SentinelOptions> | undefined,

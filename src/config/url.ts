@@ -5,14 +5,23 @@
 //   redis[s]://user:password@host:port/database?parameter=value
 //   unix://user:password@/path?db=database
 //   redis[s]-sentinel://user:password@host:port,host:port/primary/database
+//   redis[s]-cluster://user:password@host:port,host:port
 
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { checkHost, OPTION_CHECKS, withoutBrackets } from './checks.js';
+import { DEFAULTS } from './defaults.js';
 import { parseWholeNumber } from './environment.js';
-import type { PasswordSource, SentinelOptions } from './options.js';
+import { splitHosts } from './hosts.js';
+import type {
+  ClusterOptions,
+  NodeAddress,
+  PasswordSource,
+  Reads,
+  SentinelOptions,
+} from './options.js';
 import type { Problems } from './problems.js';
 import { describeRange, NUMBER_RANGES } from './ranges.js';
-import { SENTINEL_PORT, splitHosts } from './sentinel.js';
+import { SENTINEL_PORT } from './sentinel.js';
 
 /** What an address says about where to connect and as whom; what it doesn't say is absent. */
 export interface AddressParts {
@@ -20,6 +29,9 @@ export interface AddressParts {
   port?: number;
   path?: string;
   sentinel?: Partial<SentinelOptions>;
+  cluster?: Partial<ClusterOptions>;
+  reads?: Reads;
+  zone?: string;
   username?: string;
   password?: PasswordSource;
   database?: number;
@@ -30,7 +42,7 @@ export interface AddressParts {
   connectTimeoutMs?: number;
 }
 
-const TLS_PROTOCOLS = ['rediss:', 'valkeys:', 'rediss-sentinel:', 'valkeys-sentinel:'];
+const TLS_PROTOCOL = /^(rediss|valkeys)(-sentinel|-cluster)?:$/;
 
 /** Parameters of other clients whose meaning and unit are those of an option of ours. */
 const PARAMETERS: Readonly<Record<string, OptionOfParameter>> = {
@@ -42,11 +54,13 @@ const PARAMETERS: Readonly<Record<string, OptionOfParameter>> = {
   connectTimeout: 'connectTimeoutMs',
   username: 'username',
   password: 'password',
+  reads: 'reads',
+  zone: 'zone',
 };
 type OptionOfParameter =
   | ('family' | 'name' | 'RESP' | 'connectTimeoutMs')
-  | ('username' | 'password');
-const TEXTS: readonly OptionOfParameter[] = ['name', 'username', 'password'];
+  | ('username' | 'password' | 'reads' | 'zone');
+const TEXTS: readonly OptionOfParameter[] = ['name', 'username', 'password', 'reads', 'zone'];
 const ANY_NUMBER = { least: 0, most: Number.MAX_SAFE_INTEGER };
 /** They name the database as the path of the address does. */
 const DATABASE_PARAMETERS = ['db', 'database'];
@@ -107,9 +121,16 @@ function readUrl(text: string, refuse: Refuse): ReadUrl {
     case 'valkeys-sentinel:':
       Object.assign(parts, readSentinels(url, many?.hosts ?? [], refuse));
       break;
+    case 'redis-cluster:':
+    case 'rediss-cluster:':
+    case 'valkey-cluster:':
+    case 'valkeys-cluster:':
+      Object.assign(parts, readCluster(url, many?.hosts ?? [], refuse));
+      break;
     default:
       refuse(
-        'must begin with redis://, rediss://, valkey://, valkeys://, unix:// or redis-sentinel://',
+        'must begin with redis://, rediss://, valkey://, valkeys://, unix://, redis-sentinel:// ' +
+          'or redis-cluster://',
       );
       return { parts: {}, ignored: [] };
   }
@@ -137,7 +158,7 @@ function readCredentials(url: URL, refuse: Refuse): AddressParts {
 }
 
 function readServer(url: URL, refuse: Refuse): AddressParts {
-  const parts: AddressParts = { tls: TLS_PROTOCOLS.includes(url.protocol) };
+  const parts: AddressParts = { tls: TLS_PROTOCOL.test(url.protocol) };
   if (url.hostname !== '') {
     const host = decode(url.hostname, refuse);
     if (checkHost(host) !== undefined) refuse('has a host that is no host name or IP address');
@@ -160,12 +181,12 @@ function readSocketPath(url: URL, refuse: Refuse): AddressParts {
 }
 
 function readSentinels(url: URL, hosts: readonly string[], refuse: Refuse): AddressParts {
-  const tls = TLS_PROTOCOLS.includes(url.protocol);
+  const tls = TLS_PROTOCOL.test(url.protocol);
   const name = decode(url.pathname.split('/')[1] ?? '', refuse);
   if (name === '') refuse('must name the primary behind the sentinels: redis-sentinel://host/name');
   const username = url.searchParams.get('sentinelUsername') ?? undefined;
   const password = url.searchParams.get('sentinelPassword') ?? undefined;
-  const nodes = hosts.flatMap((text) => readHost(text, refuse) ?? []);
+  const nodes = readHosts(hosts, SENTINEL_PORT, 'a sentinel', refuse);
   return {
     tls,
     sentinel: {
@@ -178,17 +199,31 @@ function readSentinels(url: URL, hosts: readonly string[], refuse: Refuse): Addr
   };
 }
 
-/** One of many, with its port or without. */
-function readHost(text: string, refuse: Refuse): { host: string; port: number } | undefined {
-  const colon = text.lastIndexOf(':');
-  const hasPort = colon !== -1 && !text.endsWith(']');
-  const host = decode(hasPort ? text.slice(0, colon) : text, refuse);
-  const port = hasPort
-    ? parseWholeNumber(text.slice(colon + 1), NUMBER_RANGES.port)
-    : SENTINEL_PORT;
-  if (port !== undefined && checkHost(host) === undefined) return { host, port };
-  refuse('has a sentinel that is no host:port');
-  return undefined;
+function readCluster(url: URL, hosts: readonly string[], refuse: Refuse): AddressParts {
+  return {
+    tls: TLS_PROTOCOL.test(url.protocol),
+    cluster: { nodes: readHosts(hosts, DEFAULTS.port, 'a node', refuse) },
+  };
+}
+
+/** Each with its port or without. @param what One of them is, for problems. */
+function readHosts(
+  hosts: readonly string[],
+  defaultPort: number,
+  what: string,
+  refuse: Refuse,
+): NodeAddress[] {
+  return hosts.flatMap((text) => {
+    const colon = text.lastIndexOf(':');
+    const hasPort = colon !== -1 && !text.endsWith(']');
+    const host = decode(hasPort ? text.slice(0, colon) : text, refuse);
+    const port = hasPort
+      ? parseWholeNumber(text.slice(colon + 1), NUMBER_RANGES.port)
+      : defaultPort;
+    if (port !== undefined && checkHost(host) === undefined) return [{ host, port }];
+    refuse(`has ${what} that is no host:port`);
+    return [];
+  });
 }
 
 /** Adds to `parts` what our options have too, and gives the names of all others. */

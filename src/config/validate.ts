@@ -4,6 +4,7 @@
 import {
   BREAKER_CHECKS,
   type Check,
+  CLUSTER_CHECKS,
   OPTION_CHECKS,
   RETRY_CHECKS,
   SENTINEL_CHECKS,
@@ -20,8 +21,13 @@ const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   maximum: 'maxConnections',
   min: 'minConnections',
   minimum: 'minConnections',
+  natMap: 'cluster.addressMap',
+  nodeAddressMap: 'cluster.addressMap',
   pingInterval: 'healthCheckIntervalMs',
+  scaleReads: 'reads',
   socket: 'host, port, path or tls',
+  startupNodes: 'cluster.nodes',
+  useReplicas: 'reads',
   user: 'username',
 };
 
@@ -50,6 +56,9 @@ export function validateOptions(
   }
   if (isObject(valid.sentinel)) {
     valid.sentinel = pickValid(valid.sentinel, SENTINEL_CHECKS, 'sentinel.', problems);
+  }
+  if (isObject(valid.cluster)) {
+    valid.cluster = pickValid(valid.cluster, CLUSTER_CHECKS, 'cluster.', problems);
   }
   return valid;
 }

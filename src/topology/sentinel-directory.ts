@@ -3,12 +3,12 @@
 // that address has said itself that it is a primary.
 
 import type { Clock } from '../base/clock.js';
-import { afterFairWait } from '../base/event-loop.js';
 import type { Link } from '../base/link.js';
 import type { ConnectionTarget, NodeAddress, SentinelTarget } from '../config/options.js';
 import { PoolError } from '../errors.js';
-import { ownCommand } from '../node/own-command.js';
 import { openConnection } from '../wire/connector.js';
+import { addressOf, mappedAddress, textOf } from './addresses.js';
+import { onlySilence, question } from './question.js';
 
 /** Sentinels that were found are kept up to so many, beside those of the options. */
 const MAX_DISCOVERED = 32;
@@ -89,11 +89,7 @@ export class SentinelDirectory {
 
   /** Where an address that a server gave is reached from here. */
   map(address: NodeAddress): NodeAddress {
-    const { addressMap } = this.#sentinel;
-    if (addressMap === undefined) return address;
-    const text = textOf(address);
-    if (typeof addressMap === 'function') return addressMap(text) ?? address;
-    return (Object.hasOwn(addressMap, text) ? addressMap[text] : undefined) ?? address;
+    return mappedAddress(this.#sentinel.addressMap, address) ?? address;
   }
 
   async #ask(node: NodeAddress, signal: AbortSignal): Promise<Answer> {
@@ -138,42 +134,6 @@ export class SentinelDirectory {
   }
 }
 
-/** `host:port`, as sentinels and maps write it. */
-export function textOf({ host, port }: NodeAddress): string {
-  return `${host}:${port}`;
-}
-
-/** What a server says of an address: host and port, as text or number; `undefined`: none. */
-export function addressOf(reply: unknown): NodeAddress | undefined {
-  const [host, port] = Array.isArray(reply) ? reply : [];
-  const number = Number(port);
-  const isAddress = typeof host === 'string' && host !== '' && Number.isInteger(number);
-  return isAddress && number > 0 && number <= 65_535 ? { host, port: number } : undefined;
-}
-
-/**
- * Asks over a connection that has no housekeeper yet.
- * @throws PoolError CONNECT_TIMEOUT where no answer comes; ErrorReply where it is refused.
- */
-export async function question(
-  link: Link,
-  args: readonly string[],
-  timeoutMs: number,
-  clock: Clock,
-): Promise<unknown> {
-  const command = ownCommand(args, 0);
-  link.send(command);
-  const text = `${args[0]} was not answered within ${timeoutMs} ms`;
-  const stopWaiting = afterFairWait(timeoutMs, clock, () =>
-    command.fail(new PoolError('CONNECT_TIMEOUT', text, { sent: false })),
-  );
-  try {
-    return await command.promise;
-  } finally {
-    stopWaiting();
-  }
-}
-
 /** What a sentinel says of a server or of another sentinel. */
 type Facts = Readonly<Record<string, unknown>>;
 
@@ -195,10 +155,4 @@ function listOf(reply: unknown): Facts[] {
  */
 function isPromoted({ flags }: Facts): boolean {
   return typeof flags === 'string' && flags.split(',').includes('promoted');
-}
-
-/** What an older sentinel doesn't know is left out. */
-function onlySilence(error: unknown): undefined {
-  if (error instanceof PoolError) throw error;
-  return undefined;
 }

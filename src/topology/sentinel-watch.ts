@@ -4,7 +4,8 @@
 import type { Link } from '../base/link.js';
 import type { NodeAddress } from '../config/options.js';
 import { PoolError } from '../errors.js';
-import { addressOf, type SentinelDirectory } from './sentinel-directory.js';
+import { addressOf } from './addresses.js';
+import type { SentinelDirectory } from './sentinel-directory.js';
 
 const CHANNEL = '+switch-master';
 const SUBSCRIBE = `*2\r\n$9\r\nSUBSCRIBE\r\n$${CHANNEL.length}\r\n${CHANNEL}\r\n`;

@@ -12,7 +12,9 @@ import { outsideOfCalls } from '../base/outside.js';
 import type { ConnectionTarget, NodeAddress, SentinelTarget } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import { GreetingMemory, openConnection } from '../wire/connector.js';
-import { question, SentinelDirectory, textOf } from './sentinel-directory.js';
+import { textOf } from './addresses.js';
+import { question } from './question.js';
+import { SentinelDirectory } from './sentinel-directory.js';
 import { SentinelWatch } from './sentinel-watch.js';
 
 /** Pause between two rounds of questions while there is no primary to be had, ms. */

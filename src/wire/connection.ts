@@ -27,6 +27,8 @@ export class Connection implements Link {
   listener: LinkListener;
   /** The server's number for this connection, once HELLO told it. */
   serverClientId: number | undefined = undefined;
+  /** Where the server stands, where HELLO told it (Valkey 8.1 on). */
+  availabilityZone: string | undefined = undefined;
   /** What the server speaks; the handshake sets it. */
   protocol: 2 | 3 = 3;
   lastReadAt: number;

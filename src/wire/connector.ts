@@ -15,7 +15,13 @@ import { PoolError } from '../errors.js';
 import { connectError, connectTimeout, handshakeError, refusedOptions } from './connect-error.js';
 import { Connection } from './connection.js';
 import { answerAtOnce } from './flush-moment.js';
-import { type Greeting, greetingsFor, revealPassword, shakeHands } from './handshake.js';
+import {
+  type Greeting,
+  greetingsFor,
+  type Prelude,
+  revealPassword,
+  shakeHands,
+} from './handshake.js';
 
 /**
  * libuv reads a socket that fills the buffer again, up to 32 times, before others have their turn.
@@ -52,6 +58,7 @@ export class GreetingMemory {
  * @throws PoolError CONNECT_FAILED, CONNECT_TIMEOUT, TLS_FAILED, AUTH_FAILED, MAX_CLIENTS,
  * SERVER_LOADING, PROTOCOL_ERROR, HANDSHAKE_FAILED, or ABORTED by `signal`.
  * @param keepsAlive Whether the attempt keeps the process alive.
+ * @param prelude What the server has to take besides, before anything else is sent.
  */
 export async function openConnection(
   target: ConnectionTarget,
@@ -59,10 +66,11 @@ export async function openConnection(
   signal: AbortSignal,
   memory: GreetingMemory = new GreetingMemory(),
   keepsAlive = true,
+  prelude: Prelude = [],
 ): Promise<Connection> {
   const aborted = () => new PoolError('ABORTED', 'The connection attempt was cancelled');
   if (signal.aborted) throw aborted();
-  const attempt = new Attempt(target, clock, keepsAlive);
+  const attempt = new Attempt(target, clock, keepsAlive, prelude);
   let stop: (error: Error) => void = () => undefined;
   const stopped = new Promise<never>((_, reject) => {
     stop = reject;
@@ -123,14 +131,16 @@ class Attempt {
   readonly #target: ConnectionTarget;
   readonly #clock: Clock;
   readonly #keepsAlive: boolean;
+  readonly #prelude: Prelude;
   readonly #dialed: Dialed[] = [];
   #password: Promise<string | undefined> | undefined;
   #isFinished = false;
 
-  constructor(target: ConnectionTarget, clock: Clock, keepsAlive: boolean) {
+  constructor(target: ConnectionTarget, clock: Clock, keepsAlive: boolean, prelude: Prelude) {
     this.#target = target;
     this.#clock = clock;
     this.#keepsAlive = keepsAlive;
+    this.#prelude = prelude;
   }
 
   /** `undefined` where the server hung up. @throws PoolError for any other failure. */
@@ -146,7 +156,7 @@ class Attempt {
     const password = await this.#password;
     const { connection } = dialed;
     try {
-      await shakeHands(connection, target, greeting, password);
+      await shakeHands(connection, target, greeting, password, this.#prelude);
       // Its end may have come in one piece with the last reply; nobody would hear of it later.
       if (connection.endError !== undefined) throw handshakeError(target, connection.endError);
       return connection;

@@ -53,16 +53,24 @@ interface Conversation {
   readonly target: ConnectionTarget;
   readonly greeting: Greeting;
   readonly password: string | undefined;
+  readonly prelude: Prelude;
 }
 
-/** Resolves when the connection may be used. @throws PoolError with the reason of a refusal. */
+/** Commands that the server has to take before a connection may be used. */
+export type Prelude = readonly (readonly string[])[];
+
+/**
+ * Resolves when the connection may be used. @throws PoolError with the reason of a refusal.
+ * @param prelude What the server's role asks for, such as READONLY to a replica.
+ */
 export async function shakeHands(
   connection: Connection,
   target: ConnectionTarget,
   greeting: Greeting,
   password: string | undefined,
+  prelude: Prelude = [],
 ): Promise<void> {
-  const talk = { connection, target, greeting, password };
+  const talk = { connection, target, greeting, password, prelude };
   let refusal: string | undefined;
   try {
     if (greeting.protocol === 3) {
@@ -119,11 +127,13 @@ async function greetInResp3(talk: Conversation): Promise<string | undefined> {
 function noteFacts(connection: Connection, reply: unknown): void {
   const isMap = typeof reply === 'object' && reply !== null && !Array.isArray(reply);
   const list: readonly unknown[] = Array.isArray(reply) ? reply : [];
-  const { proto, id } = isMap
+  const facts: Record<string, unknown> = isMap
     ? (reply as Record<string, unknown>)
     : { proto: 2, id: list[list.indexOf('id') + 1] };
-  connection.protocol = isMap && proto !== 2 ? 3 : 2;
-  connection.serverClientId = typeof id === 'number' ? id : undefined;
+  connection.protocol = isMap && facts.proto !== 2 ? 3 : 2;
+  connection.serverClientId = typeof facts.id === 'number' ? facts.id : undefined;
+  const zone = facts.availability_zone;
+  connection.availabilityZone = typeof zone === 'string' && zone !== '' ? zone : undefined;
 }
 
 async function greetInResp2(talk: Conversation): Promise<void> {
@@ -168,15 +178,25 @@ function sayTheRest(
   talk: Conversation,
   begun: readonly Promise<Refused>[] = [],
 ): Promise<readonly Refused[]> {
-  const steps = [selectDatabase(talk), ...introduceLibrary(talk), hint(talk, ['PING'])];
+  const steps = [
+    ...[selectDatabase(talk), ...introduceLibrary(talk)],
+    ...talk.prelude.map((args) => insist(talk, args)),
+    hint(talk, ['PING']),
+  ];
   const rest = Promise.all([...begun, ...steps]);
   // Who logs in looks at another reply first; a failure here is not unhandled meanwhile.
   rest.catch(() => undefined);
   return rest;
 }
 
-async function selectDatabase({ connection, target }: Conversation): Promise<undefined> {
-  if (target.database !== 0) await ask(connection, ['SELECT', String(target.database)]);
+async function selectDatabase(talk: Conversation): Promise<undefined> {
+  const { database } = talk.target;
+  if (database !== 0) await insist(talk, ['SELECT', String(database)]);
+}
+
+/** Without it commands would run in the wrong place. */
+async function insist({ connection }: Conversation, args: readonly string[]): Promise<undefined> {
+  await ask(connection, args);
 }
 
 /** CLIENT SETINFO came with Redis 7.2. */
