@@ -5,6 +5,7 @@ const SYSTEM = ['{,apps/*/}test/**/*.test.ts'];
 /** They judge how long something takes, so nothing else may run meanwhile. */
 const TIMED = [
   'test/faults/!(leftovers|right-caller).test.ts',
+  'test/reliability/short.test.ts',
   'test/wire/**/*.test.ts',
   'apps/load/test/{command-line,cross-check,models}.test.ts',
   'apps/auth/test/{cluster,overload,secrets}.test.ts',

@@ -1,7 +1,8 @@
-// How busy the machine was meanwhile, and how much of it a hypervisor gave to somebody else: both
+// Which machine this is, how busy it was meanwhile, and how much of it a hypervisor gave to somebody else: both
 // lengthen latencies that no program on it is to blame for. Linux only.
 
 import { readFileSync } from 'node:fs';
+import os from 'node:os';
 
 /**
  * More than this, and figures tell of the neighbours: each theft stops a CPU for milliseconds. What
@@ -17,6 +18,12 @@ export interface MachineTimes {
   readonly idle: number;
   /** In which the machine wanted to run and its host ran something else. */
   readonly stolen: number;
+}
+
+/** CPUs, memory and system, for reports. */
+export function machine(): string {
+  const gibibytes = Math.round(os.totalmem() / 2 ** 30);
+  return `${os.cpus().length} x ${os.cpus()[0]?.model ?? 'unknown'}, ${gibibytes} GiB, ${os.platform()}`;
 }
 
 /** `undefined` where the system doesn't tell. */

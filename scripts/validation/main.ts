@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { MAX_ATTEMPTS } from '../machine-load.js';
+import { MAX_ATTEMPTS, machine } from '../machine-load.js';
 import { writeFigures } from '../readme-figures.js';
 import { BEFORE_TITLE, compareBefore } from './before.js';
 import { CAPACITY_TITLE, capacitySection } from './capacity.js';
@@ -14,7 +14,6 @@ import { COMPARE_TITLE, compareDrivers } from './compare.js';
 import { CROSS_CHECK_TITLE, crossCheck } from './cross-check.js';
 import { PHASES, type Phase, scaled, soak } from './phases.js';
 import {
-  machine,
   notRun,
   type Section,
   toHtml,

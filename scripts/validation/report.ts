@@ -1,7 +1,6 @@
 // Writes down what a validation found: for people (Markdown, HTML) and for programs (JSON). The
 // HTML page is one file without script or network.
 
-import os from 'node:os';
 import { textTable } from '../text-table.js';
 import { LIKE_PRODUCTION, UNLIKE_PRODUCTION } from './conditions.js';
 import type { Row } from './verdict.js';
@@ -94,11 +93,6 @@ function remarks(validation: Validation): string[] {
       ? []
       : [`A trial at scale ${validation.scale}: it tries the program and judges nothing.`]),
   ];
-}
-
-export function machine(): string {
-  const gibibytes = Math.round(os.totalmem() / 2 ** 30);
-  return `${os.cpus().length} x ${os.cpus()[0]?.model ?? 'unknown'}, ${gibibytes} GiB, ${os.platform()}`;
 }
 
 /** The verdict table of a section, or the tables of one that judges nothing, for the terminal. */

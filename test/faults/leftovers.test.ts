@@ -7,6 +7,7 @@ import { expect, test } from 'vitest';
 
 import { createPool } from '../../src/index.js';
 import { countCodes, outcomeOf, outcomesOf } from '../support/outcome.js';
+import { resources, surplus } from '../support/resources.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { describeEachPrivateServer } from '../support/servers.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
@@ -14,23 +15,6 @@ import { until } from '../support/until.js';
 
 const ROUNDS = 20;
 const FAULTS = ['reset', 'end', 'swallow', 'refuse'] as const;
-
-/** How many of each kind of resource keep, or could keep, the process alive. */
-function resources(): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const kind of process.getActiveResourcesInfo()) counts[kind] = (counts[kind] ?? 0) + 1;
-  return counts;
-}
-
-/** Sockets and timers that are there beyond those of `before`. */
-function surplus(before: Record<string, number>): Record<string, number> {
-  const left: Record<string, number> = {};
-  for (const [kind, count] of Object.entries(resources())) {
-    const isOurs = /TCP|Pipe|TLS|Timeout|Immediate|GetAddrInfo/.test(kind);
-    if (isOurs && count > (before[kind] ?? 0)) left[kind] = count - (before[kind] ?? 0);
-  }
-  return left;
-}
 
 describeEachPrivateServer('a pool that went through many faults', (server) => {
   test('leaves no socket and no timer behind, by resets and half-open connections', async () => {

@@ -61,6 +61,12 @@ export class ProxyStream {
     this.#pump();
   }
 
+  /** Passes on bytes as if the source had sent them after those that have arrived. */
+  inject(bytes: Buffer): void {
+    this.#queuedBytes += bytes.length;
+    this.#push({ kind: 'bytes', bytes, dueAt: this.#dueAt() });
+  }
+
   /** Forgets what is queued and passes nothing on any more. */
   stop(): void {
     clearTimeout(this.#timer);

@@ -5,4 +5,5 @@ import process from 'node:process';
 import { runnerImport } from 'vite';
 
 const [file] = process.argv.slice(2);
-await runnerImport(file, { configFile: false, logLevel: 'error' });
+// Node 20 does not know `await using`.
+await runnerImport(file, { configFile: false, logLevel: 'error', oxc: { target: 'node20' } });

@@ -2,7 +2,11 @@
 // as short as a busy machine allows: a killed primary is replaced within 1 to 4 s.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type PrivateServer, startPrivateServer } from '../../scripts/redis-server.js';
+import {
+  type FoundServer,
+  type PrivateServer,
+  startPrivateServer,
+} from '../../scripts/redis-server.js';
 import { createPool } from '../../src/index.js';
 
 /** Sentinel's own periods, ms; from 250 for PING on, a candidate's INFO is never too old. */
@@ -28,11 +32,19 @@ export interface SentinelSetup {
   isInStep(): Promise<boolean>;
   /** A planned failover. @returns The new primary. */
   failOver(): Promise<PrivateServer>;
+  /** Ends a sentinel for good and starts one at another address, which the others get to know. */
+  renewSentinel(index: number): Promise<void>;
+  /** Settles when the sentinels know each other and the replica, which is in step. */
+  prepare(): Promise<void>;
   stop(): Promise<void>;
 }
 
 export interface SetupOptions {
+  /** Which program the servers and sentinels are. Default: the first found. */
+  readonly server?: FoundServer;
   readonly sentinels?: number;
+  /** How long a server has to be silent until it is taken for dead, ms. Default 400. */
+  readonly downAfterMs?: number;
   /** Password of the servers, not of the sentinels. */
   readonly password?: string;
   readonly sentinelPassword?: string;
@@ -42,33 +54,38 @@ export async function startSentinels(options: SetupOptions = {}): Promise<Sentin
   const { password, sentinelPassword } = options;
   const login = password === undefined ? [] : ['--masterauth', password];
   const secret = password === undefined ? {} : { password };
-  const primary = await startPrivateServer({ args: login, ...secret });
+  const program = options.server === undefined ? {} : { server: options.server };
+  const primary = await startPrivateServer({ args: login, ...secret, ...program });
   const replicaOf = ['--replicaof', '127.0.0.1', `${primary.port}`];
   const prompt = ['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1'];
   const replica = await startPrivateServer({
     args: [...login, ...replicaOf, ...prompt],
     ...secret,
+    ...program,
   });
   const count = options.sentinels ?? 1;
-  const sentinels = await Promise.all(
-    Array.from({ length: count }, () =>
-      startPrivateServer({
-        configFile: 'sentinel.conf',
-        files: { 'sentinel.conf': configuration(primary, Math.floor(count / 2) + 1, password) },
-        args: ['--sentinel'],
-        ...(sentinelPassword === undefined ? {} : { password: sentinelPassword }),
-      }),
-    ),
-  );
-  const setup = new Setup([primary, replica], sentinels);
+  const startSentinel = (watched: PrivateServer) =>
+    startPrivateServer({
+      configFile: 'sentinel.conf',
+      files: { 'sentinel.conf': configuration(watched, Math.floor(count / 2) + 1, options) },
+      args: ['--sentinel'],
+      ...program,
+      ...(sentinelPassword === undefined ? {} : { password: sentinelPassword }),
+    });
+  const sentinels = await Promise.all(Array.from({ length: count }, () => startSentinel(primary)));
+  const setup = new Setup([primary, replica], sentinels, startSentinel);
   await setup.prepare();
   return setup;
 }
 
-function configuration(primary: PrivateServer, quorum: number, password?: string): string {
+function configuration(
+  primary: PrivateServer,
+  quorum: number,
+  { password, downAfterMs = 400 }: SetupOptions,
+): string {
   return [
     `sentinel monitor ${PRIMARY_NAME} 127.0.0.1 ${primary.port} ${quorum}`,
-    `sentinel down-after-milliseconds ${PRIMARY_NAME} 400`,
+    `sentinel down-after-milliseconds ${PRIMARY_NAME} ${downAfterMs}`,
     `sentinel failover-timeout ${PRIMARY_NAME} 1000`,
     ...(password === undefined ? [] : [`sentinel auth-pass ${PRIMARY_NAME} ${password}`]),
     '',
@@ -80,7 +97,8 @@ class Setup implements SentinelSetup {
 
   constructor(
     readonly servers: readonly PrivateServer[],
-    readonly sentinels: readonly PrivateServer[],
+    readonly sentinels: PrivateServer[],
+    readonly startSentinel: (watched: PrivateServer) => Promise<PrivateServer>,
   ) {}
 
   get nodes(): { host: string; port: number }[] {
@@ -96,7 +114,6 @@ class Setup implements SentinelSetup {
     return (await pool.client.sendCommand(args)) as T;
   }
 
-  /** Waits until sentinels know each other and the replica is in step. */
   async prepare(): Promise<void> {
     for (const sentinel of this.sentinels)
       await this.ask(sentinel, 'SENTINEL', 'DEBUG', ...PERIODS);
@@ -141,14 +158,27 @@ class Setup implements SentinelSetup {
     }
   }
 
+  async renewSentinel(index: number): Promise<void> {
+    const primary = await this.findPrimary();
+    if (primary === undefined) throw new Error('There is no primary to watch.');
+    const old = this.sentinels[index] as PrivateServer;
+    await this.#pools.get(old)?.close({ timeoutMs: 0 });
+    this.#pools.delete(old);
+    await old.stop();
+    this.sentinels[index] = await this.startSentinel(primary);
+    // The gone one still counts for those who know it, until they look anew.
+    for (const sentinel of this.sentinels) {
+      await this.ask(sentinel, 'SENTINEL', 'RESET', PRIMARY_NAME);
+    }
+  }
+
   async stop(): Promise<void> {
     for (const pool of this.#pools.values()) await pool.close({ timeoutMs: 0 });
     await Promise.all([...this.sentinels, ...this.servers].map((server) => server.stop()));
   }
 
   async #isReady(): Promise<boolean> {
-    const role = await this.ask<unknown[]>(this.servers[1] as PrivateServer, 'ROLE');
-    if (role[3] !== 'connected') return false;
+    if (!(await this.isInStep())) return false;
     for (const sentinel of this.sentinels) {
       const peers = await this.ask<unknown[]>(sentinel, 'SENTINEL', 'SENTINELS', PRIMARY_NAME);
       const replicas = await this.ask<unknown[]>(sentinel, 'SENTINEL', 'REPLICAS', PRIMARY_NAME);

@@ -221,6 +221,14 @@ test('cuts a request after so many bytes', async () => {
   await until(() => received === 'ab');
 });
 
+test('puts bytes behind the replies that no server sent', async () => {
+  const clients = [connect(), connect()];
+  for (const client of clients) client.socket.write('a');
+  await until(() => clients.every(({ text }) => text === 'a'));
+  proxy.inject(Buffer.from('?'));
+  await until(() => clients.every(({ text }) => text === 'a?'));
+});
+
 test('resets the client when the server resets, and when there is no server', async () => {
   const client = connect();
   client.socket.write('a');

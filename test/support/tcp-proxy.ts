@@ -33,6 +33,7 @@ interface Link {
   readonly server: Socket;
   /** A unix socket knows no RST, so that side is closed instead. */
   readonly serverIsTcp: boolean;
+  readonly replies: ProxyStream;
   readonly streams: readonly ProxyStream[];
 }
 
@@ -129,6 +130,11 @@ export class TcpProxy {
     this.#wake();
   }
 
+  /** Puts bytes that no server sent behind the replies that have arrived, on every connection. */
+  inject(bytes: Buffer): void {
+    for (const { replies } of this.#links) replies.inject(bytes);
+  }
+
   /** Resets (RST) every open connection, on both sides. */
   resetAll(): void {
     for (const link of this.#links) this.#reset(link);
@@ -182,15 +188,10 @@ export class TcpProxy {
     this.#accepted += 1;
     const server = net.connect({ ...this.target, allowHalfOpen: true, noDelay: true });
     const cut = () => this.#reset(link);
-    const link: Link = {
-      client,
-      server,
-      serverIsTcp: 'port' in this.target,
-      streams: [
-        new ProxyStream(client, server, this.#requests, cut),
-        new ProxyStream(server, client, this.#replies, cut),
-      ],
-    };
+    const requests = new ProxyStream(client, server, this.#requests, cut);
+    const replies = new ProxyStream(server, client, this.#replies, cut);
+    const serverIsTcp = 'port' in this.target;
+    const link: Link = { client, server, serverIsTcp, replies, streams: [requests, replies] };
     this.#links.add(link);
     client.once('close', () => this.#links.delete(link));
   }
