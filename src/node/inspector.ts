@@ -25,6 +25,18 @@ export interface ProbeReport {
   readonly error: Error | undefined;
 }
 
+/** Healthy is a pool of which each server answers. */
+export function joinReports(reports: readonly ProbeReport[]): ProbeReport {
+  const latencies = reports.flatMap(({ latencyMs }) => latencyMs ?? []);
+  return {
+    healthy: reports.length > 0 && reports.every(({ healthy }) => healthy),
+    latencyMs: latencies.length === 0 ? undefined : Math.max(...latencies),
+    checkedConnections: reports.reduce((sum, report) => sum + report.checkedConnections, 0),
+    failedConnections: reports.reduce((sum, report) => sum + report.failedConnections, 0),
+    error: reports.find(({ error }) => error !== undefined)?.error,
+  };
+}
+
 export class Inspector {
   readonly #options: ResolvedOptions;
   readonly #statistics: Statistics;

@@ -9,7 +9,7 @@
 
 import { EventEmitter } from 'node:events';
 import type { Clock } from '../base/clock.js';
-import { type Command, isSendable, type ReplyVerdict } from '../base/command.js';
+import { type Command, isSendable } from '../base/command.js';
 import type { Endpoint } from '../base/endpoint.js';
 import type { LatencyHistogram } from '../base/latency-histogram.js';
 import { routeOf } from '../base/route.js';
@@ -19,15 +19,13 @@ import { PoolError } from '../errors.js';
 import { Budget } from '../node/budget.js';
 import { closedError, notSendable } from '../node/caller-errors.js';
 import { countInUse, type Entry } from '../node/entry.js';
-import type { ProbeReport } from '../node/inspector.js';
+import { joinReports, type ProbeReport } from '../node/inspector.js';
 import { ConnectionLease, cancelOnAbort, type LeaseOwner } from '../node/lease.js';
 import type { LeaseTerms } from '../node/lease-request.js';
 import { type NodeOwner, NodePool } from '../node/node-pool.js';
-import { keyQuestion } from '../node/own-command.js';
 import { Refusals } from '../node/refusals.js';
 import { Statistics } from '../node/statistics.js';
 import { isAlertRaised, utilizationPercent } from '../policy/recommendations.js';
-import { judgeServersWord } from '../policy/reply-verdict.js';
 import type { SwitchOptions } from '../topology/failover.js';
 import type { Topology } from '../topology/topology.js';
 import { type Drain, Ending } from './ending.js';
@@ -35,6 +33,7 @@ import type { PoolEvents } from './events.js';
 import type { PoolExecutor } from './executor.js';
 import { Housekeeper } from './housekeeper.js';
 import { Recovery } from './recovery.js';
+import { Refused } from './refused.js';
 import { Router } from './router.js';
 import { type PoolState, type PoolStatus, takeSnapshot } from './snapshot.js';
 
@@ -74,6 +73,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   readonly #housekeeper: Housekeeper;
   readonly #budget: Budget;
   readonly #router: Router;
+  readonly #refused: Refused;
   readonly #clock: Clock;
   #isAlertRaised = false;
   #isSuspended = false;
@@ -95,6 +95,13 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       this.#resend(command),
     );
     this.#router = this.#createRouter(topology, random);
+    this.#refused = new Refused({
+      router: this.#router,
+      recovery: this.#recovery,
+      statistics: this.#statistics,
+      clock,
+      questionTimeoutMs: options.target.connectTimeoutMs,
+    });
     this.ending = new Ending(this.#router, this.#recovery);
     this.#housekeeper.start();
     const { failover } = topology;
@@ -209,7 +216,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     try {
       if (this.#closing !== undefined) throw closedError('healthCheck()');
       const reports = await Promise.all(this.#router.serving.map((node) => node.probe()));
-      return { ...summaryOf(reports), status: this.status() };
+      return { ...joinReports(reports), status: this.status() };
     } catch (error) {
       const nothing = { latencyMs: undefined, checkedConnections: 0, failedConnections: 0 };
       return { healthy: false, ...nothing, error: error as Error, status: this.status() };
@@ -344,8 +351,8 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
 
   readonly #nodeOwner: NodeOwner = {
     createLease: (node, entry, now, origin) => this.createLease(node, entry, now, origin),
-    tryAgain: (node, command, verdict) => this.#tryAgain(node, command, verdict),
-    confirm: (node, command, error) => this.#confirm(node, command, error),
+    tryAgain: (node, command, verdict) => this.#refused.tryAgain(node, command, verdict),
+    confirm: (node, command, error) => this.#refused.confirm(node, command, error),
     onDemoted: ({ endpoint }) => this.#router.topology.report({ kind: 'demoted', endpoint }),
     onUnreachable: ({ endpoint, membership: { downForMs } }) =>
       this.#router.topology.report({ kind: 'unreachable', endpoint, downForMs }),
@@ -354,41 +361,6 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     onProgress: () => this.#drain?.check(),
     announce: (event, ...args) => this.#announce(event, ...(args as PoolEvents[typeof event])),
   };
-
-  /** A server has refused a command for now, or as another's. */
-  #tryAgain(node: NodePool, command: Command, verdict: ReplyVerdict): boolean {
-    const { outcome, redirect } = verdict;
-    if (!command.mayBeSentAgain) return false;
-    if (redirect !== undefined) {
-      this.#statistics.redirects++;
-      return this.#router.follow(node, command, redirect, this.#clock.now());
-    }
-    if (!this.isSharded || outcome !== 'not-applied') {
-      return this.#recovery.tryAgain(command, outcome);
-    }
-    this.#router.topology.report({ kind: 'unreachable', endpoint: node.endpoint });
-    return this.#recovery.waitOut(command);
-  }
-
-  /**
-   * A script or a module answered what a server says that does not run a command. The server is
-   * asked for the same keys by a command that cannot make that up: only its word counts.
-   */
-  #confirm(node: NodePool, command: Command, error: Error): boolean {
-    const { probe } = command;
-    if (probe === undefined || !this.isSharded || command.settled) return false;
-    if (judgeServersWord(error.message).again === 'no') return false;
-    const question = keyQuestion(probe, this.options.target.connectTimeoutMs);
-    question.promise.then(
-      () => command.fail(error),
-      (said: Error) => {
-        const verdict = judgeServersWord(said instanceof PoolError ? '' : said.message);
-        if (verdict.again === 'no' || !this.#tryAgain(node, command, verdict)) command.fail(error);
-      },
-    );
-    node.send(question);
-    return true;
-  }
 
   #createHousekeeper(clock: Clock): Housekeeper {
     const pool = this;
@@ -485,16 +457,4 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     const isEmpty = places.every(({ membership }) => membership.fleet.size === 0);
     return this.#isAlertRaised || isEmpty || hasGap ? 'degraded' : 'ready';
   }
-}
-
-/** Healthy is a pool of which each server answers. */
-function summaryOf(reports: readonly ProbeReport[]): ProbeReport {
-  const latencies = reports.flatMap(({ latencyMs }) => latencyMs ?? []);
-  return {
-    healthy: reports.length > 0 && reports.every(({ healthy }) => healthy),
-    latencyMs: latencies.length === 0 ? undefined : Math.max(...latencies),
-    checkedConnections: reports.reduce((sum, report) => sum + report.checkedConnections, 0),
-    failedConnections: reports.reduce((sum, report) => sum + report.failedConnections, 0),
-    error: reports.find(({ error }) => error !== undefined)?.error,
-  };
 }

@@ -1,0 +1,68 @@
+// What becomes of a command that a server has refused: it is another server's, this one takes it in
+// a moment, or the refusal is its caller's answer. What a script or a module may have made up is
+// believed only where the server itself says the same.
+
+import type { Clock } from '../base/clock.js';
+import type { Command, ReplyVerdict } from '../base/command.js';
+import { PoolError } from '../errors.js';
+import type { NodePool } from '../node/node-pool.js';
+import { keyQuestion } from '../node/own-command.js';
+import type { Statistics } from '../node/statistics.js';
+import { judgeServersWord } from '../policy/reply-verdict.js';
+import type { Recovery } from './recovery.js';
+import type { Router } from './router.js';
+
+export interface RefusedDependencies {
+  readonly router: Router;
+  readonly recovery: Recovery;
+  readonly statistics: Statistics;
+  readonly clock: Clock;
+  /** How long a server may take to say what it says of a command's keys, ms. */
+  readonly questionTimeoutMs: number;
+}
+
+export class Refused {
+  readonly #dependencies: RefusedDependencies;
+
+  constructor(dependencies: RefusedDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /** Keeps the command for another attempt; false: there is none. */
+  tryAgain(node: NodePool, command: Command, verdict: ReplyVerdict): boolean {
+    const { router, recovery, statistics, clock } = this.#dependencies;
+    const { outcome, redirect } = verdict;
+    if (!command.mayBeSentAgain) return false;
+    if (redirect !== undefined) {
+      statistics.redirects++;
+      return router.follow(node, command, redirect, clock.now());
+    }
+    if (!router.topology.isSharded || outcome !== 'not-applied') {
+      return recovery.tryAgain(command, outcome);
+    }
+    router.topology.report({ kind: 'unreachable', endpoint: node.endpoint });
+    return recovery.waitOut(command);
+  }
+
+  /**
+   * A script or a module answered what a server says that does not run a command. The server is
+   * asked for the same keys by a command that cannot make that up: only its word counts.
+   * @returns Whether it is asked; else the error is the caller's answer.
+   */
+  confirm(node: NodePool, command: Command, error: Error): boolean {
+    const { router, questionTimeoutMs } = this.#dependencies;
+    const { probe } = command;
+    if (probe === undefined || !router.topology.isSharded || command.settled) return false;
+    if (judgeServersWord(error.message).again === 'no') return false;
+    const question = keyQuestion(probe, questionTimeoutMs);
+    question.promise.then(
+      () => command.fail(error),
+      (said: Error) => {
+        const verdict = judgeServersWord(said instanceof PoolError ? '' : said.message);
+        if (verdict.again === 'no' || !this.tryAgain(node, command, verdict)) command.fail(error);
+      },
+    );
+    node.send(question);
+    return true;
+  }
+}
