@@ -316,7 +316,8 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     // It has a budget of its own, as it connects nowhere.
     const ownBudget = new Budget(1);
     return new Router(topology, {
-      createNode: (endpoint) => this.#createNode(this.options, endpoint, this.#budget, random),
+      createNode: (endpoint) =>
+        this.#createNode(this.#optionsOf(endpoint, topology), endpoint, this.#budget, random),
       createLobby: (endpoint) => this.#createNode(lobbyOptions, endpoint, ownBudget, random),
       dispatch: (command) => this.#resend(command),
       dispatchLater: (command, pauseMs) => this.#recovery.later(command, pauseMs),
@@ -327,6 +328,13 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       },
       now: () => this.#clock.now(),
     });
+  }
+
+  /** One of several servers keeps one connection open, and a replica none that nobody reads from. */
+  #optionsOf({ role }: Endpoint, { endpoints }: Topology): ResolvedOptions {
+    if (endpoints.length === 1) return this.options;
+    const minConnections = role === 'replica' ? 0 : Math.min(1, this.options.minConnections);
+    return { ...this.options, minConnections };
   }
 
   #createNode(
