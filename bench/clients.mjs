@@ -1,12 +1,28 @@
 // Every client in its best documented settings, behind the same few methods. `note` is what the
 // report says about them. A client without a method is left out of the workload that needs it.
 
+import { existsSync, statSync } from 'node:fs';
+import path from 'node:path';
 import { openFloor } from './floor.mjs';
 
 const POOL_SIZE = 40;
+/** Without the install script, a text stands in the place of Bun. */
+const LEAST_PROGRAM_BYTES = 1024 * 1024;
 
 /** Errors of the background go to the run's output; those of commands are counted. */
 const tell = (error) => console.error(error);
+
+/**
+ * Bun as npm brings it: in the package of this system, or moved from there by the install script.
+ * `undefined` where there is none.
+ */
+function bunProgram() {
+  const system = `bun-${process.platform}-${process.arch === 'arm64' ? 'aarch64' : process.arch}`;
+  const places = [`@oven/${system}/bin/bun`, 'bun/bin/bun.exe'];
+  return places
+    .map((place) => path.join(import.meta.dirname, 'node_modules', place))
+    .find((file) => existsSync(file) && statSync(file).size > LEAST_PROGRAM_BYTES);
+}
 
 /** What a node-redis shaped client offers. */
 function nodeRedisShape(redis) {
@@ -50,6 +66,17 @@ async function nodeRedisClient(port, commandOptions) {
   return { ...nodeRedisShape(redis), close: () => redis.close() };
 }
 
+async function nodeRedisCluster(port, commandOptions) {
+  const { createCluster } = await import('redis');
+  const cluster = createCluster({
+    rootNodes: [{ socket: { host: '127.0.0.1', port } }],
+    ...(commandOptions && { commandOptions }),
+  });
+  cluster.on('error', tell);
+  await cluster.connect();
+  return { get: (key) => cluster.get(key), close: () => cluster.close() };
+}
+
 async function nodeRedisPool(port, commandOptions) {
   const { createClientPool } = await import('redis');
   const pool = createClientPool(
@@ -74,6 +101,24 @@ async function ioredisClient(port, options) {
   redis.on('error', tell);
   await redis.ping();
   return { ...ioredisShape(redis), close: () => redis.quit() };
+}
+
+async function ioredisCluster(port, options) {
+  const { Cluster } = await import('ioredis');
+  const cluster = new Cluster([{ host: '127.0.0.1', port }], options);
+  cluster.on('error', tell);
+  await cluster.get('key:0');
+  return { get: (key) => cluster.get(key), close: () => cluster.quit() };
+}
+
+async function plimsollCluster(port) {
+  const { createPool } = await import('../dist/index.js');
+  const pool = createPool({
+    cluster: { nodes: [{ host: '127.0.0.1', port }] },
+    environment: 'production',
+  });
+  await pool.client.get('key:0');
+  return { get: (key) => pool.client.get(key), close: () => pool.close() };
 }
 
 async function plimsollPool(port, options) {
@@ -123,6 +168,7 @@ export const CLIENTS = {
     note: "createPool({ url, environment: 'production' }): all defaults on",
     isPeer: false,
     open: (port) => plimsollPool(port, {}),
+    openCluster: plimsollCluster,
   },
   'plimsoll-checkout': {
     title: `Plimsoll, maxInFlight 1 (${POOL_SIZE})`,
@@ -135,12 +181,14 @@ export const CLIENTS = {
     note: 'createClient(), defaults: a time-out of 5 s for each command',
     isPeer: true,
     open: (port) => nodeRedisClient(port, undefined),
+    openCluster: (port) => nodeRedisCluster(port, undefined),
   },
   'node-redis-untimed': {
     title: 'node-redis client, time-out off',
     note: 'createClient({ commandOptions: { timeout: undefined } })',
     isPeer: true,
     open: (port) => nodeRedisClient(port, { timeout: undefined }),
+    openCluster: (port) => nodeRedisCluster(port, { timeout: undefined }),
   },
   'node-redis-pool': {
     title: `node-redis createClientPool (${POOL_SIZE})`,
@@ -159,12 +207,14 @@ export const CLIENTS = {
     note: 'new Redis(), defaults',
     isPeer: true,
     open: (port) => ioredisClient(port, {}),
+    openCluster: (port) => ioredisCluster(port, {}),
   },
   'ioredis-auto': {
     title: 'ioredis, auto-pipelining',
     note: 'new Redis({ enableAutoPipelining: true })',
     isPeer: true,
     open: (port) => ioredisClient(port, { enableAutoPipelining: true }),
+    openCluster: (port) => ioredisCluster(port, { enableAutoPipelining: true }),
   },
   glide: {
     title: 'GLIDE',
@@ -189,6 +239,31 @@ export const CLIENTS = {
           return glide.exec(batch, true);
         },
         close: () => glide.close(),
+      };
+    },
+    async openCluster(port) {
+      const { GlideClusterClient } = await import('@valkey/valkey-glide');
+      const glide = await GlideClusterClient.createClient({
+        addresses: [{ host: '127.0.0.1', port }],
+        requestTimeout: 60_000,
+        inflightRequestsLimit: 20_000,
+      });
+      return { get: (key) => glide.get(key), close: () => glide.close() };
+    },
+  },
+  bun: {
+    title: "Bun's RedisClient",
+    note: 'new RedisClient(url) in a process of Bun, defaults: it pipelines by itself',
+    isPeer: true,
+    program: bunProgram(),
+    async open(port) {
+      const { RedisClient } = await import('bun');
+      const redis = new RedisClient(`redis://127.0.0.1:${port}`);
+      await redis.connect();
+      return {
+        get: (key) => redis.get(key),
+        set: (key, value) => redis.set(key, value),
+        close: () => redis.close(),
       };
     },
   },

@@ -3,16 +3,24 @@
 
 import { fork } from 'node:child_process';
 import path from 'node:path';
+import { CLIENTS } from './clients.mjs';
 
 /** A child that answers later than this, beyond the window it was asked for, has hung. */
 const ANSWER_TIMEOUT_MS = 30_000;
 
-/** A child that has opened its client; `undefined` where it lacks the method the workload needs. */
+/**
+ * A child that has opened its client; `undefined` where it lacks the method the workload needs, or
+ * does not run on this system.
+ */
 export async function enter(client, workload, port, execArgv) {
   const program = path.join(import.meta.dirname, 'child.mjs');
   // Its output goes to stderr, as stdout is the report's.
   const stdio = ['ignore', 2, 2, 'ipc'];
-  const child = fork(program, [client, workload, String(port)], { execArgv, stdio });
+  const ownProgram = 'program' in CLIENTS[client];
+  const execPath = ownProgram ? CLIENTS[client].program : process.execPath;
+  if (execPath === undefined) return undefined;
+  const options = { execPath, execArgv: ownProgram ? [] : execArgv, stdio };
+  const child = fork(program, [client, workload, String(port)], options);
   const label = `${client} on ${workload}`;
   const contestant = {
     client,

@@ -45,7 +45,7 @@ function hostSection(contestants) {
 function setting({ rounds, warmUpMs, measureMs, server, pinnedTo }) {
   const { model } = os.cpus()[0];
   const memoryGiB = Math.round(os.totalmem() / 2 ** 30);
-  const packages = ['redis', 'ioredis', '@valkey/valkey-glide', 'generic-pool', 'tarn'];
+  const packages = ['redis', 'ioredis', '@valkey/valkey-glide', 'generic-pool', 'tarn', 'bun'];
   return [
     `- ${new Date().toISOString().slice(0, 10)}, ${rounds === 1 ? '1 round' : `${rounds} rounds`}; ` +
       `each client ${measureMs} ms a round, ${warmUpMs} ms of warm-up before`,
@@ -97,6 +97,7 @@ function ratioSection(medians) {
     ...manyCallers(medians['get-1000'], medians['get-10000']),
     ...cycleRatios(medians['cycle-1']),
     ...checkoutRatios(medians['get-1000']),
+    ...clusterRatios(medians['cluster-get-1000']),
   ];
   if (rows.length === 0) return [];
   const head = ['what', 'measured', 'target', 'result', 'figures'];
@@ -151,6 +152,13 @@ function checkoutRatios(get) {
     atLeast(what, 'node-redis-pool', 1.5, mine, get, 'ops'),
     atLeast(what, 'node-redis-pool-untimed', 1.5, mine, get, 'ops'),
   ].filter(Boolean);
+}
+
+function clusterRatios(get) {
+  const best = get?.plimsoll && bestPeer(get, (figures) => figures.opsPerSecond, Math.max);
+  if (!best) return [];
+  const what = 'GET, cluster of 3, 1,000 callers: throughput against the best peer,';
+  return [atLeast(what, best, 3, get.plimsoll, get, 'ops')];
 }
 
 const FIGURES = {

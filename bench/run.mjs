@@ -22,6 +22,7 @@ import {
 } from '../build/scripts/machine-load.js';
 import { startPrivateServer } from '../build/scripts/redis-server.js';
 import { CLIENTS } from './clients.mjs';
+import { startCluster } from './cluster.mjs';
 import { enter } from './contestant.mjs';
 import { openFloor } from './floor.mjs';
 import { report } from './report.mjs';
@@ -57,8 +58,12 @@ const workloadNames = chosen(flags.only, WORKLOADS);
 const clientNames = chosen(flags.profile ?? flags.clients, CLIENTS);
 
 const server = await startPrivateServer();
+const cluster = workloadNames.some((name) => WORKLOADS[name].isOfCluster)
+  ? await startCluster()
+  : undefined;
 try {
   const pinnedTo = await pinServer(server.pid);
+  for (const { pid } of cluster?.servers ?? []) await pinServer(pid);
   await prepare(server.port);
   const results = await measureAll();
   const text = report({ results, rounds, warmUpMs, measureMs, server, pinnedTo });
@@ -66,6 +71,7 @@ try {
   if (isWhole) writeFileSync(path.join(here, 'RESULTS.md'), text);
 } finally {
   await server.stop();
+  await cluster?.stop();
 }
 
 function chosen(list, all) {
@@ -109,7 +115,8 @@ async function measureAll() {
     try {
       for (const client of clientNames) {
         for (const workload of group) {
-          const contestant = await enter(client, workload, server.port, execArgv);
+          const { port } = WORKLOADS[workload].isOfCluster ? cluster : server;
+          const contestant = await enter(client, workload, port, execArgv);
           if (contestant !== undefined) contestants.push(contestant);
         }
       }

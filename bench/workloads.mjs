@@ -68,6 +68,13 @@ export const WORKLOADS = {
     needs: 'get',
     operation: get,
   },
+  'cluster-get-1000': {
+    title: 'GET 100 B from a cluster of 3 nodes, 1,000 callers',
+    callers: 1_000,
+    isOfCluster: true,
+    needs: 'get',
+    operation: get,
+  },
   'set-1000': {
     title: 'SET 100 B, 1,000 callers',
     callers: 1_000,

@@ -22,8 +22,6 @@ const WRONG_TOKEN_DELAY_MS = 500;
 const MAX_WRONG_TOKENS = 20;
 /** For the last words to the pages. */
 const CLOSE_LIMIT_MS = 500;
-/** Other sites can't send this type without being asked first. */
-const JSON_TYPE = /^application\/json(;|$)/i;
 const HEADERS = {
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
@@ -119,8 +117,8 @@ export class WebServer {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { method = 'GET', headers, url = '' } = request;
-    const pathname = pathOf(url);
+    const { pathname } = new URL(request.url ?? '/', 'http://page');
+    const { method = 'GET', headers } = request;
     const isWrite = method !== 'GET';
     const isPage = pathname === '/' || pathname === '/token';
     const isPublic = pathname === '/token' || pathname.startsWith('/assets/');
@@ -148,7 +146,7 @@ export class WebServer {
 
   async #take(pathname: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (pathname === '/token') return this.#takeToken(await bodyOf(request), response);
-    if (!JSON_TYPE.test(request.headers['content-type'] ?? '')) {
+    if (request.headers['content-type'] !== 'application/json') {
       throw new Refused(415, 'WRONG_TYPE', 'The body must be of the type application/json.');
     }
     const body = await bodyOf(request);
@@ -199,12 +197,6 @@ export class WebServer {
     await delay(WRONG_TOKEN_DELAY_MS);
     this.#wrongTokens -= 1;
   }
-}
-
-/** Of a request line, which may hold anything. */
-function pathOf(url: string): string {
-  const base = 'http://page';
-  return URL.canParse(url, base) ? new URL(url, base).pathname : '';
 }
 
 function notFound(): Refused {

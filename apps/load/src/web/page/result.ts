@@ -27,9 +27,7 @@ function verdictOf({ passed, thresholds, unjudgedErrors }: Result): string {
   const unjudged = thresholds.length > 0 ? ' that no threshold judges' : '';
   const reasons = [
     ...(missed > 0 ? [`${missed} of ${thresholds.length} thresholds missed`] : []),
-    ...(unjudgedErrors > 0
-      ? [`${whole(unjudgedErrors)} ${unjudgedErrors === 1 ? 'error' : 'errors'}${unjudged}`]
-      : []),
+    ...(unjudgedErrors > 0 ? [`${whole(unjudgedErrors)} errors${unjudged}`] : []),
   ];
   return ['Not passed', ...(reasons.length > 0 ? [reasons.join(', ')] : [])].join(': ');
 }
