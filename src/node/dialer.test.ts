@@ -67,6 +67,19 @@ describe('the dialer', () => {
     expect([source.dials, facts.open, dialer.dialing]).toEqual([6, 6, 0]);
   });
 
+  test('takes a connection that has ended already for a failed attempt', async () => {
+    const { dialer, source, events } = newDialer();
+    source.onDial = 'hold';
+    dialer.pump();
+    await settle();
+    source.heldDials[0]!.accept().lose();
+    await settle();
+    expect(events).toEqual(['CONNECT_FAILED']);
+    source.onDial = 'accept';
+    await settle(10);
+    expect(events).toEqual(['CONNECT_FAILED', 'connected']);
+  });
+
   test('does not dial when nothing is missing', async () => {
     const { dialer, source } = newDialer({ wanted: 2, open: 2 });
     dialer.pump();

@@ -106,6 +106,8 @@ export class Dialer {
     if (servingConnections === 0) this.#breaker.noteOutage(this.#clock.now());
     try {
       const connection = await this.#source.connect(this.#abort.signal, this.#owner.keepsAlive);
+      // It may have ended since the server's last word, of which nobody would hear any more.
+      if (connection?.writable === false) throw endedAtOnce();
       this.#dialing--;
       this.#onSuccess(connection, generation);
     } catch (error) {
@@ -139,4 +141,9 @@ export class Dialer {
     this.#owner.onConnectFailed(error);
     if (hasOpened) this.#owner.onBreakerChange(true, error);
   }
+}
+
+function endedAtOnce(): PoolError {
+  const text = 'The connection ended as soon as it was made';
+  return new PoolError('CONNECT_FAILED', text, { sent: false });
 }

@@ -211,13 +211,18 @@ export class Membership implements BudgetMember {
     }
   }
 
-  /** Opens one more connection to see whether the server is silent, or only the lanes are. */
-  openSpare(): void {
-    if (this.#spare === 'wanted') return;
+  /**
+   * Opens one more connection to see whether the server is silent, or only the lanes are.
+   * @returns Whether there is room for it.
+   */
+  openSpare(): boolean {
+    const isNew = this.#spare !== 'wanted';
     this.#spare = 'wanted';
-    this.#dialer.dialOneMore();
+    const hasRoom = this.fleet.size < this.#limit;
+    if (isNew && hasRoom) this.#dialer.dialOneMore();
     // After a pause where there is one.
-    this.#dialer.pump();
+    if (isNew) this.#dialer.pump();
+    return hasRoom;
   }
 
   /** Tries to connect until it is told that there is no need any more. */

@@ -176,6 +176,29 @@ test('after a freeze of the process all connections that died meanwhile are foun
   expect(await redis.read('GET')).toBe('value');
 });
 
+test('where the spare connection died too, one that nobody waits for gives way to another', async () => {
+  const dead = new Set<SimulatedConnection>();
+  const source = sourceWith(dead, 'PONG', '');
+  const { pool, redis, connection } = await openSimulatedPool({ maxConnections: 1 }, source);
+  const brief = redis.with({ timeout: 400 });
+  connection().serverClientId = 1;
+  dead.add(connection());
+  void outcomeOf(brief.read('GET'));
+  source.onDial = 'hold';
+  await settle(620);
+  const spare = source.heldDials[0]!.accept();
+  spare.serverClientId = 2;
+  dead.add(spare);
+  source.onDial = 'accept';
+  await settle(10);
+  void outcomeOf(brief.read('GET'));
+  await settle(2_000);
+  expect(await redis.read('GET')).toBe('value');
+  await settle(1_500);
+  expect(source.open).toHaveLength(1);
+  expect(pool.status().counters.evictions.unhealthy).toBe(2);
+});
+
 test('a lease that blocks is never asked', async () => {
   const { pool, redis, source } = await openSimulatedPool({ leakThresholdMs: 0 });
   source.answer = (name) => (name === 'BLPOP' ? undefined : 'PONG');

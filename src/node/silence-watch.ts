@@ -1,8 +1,9 @@
 // Finds connections that died without a word: a frozen process, a sleeping laptop, an entry that a
 // firewall forgot. A connection that owes replies and is silent is suspected; whether it is dead or
 // its server slow, another connection to the same server has to say. What the signs mean stands in
-// `policy/silence.ts`; here they are gathered. If nothing answers anywhere, nothing is done: then
-// only deadlines and the breaker decide.
+// `policy/silence.ts`; here they are gathered. If nothing answers anywhere, only deadlines and the
+// breaker decide: a connection goes then only where nobody waits for it and another one needs its
+// place.
 
 import { afterPolling } from '../base/event-loop.js';
 import { PoolError } from '../errors.js';
@@ -23,8 +24,11 @@ const QUESTION_TIMEOUT_MS = 2_000;
 
 export interface WatchedPool {
   readonly entries: readonly Entry[];
-  /** Opens one more connection, as no witness can be had among those that are open. */
-  openSpare(): void;
+  /**
+   * Opens one more connection, as no witness can be had among those that are open. False: there are
+   * too many already.
+   */
+  openSpare(): boolean;
   /** Nobody is suspected any more. */
   closeSpare(): void;
   evict(entry: Entry, reason: EvictionReason, error: Error): void;
@@ -56,7 +60,9 @@ export class SilenceWatch {
     }
     const silentMs = Math.max(...suspects.map(({ since }) => now - since));
     const witness = this.#findWitness(suspects);
-    if (witness === undefined && silentMs >= SPARE_AFTER_MS) this.#pool.openSpare();
+    if (witness === undefined && silentMs >= SPARE_AFTER_MS) {
+      if (!this.#pool.openSpare()) this.#makeRoom(suspects, now);
+    }
     if (witness === undefined || silentMs < DEAD_AFTER_MS) return;
     if (this.#isAsking || now < this.#askAgainAt) return;
     this.#isAsking = true;
@@ -75,6 +81,18 @@ export class SilenceWatch {
       if (entry.isSuspect) suspects.push({ entry, since: since as number });
     }
     return suspects;
+  }
+
+  /**
+   * All are silent, the spare one too. Whoever they owed replies has been told by now: then the one
+   * that is silent for longest can go without harm to anybody, or there would never be a witness.
+   */
+  #makeRoom(suspects: readonly Suspect[], now: number): void {
+    const oldest = suspects
+      .filter(({ entry, since }) => now - since >= DEAD_AFTER_MS && isAwaitedByNobody(entry))
+      .sort((one, other) => one.since - other.since)[0];
+    if (oldest === undefined) return;
+    this.#pool.evict(oldest.entry, 'unhealthy', silentError(now - oldest.since));
   }
 
   /** The connection that was heard of last, if that was after the silence of the others began. */
@@ -135,6 +153,20 @@ async function ask(entry: Entry, args: readonly string[]): Promise<Error | strin
   } finally {
     entry.probes--;
   }
+}
+
+/** All that is in flight on it has timed out or was cancelled. */
+function isAwaitedByNobody({ connection }: Entry): boolean {
+  let isAwaited = false;
+  connection.forEachInFlight(({ settled }) => {
+    if (!settled) isAwaited = true;
+  });
+  return !isAwaited;
+}
+
+function silentError(silentMs: number): PoolError {
+  const text = `The connection brought nothing for ${Math.round(silentMs)} ms, and no other one did`;
+  return new PoolError('CONNECTION_LOST', text);
 }
 
 function deadError(silentMs: number): PoolError {

@@ -147,6 +147,21 @@ describe('whoever waits for a connection', () => {
     expect(pool.status().waiting).toBe(0);
   });
 
+  test('may be none at all: who is turned away still brings a connection for the next', async () => {
+    const { pool, redis, connection } = await openSimulatedPool({
+      minConnections: 0,
+      maxWaiters: 0,
+    });
+    expect(pool.status().connections.open).toBe(0);
+    expect((await soon(redis.read('A'))).code).toBe('QUEUE_FULL');
+    const served = redis.read('B');
+    connection().reply('b');
+    expect(await served).toBe('b');
+    // The last lane is not lent, so that a lease needs a second one.
+    expect((await soon(pool.acquireLease())).code).toBe('QUEUE_FULL');
+    expect((await soon(pool.acquireLease())).code).toBe('ok');
+  });
+
   test('is not more than maxWaiters: the next one is told QUEUE_FULL at once', async () => {
     const { pool, redis, connection } = await openSimulatedPool({
       maxConnections: 1,

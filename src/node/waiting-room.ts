@@ -145,6 +145,8 @@ export class WaitingRoom {
     }
     const fullness = this.#fullness(bytes);
     if (fullness === undefined) return undefined;
+    // Where nobody may wait, nobody else sees to it that a later caller finds a connection.
+    if (this.#waiters.length === 0) membership.growBeyondLanes();
     return new PoolError('QUEUE_FULL', `${what}: ${fullness}`, { sent: false });
   }
 

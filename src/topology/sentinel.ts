@@ -180,7 +180,8 @@ export class SentinelSource implements ConnectionSource {
       const reply = await question(link, ['ROLE'], this.#target.connectTimeoutMs, this.#clock);
       return Array.isArray(reply) ? String(reply[0]) : undefined;
     } catch (error) {
-      if (error instanceof PoolError) throw error;
+      // What a socket died of is no word of the server's.
+      if (error instanceof PoolError || !link.writable) throw error;
       return undefined;
     }
   }
