@@ -15,10 +15,16 @@ import type {
   RespVersions,
   TypeMapping,
 } from './client/types.js';
-import type { ClientOptionsSubset, ConnectionTarget, PoolOptions } from './config/options.js';
+import type {
+  ClientOptionsSubset,
+  ConnectionTarget,
+  PoolOptions,
+  ResolvedOptions,
+} from './config/options.js';
 import { resolveOptions } from './config/resolve.js';
 import { InvalidOptionsError, PoolError } from './errors.js';
 import { ClusterTopology } from './topology/cluster/cluster.js';
+import { EndpointsTopology } from './topology/endpoints/endpoints.js';
 import { SentinelSource } from './topology/sentinel.js';
 import { SingleTopology } from './topology/single.js';
 import { StandaloneSource } from './topology/standalone.js';
@@ -48,11 +54,21 @@ export function createPool(
   const resolved = resolveOptions(options as PoolOptions & ClientOptionsSubset, env);
   const setup = setupOf(options);
   const clock = options.clock ?? systemClock;
-  const topology = topologyOf(resolved.target, clock);
+  const topology = topologyOf(resolved, clock);
   return new RedisPool(resolved, { topology, clock, random: Math.random }, setup);
 }
 
-function topologyOf(target: ConnectionTarget, clock: Clock): Topology {
+function topologyOf({ target, endpoints, failover }: ResolvedOptions, clock: Clock): Topology {
+  if (endpoints.length === 0) return databaseOf(target, clock);
+  const members = endpoints.map(({ id, weight, target: own }) => ({
+    ...{ id, weight },
+    topology: databaseOf(own, clock),
+  }));
+  return new EndpointsTopology(members, failover, clock);
+}
+
+/** One server, the primary behind sentinels, or a cluster. */
+function databaseOf(target: ConnectionTarget, clock: Clock): Topology {
   const { cluster, sentinel } = target;
   if (cluster !== undefined) return new ClusterTopology(cluster, target, clock, Math.random);
   if (sentinel === undefined) return new SingleTopology(new StandaloneSource(target, clock));

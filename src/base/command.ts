@@ -207,10 +207,10 @@ export class Command {
     return this.batch?.text.slice(this.batchStart, this.batchEnd) ?? this.ownPayload;
   }
 
-  /** What it was made with can be sent. To be asked before it joins a batch. */
+  /** What it was made with can be sent, or was already. */
   get hasBytes(): boolean {
     const payload = this.ownPayload;
-    if (typeof payload === 'string') return payload.length > 0;
+    if (typeof payload === 'string') return payload.length > 0 || this.batch !== undefined;
     return Array.isArray(payload) && payload.length > 0 && payload.every(isPart);
   }
 

@@ -6,19 +6,12 @@
 // host or path there sets all of its variables aside. A port alone names another server on the same
 // machine: of the variables only REDIS_HOST and REDIS_TLS are read then.
 
-import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { PoolError } from '../errors.js';
 import { checkHost, lacksPassword, withoutBrackets } from './checks.js';
 import { checkCluster, resolveCluster } from './cluster.js';
 import { DEFAULTS } from './defaults.js';
 import type { EnvironmentReader } from './environment.js';
-import type {
-  ClientOptionsSubset,
-  ConnectionTarget,
-  PasswordSource,
-  PoolOptions,
-} from './options.js';
+import { environmentLogin, withoutUndefined } from './login.js';
+import type { ClientOptionsSubset, ConnectionTarget, PoolOptions } from './options.js';
 import type { Problems } from './problems.js';
 import { NUMBER_RANGES } from './ranges.js';
 import { Secret } from './secret.js';
@@ -134,10 +127,7 @@ function environmentParts(
       `names ${what}, which excludes REDIS_HOST and REDIS_PORT: set one of them`,
     );
   }
-  const username = inOptions.username ?? reader.text('REDIS_USERNAME');
-  const password = inOptions.password ?? environmentPassword(reader, problems);
-  const database = inOptions.database ?? reader.wholeNumber('REDIS_DB', NUMBER_RANGES.database);
-  return { ...inUrl, ...server, ...withoutUndefined({ username, password, database }) };
+  return { ...inUrl, ...server, ...environmentLogin(inOptions, reader, problems) };
 }
 
 /** What an address names that REDIS_HOST and REDIS_PORT can't be a part of. */
@@ -160,64 +150,8 @@ function machineParts(
   return withoutUndefined({ host, tls });
 }
 
-function environmentPassword(
-  reader: EnvironmentReader,
-  problems: Problems,
-): PasswordSource | undefined {
-  const text = reader.text('REDIS_PASSWORD');
-  const file = reader.text('REDIS_PASSWORD_FILE');
-  if (file === undefined) return text;
-  if (text !== undefined) {
-    problems.refuse('REDIS_PASSWORD_FILE', 'and REDIS_PASSWORD exclude each other: set one');
-    return text;
-  }
-  return filePassword(file, problems);
-}
-
-/** Read once now, so that a wrong file is refused at start, and again at each connect. */
-function filePassword(file: string, problems: Problems): PasswordSource | undefined {
-  try {
-    if (withoutLineEnd(readFileSync(file, 'utf8')) === '') {
-      problems.refuse('REDIS_PASSWORD_FILE', 'names an empty file');
-    }
-  } catch (error) {
-    // Not the path: someone may have put the password itself there.
-    const code = (error as NodeJS.ErrnoException).code ?? 'no reason given';
-    problems.refuse('REDIS_PASSWORD_FILE', `names a file that cannot be read (${code})`);
-    return undefined;
-  }
-  return () => rereadPassword(file);
-}
-
-async function rereadPassword(file: string): Promise<string> {
-  const refuse = (what: string) => {
-    const message = `The file that REDIS_PASSWORD_FILE names ${what}`;
-    return new PoolError('AUTH_FAILED', message, { sent: false });
-  };
-  let text: string;
-  try {
-    text = withoutLineEnd(await readFile(file, 'utf8'));
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'no reason given';
-    throw refuse(`cannot be read any more (${code})`);
-  }
-  if (text === '') throw refuse('is empty by now');
-  return text;
-}
-
-function withoutLineEnd(text: string): string {
-  return text.replace(/\r?\n$/, '');
-}
-
 function checkCredentials(parts: AddressParts, hint: string, problems: Problems): void {
   if (!lacksPassword(parts)) return;
   if (problems.concern('url', 'REDIS_URL', 'password', 'REDIS_PASSWORD_FILE')) return;
   problems.refuse('username', `needs a password${hint}`);
-}
-
-type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
-
-function withoutUndefined<T extends object>(parts: T): Defined<T> {
-  const entries = Object.entries(parts).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as Defined<T>;
 }

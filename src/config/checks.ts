@@ -8,11 +8,19 @@ import type {
   BreakerOptions,
   ClientOptionsSubset,
   ClusterOptions,
+  EndpointOptions,
+  FailoverOptions,
   PoolOptions,
   RetryOptions,
   SentinelOptions,
 } from './options.js';
-import { describeRange, isInRange, NUMBER_RANGES, type NumberRange } from './ranges.js';
+import {
+  describeRange,
+  isInRange,
+  NUMBER_RANGES,
+  type NumberRange,
+  WEIGHT_RANGE,
+} from './ranges.js';
 import { suggest } from './suggest.js';
 import { checkTls } from './tls.js';
 
@@ -21,6 +29,10 @@ export type Check = (value: unknown) => string | undefined;
 
 export type OptionName = keyof PoolOptions | keyof ClientOptionsSubset;
 
+const PROBE_POLICIES = ['all', 'majority', 'any'] as const;
+/** Each is checked over a connection of its own. */
+const MAX_ENDPOINTS = 32;
+const ENDPOINT_ID = /^[!-~]{1,128}$/;
 const RETRY_WRITES = ['safe', 'always', 'never'] as const;
 const READS = ['primary', 'prefer-replica', 'nearest-zone'] as const;
 /** CLIENT SETNAME and SETINFO take the characters from `!` to `~`; longer ones fill CLIENT LIST. */
@@ -42,6 +54,8 @@ export const OPTION_CHECKS: Readonly<Record<OptionName, Check>> = {
   cluster: anObject,
   reads: oneOf(READS),
   zone: nonEmptyText('the name of an availability zone'),
+  endpoints: checkEndpoints,
+  failover: anObject,
   username: nonEmptyText('the name of an ACL user'),
   password: checkPassword,
   database: numberIn(ranges.database),
@@ -97,6 +111,37 @@ export const BREAKER_CHECKS: Readonly<Record<keyof BreakerOptions, Check>> = {
   maxPauseMs: numberIn(ranges['breaker.maxPauseMs']),
   patienceMs: numberIn(ranges['breaker.patienceMs']),
 };
+
+export const FAILOVER_CHECKS: Readonly<Record<keyof FailoverOptions, Check>> = {
+  checkIntervalMs: numberIn(ranges['failover.checkIntervalMs']),
+  checkTimeoutMs: numberIn(ranges['failover.checkTimeoutMs']),
+  probes: numberIn(ranges['failover.probes']),
+  probePauseMs: numberIn(ranges['failover.probePauseMs']),
+  policy: oneOf(PROBE_POLICIES),
+  patienceMs: numberIn(ranges['failover.patienceMs']),
+  graceMs: numberIn(ranges['failover.graceMs']),
+  failbackIntervalMs: numberIn(ranges['failover.failbackIntervalMs']),
+  drainMs: numberIn(ranges['failover.drainMs']),
+};
+
+const { url, host, port, family, path, sentinel, cluster, reads, zone } = OPTION_CHECKS;
+const { username, password, database, tls } = OPTION_CHECKS;
+
+export const ENDPOINT_CHECKS: Readonly<Record<keyof EndpointOptions, Check>> = {
+  ...{ url, host, port, family, path, sentinel, cluster, reads, zone },
+  ...{ username, password, database, tls },
+  id: (value) =>
+    typeof value === 'string' && ENDPOINT_ID.test(value)
+      ? undefined
+      : 'must be 1 to 128 printable ASCII characters without spaces',
+  weight: numberIn(WEIGHT_RANGE),
+};
+
+function checkEndpoints(value: unknown): string | undefined {
+  const isList = Array.isArray(value) && value.length > 0 && value.length <= MAX_ENDPOINTS;
+  if (isList && value.every(isObject)) return undefined;
+  return `must be a list of 1 to ${MAX_ENDPOINTS} endpoints, each as { url, weight }`;
+}
 
 export const SENTINEL_CHECKS: Readonly<Record<keyof SentinelOptions, Check>> = {
   name: nonEmptyText('the name of a primary, as sentinel monitor gives it'),

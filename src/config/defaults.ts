@@ -6,10 +6,16 @@ import type { ConnectionTarget, ResolvedOptions } from './options.js';
 /** Commands in flight on a lane before the next lane is used. */
 export const DEFAULT_LANE_DEPTH = 512;
 
+/** Of one of several endpoints. */
+export const DEFAULT_WEIGHT = 1;
+
 type Fixed<T> = Required<{ readonly [K in keyof T]: Exclude<T[K], undefined> }>;
 
 type Defaults = Fixed<
-  Omit<ResolvedOptions, 'workers' | 'target' | 'maxConnections' | 'fallback' | 'warnings'> &
+  Omit<
+    ResolvedOptions,
+    'workers' | 'target' | 'endpoints' | 'maxConnections' | 'fallback' | 'warnings'
+  > &
     Omit<
       ConnectionTarget,
       | ('path' | 'sentinel' | 'cluster' | 'zone' | 'username' | 'password' | 'tls')
@@ -46,5 +52,16 @@ export const DEFAULTS: Defaults = Object.freeze({
   maxReplyBytes: 536_870_912,
   retry: Object.freeze({ retries: 3, baseMs: 8, factor: 4, capMs: 512, jitter: false }),
   retryWrites: 'safe',
+  failover: Object.freeze({
+    checkIntervalMs: 5_000,
+    checkTimeoutMs: 1_000,
+    probes: 3,
+    probePauseMs: 500,
+    policy: 'all',
+    patienceMs: 1_000,
+    graceMs: 60_000,
+    failbackIntervalMs: 120_000,
+    drainMs: 1_000,
+  }),
   breaker: Object.freeze({ failures: 4, maxPauseMs: 512, patienceMs: 2_000 }),
 });

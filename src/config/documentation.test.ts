@@ -6,13 +6,15 @@ import { PRESETS } from '../policy/sizing.js';
 import {
   BREAKER_CHECKS,
   CLUSTER_CHECKS,
+  ENDPOINT_CHECKS,
+  FAILOVER_CHECKS,
   OPTION_CHECKS,
   RETRY_CHECKS,
   SENTINEL_CHECKS,
 } from './checks.js';
-import { DEFAULTS } from './defaults.js';
+import { DEFAULT_WEIGHT, DEFAULTS } from './defaults.js';
 import { ENVIRONMENT_VARIABLES } from './environment.js';
-import { formatNumber, NUMBER_RANGES } from './ranges.js';
+import { formatNumber, NUMBER_RANGES, WEIGHT_RANGE } from './ranges.js';
 
 const page = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8');
 
@@ -34,10 +36,15 @@ const optionRows = rows.filter(
 const variableRows = rows.filter((row) => row.length === 3 && /^[A-Z]/.test(row[0]!));
 
 const INTERNAL = ['clock'];
-const GROUPS = ['retry', 'breaker', 'sentinel', 'cluster'];
+const GROUPS = ['retry', 'breaker', 'sentinel', 'cluster', 'failover'];
 const optionNames = [
-  ...Object.keys(OPTION_CHECKS).filter((name) => !GROUPS.includes(name)),
   ...Object.keys(CLUSTER_CHECKS).map((name) => `cluster.${name}`),
+  ...Object.keys(OPTION_CHECKS).filter((name) => !GROUPS.includes(name)),
+  // The others are those of the same name.
+  ...Object.keys(ENDPOINT_CHECKS)
+    .filter((name) => !(name in OPTION_CHECKS))
+    .map((name) => `endpoints[].${name}`),
+  ...Object.keys(FAILOVER_CHECKS).map((name) => `failover.${name}`),
   ...Object.keys(SENTINEL_CHECKS).map((name) => `sentinel.${name}`),
   ...Object.keys(RETRY_CHECKS).map((name) => `retry.${name}`),
   ...Object.keys(BREAKER_CHECKS).map((name) => `breaker.${name}`),
@@ -65,17 +72,22 @@ describe('docs/configuration.md', () => {
   });
 
   it('gives the range of every number', () => {
-    for (const [option, { least, most }] of Object.entries(NUMBER_RANGES)) {
+    const ranges = { ...NUMBER_RANGES, 'endpoints[].weight': WEIGHT_RANGE };
+    for (const [option, { least, most }] of Object.entries(ranges)) {
       expect(cell(option, 1)).toContain(`${formatNumber(least)} to ${formatNumber(most)}`);
     }
   });
 
   it('gives the default of every option that has a fixed one', () => {
-    const { retry, breaker, ...plain } = DEFAULTS;
-    const nested = Object.entries({ retry, breaker }).flatMap(([group, defaults]) =>
+    const { retry, breaker, failover, ...plain } = DEFAULTS;
+    const nested = Object.entries({ retry, breaker, failover }).flatMap(([group, defaults]) =>
       Object.entries(defaults).map(([name, value]) => [`${group}.${name}`, value] as const),
     );
-    for (const [option, value] of [...Object.entries(plain), ...nested]) {
+    for (const [option, value] of [
+      ...Object.entries(plain),
+      ...nested,
+      ['endpoints[].weight', DEFAULT_WEIGHT] as const,
+    ]) {
       const written = typeof value === 'number' ? formatNumber(value) : String(value);
       expect([option, cell(option, 3)]).toEqual([option, written]);
     }

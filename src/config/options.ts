@@ -4,11 +4,12 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { Clock } from '../base/clock.js';
 import type { BreakerOptions } from '../policy/breaker.js';
+import type { FailoverOptions } from '../policy/failback.js';
 import type { RetryOptions, RetryWrites } from '../policy/retry.js';
 import type { Environment } from '../policy/sizing.js';
 import type { Secret } from './secret.js';
 
-export type { BreakerOptions, Environment, RetryOptions, RetryWrites };
+export type { BreakerOptions, Environment, FailoverOptions, RetryOptions, RetryWrites };
 
 /** Text, or a function asked at every connect, so that a rotated password is picked up. */
 export type PasswordSource = string | (() => string | Promise<string>);
@@ -68,6 +69,22 @@ export interface ClusterOptions {
  */
 export type Reads = 'primary' | 'prefer-replica' | 'nearest-zone';
 
+/** Options that name a server, sentinels or a cluster, and log in there. */
+export type ServerOptions = Pick<
+  PoolOptions,
+  | ('url' | 'host' | 'port' | 'family' | 'path' | 'sentinel' | 'cluster')
+  | ('reads' | 'zone')
+  | ('username' | 'password' | 'database' | 'tls')
+>;
+
+/** One of several endpoints with the same data. */
+export interface EndpointOptions extends ServerOptions {
+  /** Tells it from the others in `switchTo()`, events and status. Default: its address. */
+  id?: string;
+  /** The healthy one of highest weight is used; 0 to 1,000,000, also a fraction. Default 1. */
+  weight?: number;
+}
+
 /** A read that found the breaker open, as handed to `fallback`. */
 export interface FallbackRequest {
   /** Command name in capitals, e.g. `GET`. */
@@ -108,6 +125,13 @@ export interface PoolOptions {
   reads?: Reads;
   /** Availability zone of this process, for `reads: 'nearest-zone'`. */
   zone?: string;
+  /**
+   * Endpoints with the same data, of which the healthy one of highest weight is used, in place of an
+   * address (`REDIS_ENDPOINTS`). What is given beside it is for all of them.
+   */
+  endpoints?: readonly EndpointOptions[];
+  /** How it is found out which of the `endpoints` is used. */
+  failover?: Partial<FailoverOptions>;
   /** ACL user (`REDIS_USERNAME`); needs a password, unless it is `default`. */
   username?: string;
   /**
@@ -246,11 +270,22 @@ export interface ConnectionTarget {
   readonly maxReplyBytes: number;
 }
 
+/** One of several endpoints. */
+export interface EndpointTarget {
+  readonly id: string;
+  readonly weight: number;
+  readonly target: ConnectionTarget;
+}
+
 /** What the pool runs on: complete, validated, frozen, printable without secrets. */
 export interface ResolvedOptions {
   readonly environment: Environment;
   readonly workers: number;
+  /** Of several endpoints, that of the one of highest weight. */
   readonly target: ConnectionTarget;
+  /** None where there is no choice. */
+  readonly endpoints: readonly EndpointTarget[];
+  readonly failover: FailoverOptions;
   readonly minConnections: number;
   readonly maxConnections: number;
   readonly maxInFlight: number;

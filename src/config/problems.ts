@@ -6,19 +6,32 @@ import { InvalidOptionsError } from '../errors.js';
 import type { PoolWarning, PoolWarningCode } from './options.js';
 
 export class Problems {
+  /** In whose list it stands too, and behind what its names stand there. */
+  readonly #outer: { readonly problems: Problems; readonly prefix: string } | undefined;
   readonly #texts: string[] = [];
   readonly #refused = new Set<string>();
   readonly #warnings: PoolWarning[] = [];
+
+  constructor(outer?: { readonly problems: Problems; readonly prefix: string }) {
+    this.#outer = outer;
+  }
+
+  /** The same list for one of several things of a kind. @param prefix E.g. `endpoints[1].`. */
+  within(prefix: string): Problems {
+    return new Problems({ problems: this, prefix });
+  }
 
   /** @param name Option or variable, e.g. `retry.capMs`. @param text Goes on from the name. */
   refuse(name: string, text: string): void {
     this.#texts.push(`${name} ${text}`);
     this.#refused.add(name);
+    this.#outer?.problems.refuse(this.#outer.prefix + name, text);
   }
 
   /** Something is left aside, which is no reason not to start. @param message A sentence. */
   warn(code: PoolWarningCode, message: string): void {
     this.#warnings.push(Object.freeze({ code, message }));
+    this.#outer?.problems.warn(code, this.#outer.prefix + message);
   }
 
   get warnings(): readonly PoolWarning[] {
@@ -27,7 +40,8 @@ export class Problems {
 
   /** Whether one of them was refused, so that a rule which combines them has nothing to judge. */
   concern(...names: readonly string[]): boolean {
-    return names.some((name) => this.#refused.has(name));
+    const { problems, prefix } = this.#outer ?? {};
+    return names.some((name) => this.#refused.has(name) || problems?.concern(prefix + name));
   }
 
   /** @throws InvalidOptionsError with every problem that was found. */

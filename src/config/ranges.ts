@@ -45,10 +45,21 @@ export const NUMBER_RANGES = {
   'retry.baseMs': { least: 0, most: LONGEST_TIMER_MS },
   'retry.factor': { least: 1, most: 100, fractions: true },
   'retry.capMs': { least: 0, most: LONGEST_TIMER_MS },
+  'failover.checkIntervalMs': { least: 1, most: LONGEST_TIMER_MS },
+  'failover.checkTimeoutMs': { least: 1, most: LONGEST_TIMER_MS },
+  'failover.probes': { least: 1, most: 100 },
+  'failover.probePauseMs': { least: 0, most: LONGEST_TIMER_MS },
+  'failover.patienceMs': { least: 0, most: LONGEST_TIMER_MS },
+  'failover.graceMs': { least: 0, most: LONGEST_TIMER_MS },
+  'failover.failbackIntervalMs': { least: 0, most: LONGEST_TIMER_MS },
+  'failover.drainMs': { least: 0, most: LONGEST_TIMER_MS },
   'breaker.failures': { least: 1, most: 1_000 },
   'breaker.maxPauseMs': { least: 1, most: LONGEST_TIMER_MS },
   'breaker.patienceMs': { least: 0, most: LONGEST_TIMER_MS },
 } as const satisfies Record<string, NumberRange>;
+
+/** Of one of several endpoints, in a list and so without a name of its own. */
+export const WEIGHT_RANGE: NumberRange = { least: 0, most: 1_000_000, fractions: true };
 
 /** `a whole number from 1 to 65,535`. */
 export function describeRange({ least, most, fractions }: NumberRange): string {

@@ -137,6 +137,7 @@ describe('the outcome', () => {
     expect(resolveOptions({}, {})).toEqual({
       ...rest,
       workers: 1,
+      endpoints: [],
       maxConnections: 20,
       fallback: undefined,
       warnings: [],

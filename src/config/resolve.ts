@@ -2,15 +2,19 @@
 // one frozen object that the pool runs on, or one error that lists all that is wrong. Nothing else
 // in the library reads the environment.
 
+import { heaviest } from '../policy/failback.js';
 import { connectionsPerWorker, ENVIRONMENTS, type Environment, PRESETS } from '../policy/sizing.js';
 import { resolveAddress } from './address.js';
 import { type CreateClusterOptions, fromCreateCluster } from './create-cluster.js';
 import { DEFAULTS } from './defaults.js';
+import { resolveEndpoints } from './endpoints.js';
 import { EnvironmentReader } from './environment.js';
 import type {
   BreakerOptions,
   ClientOptionsSubset,
   ConnectionTarget,
+  EndpointTarget,
+  FailoverOptions,
   PoolOptions,
   ResolvedOptions,
   RetryOptions,
@@ -34,7 +38,10 @@ export function resolveOptions(
   const given = validateOptions(fromCreateCluster(options, problems), problems);
   const reader = new EnvironmentReader(env, problems);
   const size = resolveSize(given, reader, problems);
-  const target = resolveTarget(given, reader, problems);
+  const endpoints = resolveEndpoints(given, reader, problems, (options, within) =>
+    resolveTarget(options, reader, within),
+  );
+  const target = targetOf(endpoints) ?? resolveTarget(given, reader, problems);
   const retry = resolveRetry(given.retry ?? {}, problems);
   const depths = resolveDepths(given, problems);
   problems.throwIfAny();
@@ -42,6 +49,8 @@ export function resolveOptions(
     ...size,
     ...depths,
     target,
+    endpoints,
+    failover: resolveFailover(given),
     maxWaiters: given.maxWaiters ?? DEFAULTS.maxWaiters,
     maxQueuedBytes: given.maxQueuedBytes ?? DEFAULTS.maxQueuedBytes,
     acquireTimeoutMs: given.acquireTimeoutMs ?? DEFAULTS.acquireTimeoutMs,
@@ -111,6 +120,17 @@ function resolveTarget(
     keepAliveMs: given.keepAliveMs ?? DEFAULTS.keepAliveMs,
     maxReplyBytes: given.maxReplyBytes ?? DEFAULTS.maxReplyBytes,
   });
+}
+
+function targetOf(endpoints: readonly EndpointTarget[]): ConnectionTarget | undefined {
+  return endpoints.length === 0 ? undefined : heaviest(endpoints).target;
+}
+
+/** Who waits must not be refused before there was a chance that another endpoint takes over. */
+function resolveFailover({ breaker, failover }: PoolOptions): FailoverOptions {
+  const { patienceMs } = { ...DEFAULTS.breaker, ...breaker };
+  const least = Math.min(DEFAULTS.failover.patienceMs, Math.floor(patienceMs / 2));
+  return Object.freeze({ ...DEFAULTS.failover, patienceMs: least, ...failover });
 }
 
 /** Where an explicit value contradicts a default, the default gives way; two explicit ones don't. */

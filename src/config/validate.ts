@@ -5,6 +5,8 @@ import {
   BREAKER_CHECKS,
   type Check,
   CLUSTER_CHECKS,
+  ENDPOINT_CHECKS,
+  FAILOVER_CHECKS,
   OPTION_CHECKS,
   RETRY_CHECKS,
   SENTINEL_CHECKS,
@@ -54,13 +56,29 @@ export function validateOptions(
   if (isObject(valid.breaker)) {
     valid.breaker = pickValid(valid.breaker, BREAKER_CHECKS, 'breaker.', problems);
   }
-  if (isObject(valid.sentinel)) {
-    valid.sentinel = pickValid(valid.sentinel, SENTINEL_CHECKS, 'sentinel.', problems);
+  if (isObject(valid.failover)) {
+    valid.failover = pickValid(valid.failover, FAILOVER_CHECKS, 'failover.', problems);
   }
-  if (isObject(valid.cluster)) {
-    valid.cluster = pickValid(valid.cluster, CLUSTER_CHECKS, 'cluster.', problems);
+  pickValidServer(valid, '', problems);
+  if (Array.isArray(valid.endpoints)) {
+    valid.endpoints = valid.endpoints.map((endpoint, index) => {
+      const prefix = `endpoints[${index}].`;
+      const validEndpoint = pickValid(endpoint, ENDPOINT_CHECKS, prefix, problems);
+      pickValidServer(validEndpoint, prefix, problems);
+      return validEndpoint;
+    });
   }
   return valid;
+}
+
+/** What names a server and has parts itself. */
+function pickValidServer(valid: Record<string, unknown>, prefix: string, problems: Problems): void {
+  if (isObject(valid.sentinel)) {
+    valid.sentinel = pickValid(valid.sentinel, SENTINEL_CHECKS, `${prefix}sentinel.`, problems);
+  }
+  if (isObject(valid.cluster)) {
+    valid.cluster = pickValid(valid.cluster, CLUSTER_CHECKS, `${prefix}cluster.`, problems);
+  }
 }
 
 /** @param prefix Stands before each name in a problem: empty, or `retry.`. */

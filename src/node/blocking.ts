@@ -67,8 +67,10 @@ export class Blocking {
       const lane = fleet.pickLane();
       const blocked = fleet.entries.filter((entry) => isBlocked(entry, undefined));
       if (lane === undefined || blocked.length === 0) return;
-      const answers = blocked.map(({ lease, connection }) => {
+      const answers = blocked.map((entry) => {
+        const { lease, connection } = entry;
         if (lease === undefined || connection.serverClientId === undefined) return undefined;
+        entry.staleReason = 'failover';
         lease.blockEnd ??= error;
         lease.isDisplaced = true;
         const args = ['CLIENT', 'UNBLOCK', `${connection.serverClientId}`, 'ERROR'];

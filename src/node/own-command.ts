@@ -14,6 +14,7 @@ export function keyQuestion(payload: Payload, timeoutMs: number): Command {
   );
   // It is about this server, and its redirect is the answer.
   question.forbidRetry();
+  question.route = HERE;
   return question;
 }
 
