@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { outcomeOf } from '../../test/support/outcome.js';
 import { PoolError } from '../errors.js';
-import { Command, type CommandKind, type CommandSettings, newHistory } from './command.js';
+import {
+  Command,
+  type CommandKind,
+  type CommandSettings,
+  isSendable,
+  newHistory,
+} from './command.js';
 
 function newCommand(
   kind: Partial<CommandKind> = {},
@@ -121,4 +127,15 @@ describe('a command', () => {
     command.answer('as it is');
     expect(await command.promise).toBe('as it is');
   });
+});
+
+test('a command can be sent again, though its bytes are in a batch by then', () => {
+  const command = new Command(
+    { name: 'PING', retryClass: 'read' },
+    { timeoutMs: 0 },
+    'bytes',
+    true,
+  );
+  command.joinBatch({ text: '' }, 'bytes');
+  expect(isSendable(command)).toBe(true);
 });

@@ -34,7 +34,7 @@ import type { PoolExecutor } from './executor.js';
 import { Housekeeper } from './housekeeper.js';
 import { Recovery } from './recovery.js';
 import { Refused } from './refused.js';
-import { Router } from './router.js';
+import { goneError, Router } from './router.js';
 import { type PoolState, type PoolStatus, takeSnapshot } from './snapshot.js';
 
 const DEFAULT_CLOSE_TIMEOUT_MS = 5_000;
@@ -183,6 +183,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   /** Lends a connection. @throws PoolError ACQUIRE_TIMEOUT, ABORTED, QUEUE_FULL, POOL_CLOSED, ... */
   acquireLease(options: LeaseTerms = {}): Promise<ConnectionLease> {
     if (this.#closing !== undefined) return this.#refuseLease();
+    if (this.#router.isGone(options.route)) return this.refusal(goneError());
     return this.#router.nodeFor(options.route).acquireLease(options);
   }
 
@@ -398,6 +399,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   /** Sends a command once more, or on its way again: it was accepted before any `close()`. */
   #resend(command: Command): void {
     if (this.#router.isElsewhere(command)) command.fail(command.history?.uncertainty);
+    else if (this.#router.isGone(command.route)) command.fail(goneError());
     else if (this.#isClosed) this.#refusals.refuse(command, closedError(command.name));
     else this.#router.nodeFor(command.route).send(command);
   }

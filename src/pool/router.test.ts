@@ -183,6 +183,24 @@ describe('when servers change', () => {
     expect(pool.status().endpoints.map(({ address }) => address)).toEqual(['b:1']);
   });
 
+  test('who waits for one that is gone, and for that alone, is told so at once', async () => {
+    const { a, b, topology, pool, commandFor } = await openCluster();
+    a.source.onDial = 'hold';
+    a.source.connections[0]?.lose();
+    const route = { slot: undefined, access: 'write', endpointId: a.id } as const;
+    const command = commandFor(undefined, 'BOUND');
+    command.route = route;
+    const outcomes = [outcomeOf(pool.execute(command)), outcomeOf(pool.acquireLease({ route }))];
+    await settle(100);
+    topology.show([b], { 1: b, 2: b });
+    await settle(20);
+    outcomes.push(outcomeOf(pool.acquireLease({ route })));
+    await settle(20);
+    for (const { code, error } of await Promise.all(outcomes)) {
+      expect([code, error?.sent]).toEqual(['CONNECTION_LOST', false]);
+    }
+  });
+
   test('what is in flight on one that is left is answered before it is closed', async () => {
     const { a, b, topology, send } = await openCluster();
     const outcome = outcomeOf(send(1, 'LAST'));

@@ -124,6 +124,11 @@ export class Router {
     return asked ?? this.nodeFor(command.route);
   }
 
+  /** It is for one server alone, which is there no more: nobody else will ever serve it. */
+  isGone(route: CommandRoute | undefined): boolean {
+    return route?.endpointId !== undefined && !this.#nodes.has(route.endpointId);
+  }
+
   /** Ends all nodes, for good. */
   stop(error: Error): void {
     this.topology.stop();
@@ -237,9 +242,13 @@ export class Router {
       const { commands, leases } = node.waitingRoom.takeStrays(isStray);
       for (const command of commands) {
         if (command.route === HERE) command.fail(leftError());
+        else if (this.isGone(command.route)) command.fail(goneError());
         else this.#owner.dispatch(command);
       }
-      for (const request of leases) this.nodeFor(request.route).waitingRoom.readmitLease(request);
+      for (const request of leases) {
+        if (this.isGone(request.route)) request.fail(goneError());
+        else this.nodeFor(request.route).waitingRoom.readmitLease(request);
+      }
     }
   }
 
@@ -266,6 +275,11 @@ export class Router {
 
 function leftError(): PoolError {
   return new PoolError('CONNECTION_LOST', 'Another endpoint is used by now');
+}
+
+export function goneError(): PoolError {
+  const text = 'The server that it was meant for alone serves no more';
+  return new PoolError('CONNECTION_LOST', text, { sent: false });
 }
 
 function pauseBefore(redirects: number): number {
