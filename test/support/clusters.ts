@@ -283,11 +283,18 @@ export class TestCluster {
     return (await this.#agree()) && (await this.#listed()) === running.length;
   }
 
-  /** A replica that has not heard of a move yet would forget it in a failover. */
+  /**
+   * A replica that has not heard of a move yet would forget it in a failover; and who has not heard of
+   * its epoch may make the next move under an older one, on which nodes never agree.
+   */
   async #agree(): Promise<boolean> {
     const running = this.servers.filter((server) => server.running);
     const views = await Promise.all(
-      running.map(async (server) => JSON.stringify(normal(await this.#linesOf(server)))),
+      running.map(async (server) => {
+        const info = await this.ask<string>(server, 'CLUSTER', 'INFO').catch(() => '');
+        const epoch = /cluster_current_epoch:(\d+)/.exec(info)?.[1];
+        return JSON.stringify([epoch, normal(await this.#linesOf(server))]);
+      }),
     );
     return new Set(views).size === 1;
   }
