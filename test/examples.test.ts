@@ -1,5 +1,6 @@
 // Every example is a page of the documentation and runs here as a user would run it: as a program
-// of its own, against a real server, with nothing but REDIS_URL.
+// of its own, against a real server, with nothing but REDIS_URL, or REDIS_ENDPOINTS where it is
+// about two of them.
 
 import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -28,6 +29,11 @@ const EXPECTED: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     '[secret]',
   ],
   'express-session': ['{ visits: 1 }', '{ visits: 2 }'],
+  failback: [
+    'here -> there (manual)\nbuoy: null\nthere -> here (failback)\nbuoy: lit\n',
+    'elsewhere: INVALID_ARGUMENT',
+    'active: here of here (healthy), there (healthy)',
+  ],
   'health-check': ['healthy: true', "state: 'ready'"],
   'pub-sub': ['harbour: the tide is in', 'harbour: the tide is out'],
   'quick-start': ['ahoy', 'visits: 1000', /connections opened: [1-4]\n/],
@@ -36,6 +42,7 @@ const EXPECTED: Readonly<Record<string, readonly (string | RegExp)[]>> = {
 
 describe('examples', () => {
   const server = useServer();
+  const second = useServer();
 
   it('are all listed here', () => {
     const files = readdirSync(path.join(root, 'examples')).filter((file) => file.endsWith('.ts'));
@@ -45,10 +52,12 @@ describe('examples', () => {
   });
 
   it.each(Object.keys(EXPECTED))('%s prints what its page says', async (name) => {
+    const both = { REDIS_ENDPOINTS: `${server().url} ${second().url}` };
+    const address = name === 'failback' ? both : { REDIS_URL: server().url };
     const { stdout, stderr } = await run(
       process.execPath,
       [path.join(root, 'build', 'examples', `${name}.js`)],
-      { env: { PATH: process.env.PATH, REDIS_URL: server().url }, timeout: 15_000 },
+      { env: { PATH: process.env.PATH, ...address }, timeout: 15_000 },
     );
     for (const text of EXPECTED[name] ?? []) expect(stdout).toMatch(text);
     expect(stdout).not.toContain('hush');

@@ -36,10 +36,33 @@ describeEachPrivateServer('for operators', (server) => {
     expect(seriesOf(page, 'redis_pool_errors_total{pool="main",code="ERROR_REPLY"}')).toBe(1);
     expect(seriesOf(page, 'redis_pool_errors_total{pool="main",code="COMMAND_TIMEOUT"}')).toBe(0);
     expect(seriesOf(page, 'redis_pool_evictions_total{pool="main",reason="idle"}')).toBe(0);
+    const { host, port } = server();
+    const labels = `{pool="main",endpoint="${host}:${port}",role="primary"}`;
+    expect(seriesOf(page, `redis_pool_endpoint_up${labels}`)).toBe(1);
+    expect(seriesOf(page, `redis_pool_endpoint_connections_open${labels}`)).toBe(1);
     const duration = 'redis_pool_command_duration_seconds';
     expect(seriesOf(page, `${duration}_count{pool="main"}`)).toBe(2);
     expect(seriesOf(page, `${duration}_bucket{pool="main",le="10"}`)).toBe(2);
     expect(seriesOf(page, `${duration}_bucket{pool="main",le="+Inf"}`)).toBe(2);
+  });
+
+  test('which endpoint is used, which are healthy and how often it changed', async () => {
+    const endpoints = [
+      { id: 'one', url: server().url, weight: 2 },
+      { id: 'two', url: `redis://localhost:${server().port}` },
+    ];
+    await using pool = createPool({ endpoints, name: 'main' }, {});
+    const registry = new Registry();
+    registerPoolMetrics(pool, { registry });
+    await pool.switchTo('two', { force: true });
+    const page = await registry.metrics();
+    const ofEndpoint = (name: string, id: string) =>
+      seriesOf(page, `redis_pool_failover_${name}{pool="main",endpoint="${id}"}`);
+    expect([ofEndpoint('active', 'one'), ofEndpoint('active', 'two')]).toEqual([0, 1]);
+    expect([ofEndpoint('healthy', 'one'), ofEndpoint('healthy', 'two')]).toEqual([1, 1]);
+    const failovers = 'redis_pool_failovers_total{pool="main",reason=';
+    expect(seriesOf(page, `${failovers}"manual"}`)).toBe(1);
+    expect(seriesOf(page, `${failovers}"breaker"}`)).toBe(0);
   });
 
   test('two pools share the names of one registry', async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Statistics } from '../node/statistics.js';
 import { ALL_IS_WELL } from '../policy/recommendations.js';
-import { type SnapshotFacts, takeSnapshot } from '../pool/snapshot.js';
+import { type PoolStatus, type SnapshotFacts, takeSnapshot } from '../pool/snapshot.js';
 import { EXHAUSTION_WINDOW_MS, healthAnswer, PoolHealth, REPORT_MAX_AGE_MS } from './index.js';
 
 const STATISTICS = new Statistics();
@@ -49,8 +49,34 @@ test('a healthy pool answers 200 with every field that the endpoint promises', (
         },
         last_connect_error: null,
       },
+      endpoints: [],
+      failover: null,
       recommendations: [ALL_IS_WELL],
     },
+  });
+});
+
+test('the servers and the endpoints to choose from are named', () => {
+  const counts = { open: 2, inUse: 1, leased: 0, connecting: 0, inFlight: 3, waiting: 4 };
+  const server = { address: 'a:1', role: 'primary', zone: undefined, state: 'ready', ...counts };
+  const endpoint = { id: 'a', address: 'a:1', weight: 2, isActive: true, state: 'healthy' };
+  const failover = {
+    active: undefined,
+    endpoints: [endpoint],
+    switches: {},
+    lastSwitch: undefined,
+  };
+  const status = { ...HEALTHY.status, endpoints: [server], failover } as unknown as PoolStatus;
+  const { body } = healthAnswer({ ...HEALTHY, status }, 0);
+  expect(body.endpoints).toEqual([
+    {
+      ...{ address: 'a:1', role: 'primary', status: 'ready' },
+      ...{ open_connections: 2, in_use_connections: 1, waiting: 4 },
+    },
+  ]);
+  expect(body.failover).toEqual({
+    active: null,
+    endpoints: [{ id: 'a', address: 'a:1', weight: 2, status: 'healthy' }],
   });
 });
 

@@ -6,7 +6,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { recommendations } from '../policy/recommendations.js';
 import type { HealthReport } from '../pool/pool.js';
-import type { PoolStatus } from '../pool/snapshot.js';
+import type { EndpointStatus, PoolStatus } from '../pool/snapshot.js';
+import type { FailoverEndpoint } from '../topology/failover.js';
 
 /** How long an exhausted pool is spoken of, ms: the window of the alert expression (brief §5). */
 export const EXHAUSTION_WINDOW_MS = 5 * 60_000;
@@ -43,6 +44,27 @@ export interface RedisHealth {
     /** Code and message of the last failed connect; `null` since one succeeded. */
     readonly last_connect_error: { readonly code: string; readonly message: string } | null;
   };
+  /** The servers in use: one, or those of a cluster. */
+  readonly endpoints: readonly {
+    readonly address: string;
+    readonly role: 'primary' | 'replica';
+    /** `down`: its breaker is open. */
+    readonly status: 'ready' | 'empty' | 'down';
+    readonly open_connections: number;
+    readonly in_use_connections: number;
+    readonly waiting: number;
+  }[];
+  /** Of the option `endpoints`: which there are, and which is used; `null` without that option. */
+  readonly failover: {
+    /** The id of the one in use; `null`: none answers. */
+    readonly active: string | null;
+    readonly endpoints: readonly {
+      readonly id: string;
+      readonly address: string;
+      readonly weight: number;
+      readonly status: FailoverEndpoint['state'];
+    }[];
+  } | null;
   /** At least one sentence, the most pressing first. */
   readonly recommendations: readonly string[];
 }
@@ -81,12 +103,36 @@ export function healthAnswer(
         },
         last_connect_error: status.lastConnectError ?? null,
       },
+      endpoints: status.endpoints.map(endpointHealth),
+      failover: failoverHealth(status),
       recommendations: recommendations({
         utilizationPercent,
         exhaustedCount: exhaustedRecently,
         failure: healthy ? undefined : (codeOf(error) ?? status.state),
       }),
     },
+  };
+}
+
+function endpointHealth(endpoint: EndpointStatus): RedisHealth['endpoints'][number] {
+  return {
+    address: endpoint.address,
+    role: endpoint.role,
+    status: endpoint.state,
+    open_connections: endpoint.open,
+    in_use_connections: endpoint.inUse,
+    waiting: endpoint.waiting,
+  };
+}
+
+function failoverHealth({ failover }: PoolStatus): RedisHealth['failover'] {
+  if (failover === undefined) return null;
+  const { active, endpoints } = failover;
+  return {
+    active: active ?? null,
+    endpoints: endpoints.map(({ id, address, weight, state }) => ({
+      ...{ id, address, weight, status: state },
+    })),
   };
 }
 

@@ -4,7 +4,8 @@
 
 import { ERROR_CODES } from '../errors.js';
 import type { LatencyTotals } from '../pool/pool.js';
-import type { PoolStatus } from '../pool/snapshot.js';
+import type { EndpointStatus, PoolStatus } from '../pool/snapshot.js';
+import type { FailoverEndpoint } from '../topology/failover.js';
 
 export interface ObservedPool {
   status(): PoolStatus;
@@ -129,6 +130,88 @@ const SCALARS: readonly Scalar[] = [
   ),
 ];
 
+interface EndpointScalar {
+  readonly name: string;
+  readonly help: string;
+  read(endpoint: EndpointStatus): number;
+}
+
+/** By server: names of their own, so that a sum over the plain names counts nothing twice. */
+const ENDPOINT_SCALARS: readonly EndpointScalar[] = [
+  {
+    name: 'redis_pool_endpoint_up',
+    help: 'Whether connections to the server can be made (1) or not (0).',
+    read: ({ state }) => (state === 'down' ? 0 : 1),
+  },
+  {
+    name: 'redis_pool_endpoint_connections_open',
+    help: 'Sockets to the server that are ready, leased or draining.',
+    read: ({ open }) => open,
+  },
+  {
+    name: 'redis_pool_endpoint_connections_in_use',
+    help: 'Of those to the server, leased, or with commands in flight.',
+    read: ({ inUse }) => inUse,
+  },
+  {
+    name: 'redis_pool_endpoint_commands_in_flight',
+    help: 'Commands whose reply has not come from the server.',
+    read: ({ inFlight }) => inFlight,
+  },
+  {
+    name: 'redis_pool_endpoint_waiters',
+    help: 'Callers that wait for a connection to the server.',
+    read: ({ waiting }) => waiting,
+  },
+];
+
+function endpointMetrics(statuses: readonly PoolStatus[]): MetricFamily[] {
+  return ENDPOINT_SCALARS.map(({ name, help, read }) => ({
+    name,
+    help,
+    type: 'gauge',
+    samples: statuses.flatMap((status) =>
+      status.endpoints.map((endpoint) => ({
+        labels: { pool: status.name, endpoint: endpoint.address, role: endpoint.role },
+        value: read(endpoint),
+      })),
+    ),
+  }));
+}
+
+/** Of pools with the option `endpoints`, by its ids. */
+function failoverMetrics(statuses: readonly PoolStatus[]): MetricFamily[] {
+  const byId = (read: (endpoint: FailoverEndpoint) => boolean) =>
+    statuses.flatMap(({ name, failover }) =>
+      (failover?.endpoints ?? []).map((endpoint) => ({
+        labels: { pool: name, endpoint: endpoint.id },
+        value: read(endpoint) ? 1 : 0,
+      })),
+    );
+  return [
+    {
+      name: 'redis_pool_failover_active',
+      help: 'Whether the endpoint is the one in use (1) or not (0).',
+      type: 'gauge',
+      samples: byId(({ isActive }) => isActive),
+    },
+    {
+      name: 'redis_pool_failover_healthy',
+      help: 'Whether the endpoint may be used (1), or is unhealthy or in grace (0).',
+      type: 'gauge',
+      samples: byId(({ state }) => state === 'healthy' || state === 'unknown'),
+    },
+    {
+      name: 'redis_pool_failovers_total',
+      help: 'Times that another endpoint was taken, by reason.',
+      type: 'counter',
+      samples: statuses.flatMap((status) =>
+        samplesBy('reason', status, status.failover?.switches ?? {}),
+      ),
+    },
+  ];
+}
+
 /** Everything that the pools say at this moment; each sample carries its pool's name. */
 export function poolMetrics(pools: readonly ObservedPool[]): MetricFamily[] {
   const facts = pools.map((pool) => ({ status: pool.status(), totals: pool.latencyTotals() }));
@@ -154,6 +237,8 @@ export function poolMetrics(pools: readonly ObservedPool[]): MetricFamily[] {
         samplesBy('code', status, { ...NO_ERRORS, ...status.counters.errors }),
       ),
     },
+    ...endpointMetrics(statuses),
+    ...failoverMetrics(statuses),
     histogram(
       'redis_pool_command_duration_seconds',
       'From the call of a command to its reply.',
