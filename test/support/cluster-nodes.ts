@@ -7,7 +7,7 @@ import { resolveOptions } from '../../src/config/resolve.js';
 import { PoolError } from '../../src/errors.js';
 import { ClusterTopology } from '../../src/topology/cluster/cluster.js';
 import type { Open } from '../../src/topology/cluster/node.js';
-import type { Endpoint } from '../../src/topology/topology.js';
+import type { Endpoint, LeaveTerms } from '../../src/topology/topology.js';
 import { simulatedClock as clock, SimulatedConnection } from './simulated-connection.js';
 
 /** A line of CLUSTER SLOTS: first and last slot, and ports of primary and replicas. */
@@ -42,6 +42,8 @@ export class FakeCluster {
   readonly dialed: number[] = [];
   readonly preludes = new Map<number, unknown>();
   changes = 0;
+  /** What was said of the last change. */
+  terms: LeaveTerms | undefined;
 
   constructor(lines: readonly Line[], ports: readonly number[]) {
     for (const port of ports) {
@@ -64,7 +66,12 @@ export class FakeCluster {
     let turn = 0;
     const random = () => (turn++ * 0.37) % 1;
     const made = new ClusterTopology(target.cluster as never, target, clock, random, this.#open);
-    made.start({ onChange: () => this.changes++ });
+    made.start({
+      onChange: (terms) => {
+        this.changes++;
+        this.terms = terms;
+      },
+    });
     opened.push(made);
     return made;
   }

@@ -250,6 +250,36 @@ describe('a node that is away', () => {
     expect(endpointOf(topology, 'h:1').role).toBe('replica');
   });
 
+  it('is suspected while a dial takes long, as a server that hangs accepts it', async () => {
+    const cluster = new FakeCluster(WITH_REPLICAS, [1, 2, 3, 4, 5]);
+    const topology = cluster.topology();
+    await tick(5_000);
+    cluster.set({ state: 'hangs' }, [1]);
+    cluster.set({ lines: [[0, 8_191, 3, 4], WITH_REPLICAS[1] as Line], epoch: 2 });
+    const { signal } = new AbortController();
+    const dial = endpointOf(topology, 'h:1').source.connect(signal, true);
+    dial.catch(() => undefined);
+    await tick(200);
+    expect(owner(topology, 0)).toBe('h:1');
+    await tick(250);
+    expect(owner(topology, 0)).toBe('h:3');
+  });
+
+  it('has a bound for what is in flight there once another has its place', async () => {
+    const cluster = new FakeCluster(WITH_REPLICAS, [1, 2, 3, 4, 5]);
+    const topology = cluster.topology();
+    await tick(0);
+    const lines: Line[] = [[0, 8_191, 3, 4], WITH_REPLICAS[1] as Line];
+    topology.report({ kind: 'unreachable', endpoint: endpointOf(topology, 'h:1') });
+    cluster.set({ lines, epoch: 2 });
+    await topology.look();
+    expect([owner(topology, 0), cluster.terms]).toEqual(['h:3', { drainMs: 1_000 }]);
+    // Who is well answers by himself what he still has.
+    cluster.set({ lines: [[0, 8_191, 4, 3], WITH_REPLICAS[1] as Line], epoch: 3 });
+    await topology.look();
+    expect([owner(topology, 0), cluster.terms]).toEqual(['h:4', undefined]);
+  });
+
   it('comes back as the same endpoint where its role is the same', async () => {
     const cluster = new FakeCluster(THIRDS, [1, 2, 3, 4]);
     const topology = cluster.topology();

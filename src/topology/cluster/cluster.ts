@@ -20,6 +20,8 @@ import { ClusterView, type Shard } from './view.js';
 
 /** A view that seems worse than the one in use is believed after so long all the same, ms. */
 const DOUBT_MS = 10_000;
+/** What is in flight at a primary that hangs and was replaced may take so long to be answered, ms. */
+const LEFT_DRAIN_MS = 1_000;
 /** A node that is in no view any more is remembered for so long, ms. */
 const MEMORY_MS = 60_000;
 /** Nodes that are asked for their zone at once. */
@@ -71,7 +73,10 @@ export class ClusterTopology implements Topology {
     this.address = `cluster (${named}${cluster.nodes.length > NAMED_SEEDS ? ', ...' : ''})`;
     this.#survey = new Survey(target, cluster.addressMap, clock, open);
     this.#schedule = new LookSchedule(() => this.#look(), clock, random);
-    this.#nodeDependencies = { target, clock, open };
+    const onSlow = (node: ClusterNode) => {
+      this.report({ kind: 'unreachable', endpoint: node.as('primary') });
+    };
+    this.#nodeDependencies = { target, clock, open, onSlow };
   }
 
   get endpoints(): readonly Endpoint[] {
@@ -210,12 +215,20 @@ export class ClusterTopology implements Topology {
       view.fillFrom(this.#view);
       for (const id of this.#ids) ids.add(id);
     }
+    const hasLost = this.#hasLost(view);
     this.#view = view;
     this.#names = names;
     this.#ids = ids;
     this.#signature = signature;
     this.#forgetOldNodes(now);
-    this.#owner?.onChange();
+    this.#owner?.onChange(hasLost ? { drainMs: LEFT_DRAIN_MS } : undefined);
+  }
+
+  /** One that is away was replaced: nobody there answers what is in flight, or will any more. */
+  #hasLost(next: ClusterView): boolean {
+    const kept = new Set(next.endpoints);
+    const before = this.#view?.endpoints ?? [];
+    return before.some((endpoint) => endpoint.node.isSuspect && !kept.has(endpoint));
   }
 
   /** It knows of fewer slots, or less than others have told before, or of another cluster. */

@@ -17,6 +17,9 @@ export type Open = typeof openConnection;
 /** What was said against a node counts for so long, unless it is said again, ms. */
 const SUSPICION_MS = 15_000;
 
+/** A dial that takes longer is a reason to ask the others: a server that hangs accepts it, ms. */
+const SLOW_DIAL_MS = 250;
+
 /** A replica sends away whoever has not said so, for each key. */
 const PRELUDES = { primary: [], replica: [['READONLY']] } as const;
 
@@ -24,6 +27,8 @@ export interface NodeDependencies {
   readonly target: ConnectionTarget;
   readonly clock: Clock;
   readonly open: Open;
+  /** It may be away, though nothing has failed yet. */
+  readonly onSlow: (node: ClusterNode) => void;
 }
 
 export class ClusterNode {
@@ -71,11 +76,16 @@ export class ClusterNode {
   }
 
   async connect(role: Role, signal: AbortSignal, keepsAlive: boolean): Promise<Link> {
-    const { target, clock, open } = this.#dependencies;
+    const { target, clock, open, onSlow } = this.#dependencies;
     const own = { ...target, ...this.address, path: undefined };
-    const link = await open(own, clock, signal, this.#memory, keepsAlive, PRELUDES[role]);
-    this.clear();
-    return link;
+    const slow = setTimeout(() => onSlow(this), SLOW_DIAL_MS).unref();
+    try {
+      const link = await open(own, clock, signal, this.#memory, keepsAlive, PRELUDES[role]);
+      this.clear();
+      return link;
+    } finally {
+      clearTimeout(slow);
+    }
   }
 
   /** For messages. */
