@@ -52,7 +52,6 @@ export class Router {
   /** The only node of a pool with one server. */
   readonly #single: NodePool | undefined;
   readonly #lobby: NodePool | undefined;
-  /** The only node that there is to choose just now. */
   #only: NodePool | undefined;
 
   constructor(topology: Topology, owner: RouterOwner) {
@@ -87,6 +86,11 @@ export class Router {
   start(): void {
     this.topology.start({ onChange: (terms) => this.#onChange(terms) });
     this.#onChange();
+  }
+
+  /** The only node that there is to choose just now; asked for each command, before its route is. */
+  get only(): NodePool | undefined {
+    return this.#only;
   }
 
   /** Where a command or a lease with that route is to wait and run. */
