@@ -50,19 +50,39 @@ export class Refused {
    * @returns Whether it is asked; else the error is the caller's answer.
    */
   confirm(node: NodePool, command: Command, error: Error): boolean {
-    const { router, questionTimeoutMs } = this.#dependencies;
+    const { router, questionTimeoutMs, clock } = this.#dependencies;
     const { probe } = command;
     if (probe === undefined || !router.topology.isSharded || command.settled) return false;
-    if (judgeServersWord(error.message).again === 'no') return false;
-    const question = keyQuestion(probe, questionTimeoutMs);
+    const leftMs = command.deadlineAt - clock.now();
+    if (judgeServersWord(error.message).again === 'no' || leftMs <= 0) return false;
+    const question = keyQuestion(probe, Math.min(questionTimeoutMs, leftMs));
     question.promise.then(
       () => command.fail(error),
       (said: Error) => {
-        const verdict = judgeServersWord(said instanceof PoolError ? '' : said.message);
-        if (verdict.again === 'no' || !this.tryAgain(node, command, verdict)) command.fail(error);
+        const isKept = isSameWord(error, said) && this.#tryAgainAs(node, command, said);
+        if (!isKept) command.fail(error);
       },
     );
     node.send(question);
     return true;
   }
+
+  #tryAgainAs(node: NodePool, command: Command, said: Error): boolean {
+    const verdict = judgeServersWord(said.message);
+    return verdict.again !== 'no' && this.tryAgain(node, command, verdict);
+  }
+}
+
+/**
+ * Whether a server says what a script has said before. It may have begun to say something of the
+ * kind meanwhile, of which the script knew nothing: then the script has run. A slot that was asked
+ * for elsewhere (ASK) may have moved there for good by now.
+ */
+function isSameWord(error: Error, said: Error): boolean {
+  if (said instanceof PoolError) return false;
+  if (said.message === error.message) return true;
+  const first = judgeServersWord(error.message).redirect;
+  const second = judgeServersWord(said.message).redirect;
+  if (first === undefined || second === undefined) return false;
+  return first.slot === second.slot && first.to === second.to;
 }

@@ -135,6 +135,26 @@ describe('an error that a script may have made up', () => {
     expect(outcome.error).toMatchObject({ message: 'MOVED 1 b:1' });
     expect(namesAt(b)).toEqual([]);
   });
+
+  test('is so too where the server says another thing, as the slot has moved since', async () => {
+    const { a, outcome } = await openScripted(moved(1, 'c:1'));
+    expect(outcome.error).toMatchObject({ message: 'MOVED 1 b:1' });
+    expect(namesAt(a)).toEqual(['EVAL', 'EXISTS']);
+  });
+
+  test('does not wait for the server beyond its own deadline', async () => {
+    const cluster = await openCluster();
+    cluster.a.source.answer = (name) => (name === 'EXISTS' ? undefined : moved(1, 'b:1'));
+    const { payload } = cluster.commandFor(1, 'EXISTS');
+    const kind = { name: 'EVAL', retryClass: 'unknown', mayMakeUpErrors: true } as const;
+    const command = new Command(kind, { timeoutMs: 100 }, payload, true);
+    command.route = routeOf(1, 'write');
+    command.probe = payload;
+    const outcome = outcomeOf(cluster.pool.execute(command));
+    await settle(140);
+    expect(command.settled).toBe(true);
+    expect((await outcome).error).toMatchObject({ message: 'MOVED 1 b:1' });
+  });
 });
 
 describe('callers of whom no server is known', () => {
