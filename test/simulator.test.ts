@@ -28,6 +28,8 @@ const FOUND: readonly (readonly [number, string])[] = [
   [467564375, 'with maxWaiters: 0 and minConnections: 0 nothing was ever dialed'],
   [3985943631, 'with the spare connection dead too, nothing was dialed any more'],
   [2376061456, 'a connection that ended while it was made was kept, and served nobody'],
+  [2661286194, 'a script ran twice, as its slot moved after it had made an error up'],
+  [883631307, 'a script waited for a word of the server beyond its own deadline'],
 ];
 
 test('the same seed gives the same run, to the last step', async () => {

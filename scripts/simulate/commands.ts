@@ -57,7 +57,9 @@ function refusalOf(
 ): string | undefined {
   const { server } = client;
   const { mood, surroundings } = server;
-  if (mood !== undefined && !ALWAYS_ANSWERED.has(name)) return mood;
+  // A replica takes what only reads.
+  const isMoody = !ALWAYS_ANSWERED.has(name) && (!mood?.startsWith('READONLY') || WRITES.has(name));
+  if (mood !== undefined && isMoody) return mood;
   const keys = keysOf(name, args);
   const isAsking = client.isAsking;
   if (name !== 'ASKING') client.isAsking = false;

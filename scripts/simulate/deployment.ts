@@ -7,7 +7,7 @@ import type { Network } from './network.js';
 import { Sentinels } from './sentinels.js';
 import { SimulatedServer, type Surroundings, type Witness } from './server.js';
 
-export type DeploymentKind = 'standalone' | 'sentinel';
+export type DeploymentKind = 'standalone' | 'sentinel' | 'cluster';
 
 export interface World {
   readonly loop: EventLoop;
@@ -35,10 +35,6 @@ const DATA_HOST = '10.0.0.1';
 const FIRST_PORT = 6_379;
 const REPLICAS = 2;
 
-export function createDeployment(kind: DeploymentKind, world: World): Deployment {
-  return kind === 'standalone' ? new Standalone(world) : new Watched(world);
-}
-
 export function surroundingsOf({ network, loop, witness }: World): Surroundings {
   let clients = 0;
   return { network, loop, witness, nextClientId: () => ++clients };
@@ -53,7 +49,7 @@ export function restore(server: SimulatedServer): void {
   else server.start();
 }
 
-class Standalone implements Deployment {
+export class Standalone implements Deployment {
   readonly options = { host: DATA_HOST, port: FIRST_PORT };
   readonly servers: readonly SimulatedServer[];
 
@@ -87,7 +83,7 @@ class Standalone implements Deployment {
   }
 }
 
-class Watched implements Deployment {
+export class Watched implements Deployment {
   readonly options: object;
   readonly servers: readonly SimulatedServer[];
   readonly #sentinels: Sentinels;

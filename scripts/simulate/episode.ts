@@ -8,7 +8,8 @@
 import type { createPool, Pool, PoolStatus } from 'plimsoll';
 import { Callers } from './callers.js';
 import { Chance } from './chance.js';
-import { createDeployment, type Deployment } from './deployment.js';
+import { Cluster } from './cluster.js';
+import { type Deployment, Standalone, Watched } from './deployment.js';
 import { EventLoop } from './event-loop.js';
 import { Faults } from './faults.js';
 import { intercept } from './interception.js';
@@ -22,6 +23,8 @@ const STEPS_PER_LOOK = 32;
 /** Once all is mended, a caller who keeps asking is served within this, ms. */
 const SERVED_WITHIN_MS = 6_000;
 const ASKED_EVERY_MS = 50;
+/** How long a pool may take to come to rest, ms. */
+const SETTLED_WITHIN_MS = 20_000;
 /** How long a pool at rest is watched, ms. */
 const REST_MS = 10_000;
 /** The pool's slow tick and what little else there is, a second. */
@@ -31,6 +34,8 @@ const CLOSE_TIMEOUT_MS = 1_000;
 const AFTERMATH_MS = 2_500;
 /** An episode that goes on beyond this hangs, ms. */
 const LONGEST_MS = 300_000;
+
+const DEPLOYMENTS = { standalone: Standalone, sentinel: Watched, cluster: Cluster };
 
 export interface EpisodeResult {
   readonly steps: number;
@@ -60,7 +65,7 @@ export async function runEpisode(
   const network = new Network(loop, new Chance(chance.seed()), plan.delays, plan.sliceShare);
   const model = new Model(loop);
   const world = { loop, network, witness: model, chance };
-  const deployment = createDeployment(plan.deployment, world);
+  const deployment = new DEPLOYMENTS[plan.deployment](world);
   // A stack is of use in a report alone, and dear.
   const { stackTraceLimit } = Error;
   if (note === undefined) Error.stackTraceLimit = 0;
@@ -194,8 +199,8 @@ class Episode {
   /** When nobody asks any more, all is answered, and nothing burns. */
   async #rest(): Promise<void> {
     while (this.#model.openCalls > 0) await this.#loop.wait(100);
-    // Borrowers give back, and what was dialed for them comes.
-    await this.#loop.wait(5_000);
+    // Borrowers give back, what was dialed for them comes, and what was suspected is forgotten.
+    await this.#loop.wait(SETTLED_WITHIN_MS);
     const firedBefore = this.#loop.timersFired;
     await this.#loop.wait(REST_MS);
     const { inFlight, waiting, connections } = this.#pool.status();
@@ -252,7 +257,8 @@ class Episode {
   #watch(): void {
     const { servers } = this.#deployment;
     const addresses = servers.map(({ address }) => address);
-    const limits = new Limits(this.#pool, this.#network, this.#model, addresses);
+    const isCluster = this.#plan.deployment === 'cluster';
+    const limits = new Limits(this.#pool, this.#network, this.#model, addresses, isCluster);
     let untilLook = STEPS_PER_LOOK;
     this.#loop.onStep = () => {
       this.#model.check();

@@ -74,7 +74,7 @@ export function drawPlan(seed: number): Plan {
   acts.sort((left, right) => left.atMs - right.atMs);
   return {
     seed,
-    deployment: chance.happens(0.6) ? 'standalone' : 'sentinel',
+    deployment: drawDeployment(chance.next()),
     options: drawOptions(chance),
     delays: drawDelays(chance),
     sliceShare: chance.pick([0, 0.05, 0.3]),
@@ -82,6 +82,11 @@ export function drawPlan(seed: number): Plan {
     lengthMs,
     closesWithinMs: chance.happens(0.3) ? chance.pick([0, 50, 500, 3_000]) : undefined,
   };
+}
+
+function drawDeployment(share: number): DeploymentKind {
+  if (share < 0.3) return 'standalone';
+  return share < 0.6 ? 'cluster' : 'sentinel';
 }
 
 /** Limits are low, so that they are reached. */
