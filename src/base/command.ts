@@ -26,6 +26,8 @@ export interface ReplyVerdict {
   readonly again: 'here' | 'elsewhere' | 'no';
   /** Why the connection is to be replaced once what is in flight on it was answered. */
   readonly retire?: 'demoted' | 'unauthenticated' | undefined;
+  /** The server serves nobody just now, so that another one may be to take its place. */
+  readonly isAway?: true;
   /** Why the connection ends at once, as nothing that follows on it can be trusted. */
   readonly breaks?: Break | undefined;
   /**

@@ -102,6 +102,7 @@ const ALL_TEXTS = [...SERVER_STATES.map(([text]) => text), ...ANSWERS, ...WRITES
 const SERVER = { name: 'SET' };
 const SCRIPT = { name: 'EVAL', mayMakeUpErrors: true };
 const CLASSES = ['read', 'write', 'unknown', 'once'] as const;
+const SERVES_NOBODY = /^(LOADING|MASTERDOWN|CLUSTERDOWN) /;
 const POLICIES = ['safe', 'always', 'never'] as const;
 
 describe('of a command whose errors the server writes', () => {
@@ -110,6 +111,7 @@ describe('of a command whose errors the server writes', () => {
       outcome: 'not-applied',
       again,
       ...(retire === undefined ? {} : { retire }),
+      ...(SERVES_NOBODY.test(text) ? { isAway: true } : {}),
     });
   });
 

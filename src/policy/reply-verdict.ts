@@ -19,6 +19,8 @@ export interface ErrorAuthor {
 const ANSWER: ReplyVerdict = { outcome: 'unknown', again: 'no' };
 /** The server will take it in a moment. */
 const LATER: ReplyVerdict = { outcome: 'not-applied', again: 'here' };
+/** So it may, but serves nobody until then. */
+const AWAY: ReplyVerdict = { ...LATER, isAway: true };
 /** The server is no primary (any more). */
 const DEMOTED: ReplyVerdict = { outcome: 'not-applied', again: 'elsewhere', retire: 'demoted' };
 /** The connection lost its identity. */
@@ -36,10 +38,10 @@ const ANSWER_WITHOUT_IDENTITY: ReplyVerdict = { ...ANSWER, retire: 'unauthentica
  * longer than retries do; NOPERM, UNKILLABLE and all that speaks of the command itself.
  */
 const OF_SERVER: ReadonlyMap<string, ReplyVerdict> = new Map([
-  ['LOADING', LATER],
+  ['LOADING', AWAY],
   ['BUSY', LATER],
-  ['MASTERDOWN', LATER],
-  ['CLUSTERDOWN', LATER],
+  ['MASTERDOWN', AWAY],
+  ['CLUSTERDOWN', AWAY],
   ['TRYAGAIN', LATER],
   ['READONLY', DEMOTED],
   ['NOAUTH', UNAUTHENTICATED],

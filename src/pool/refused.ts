@@ -40,7 +40,9 @@ export class Refused {
     if (!router.topology.isSharded || outcome !== 'not-applied') {
       return recovery.tryAgain(command, outcome);
     }
-    router.topology.report({ kind: 'unreachable', endpoint: node.endpoint });
+    if (verdict.isAway) {
+      router.topology.report({ kind: 'unreachable', endpoint: node.endpoint });
+    }
     return recovery.waitOut(command);
   }
 

@@ -99,6 +99,18 @@ describe('a command', () => {
     expect(topology.facts).toContainEqual({ kind: 'unreachable', endpoint: a });
   });
 
+  test('that is put off by a server that serves others says nothing against it', async () => {
+    const { a, topology, send } = await openCluster();
+    a.source.answer = () =>
+      new ErrorReply('TRYAGAIN Multiple keys request during rehashing of slot');
+    const outcome = outcomeOf(send(1, 'HALF'));
+    await settle(100);
+    a.source.answer = () => 'whole';
+    await settle(600);
+    expect(await outcome).toMatchObject({ value: 'whole' });
+    expect(topology.facts).toEqual([]);
+  });
+
   test('of no slot goes to any server, and one for an endpoint to that alone', async () => {
     const { b, send, pool, commandFor } = await openCluster();
     void outcomeOf(send(undefined, 'ANY'));
