@@ -1,5 +1,6 @@
 // What the world may import.
 
+export { keySlot } from './base/key-slot.js';
 export type { LatencySummary } from './base/latency-histogram.js';
 export type { CommandOptions } from './client/context.js';
 export type { Lease, Pool } from './client/faces.js';

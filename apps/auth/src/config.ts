@@ -4,6 +4,7 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import path from 'node:path';
+import type { ResolvedOptions } from 'plimsoll';
 import { ConfigReader, type TrustedProxies } from './config-reader.js';
 
 export const STORE_DRIVERS = ['plimsoll', 'redis-pool', 'redis', 'ioredis'] as const;
@@ -172,6 +173,22 @@ export function resolveConfig(env: NodeJS.ProcessEnv): AuthConfig {
   }
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(config);
+}
+
+/** What is wrong with where Redis is, as Plimsoll has read it; `undefined`: nothing. */
+export function problemOfTarget(
+  { storeDriver }: Pick<AuthConfig, 'storeDriver'>,
+  { target, endpoints }: Pick<ResolvedOptions, 'target' | 'endpoints'>,
+): string | undefined {
+  const targets = [target, ...endpoints.map((endpoint) => endpoint.target)];
+  if (targets.some(({ reads }) => reads !== 'primary')) {
+    return 'REDIS_URL: reads must be primary, as a replica may not know yet that a session has ended';
+  }
+  const isOneServer = endpoints.length === 0 && (target.cluster ?? target.sentinel) === undefined;
+  if (storeDriver !== 'plimsoll' && !isOneServer) {
+    return `AUTH_STORE_DRIVER: ${storeDriver} is for one server, and REDIS_URL names more`;
+  }
+  return undefined;
 }
 
 function canWrite(folder: string): boolean {

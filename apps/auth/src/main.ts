@@ -10,7 +10,7 @@ import { removePidFile, writePidFile } from './cluster/pid-file.js';
 import { ServiceManager } from './cluster/service-manager.js';
 import { Supervisor } from './cluster/supervisor.js';
 import { MetricsClient, serve } from './cluster/worker.js';
-import { type AuthConfig, ConfigError, resolveConfig } from './config.js';
+import { type AuthConfig, ConfigError, problemOfTarget, resolveConfig } from './config.js';
 import { openLog } from './log.js';
 import { createKeys } from './tokens/key-file.js';
 import { KeyRing } from './tokens/key-ring.js';
@@ -118,6 +118,10 @@ async function checkConfiguration() {
   } catch (error) {
     if (!(error instanceof InvalidOptionsError)) throw error;
     problems.push(error.message);
+  }
+  if (config !== undefined && options !== undefined) {
+    const problem = problemOfTarget(config, options);
+    if (problem !== undefined) problems.push(new ConfigError([problem]).message);
   }
   if (config === undefined || options === undefined || problems.length > 0) {
     console.error(problems.join('\n'));

@@ -41,7 +41,7 @@ async function main(): Promise<void> {
   const tokens = new AccessTokens(keys, config);
   const refreshTokens = new RefreshTokens(keys);
   const pool = createPool({}, process.env) as Pool;
-  const commands = plimsollCommands(pool.client, () => pool.close());
+  const commands = plimsollCommands(pool);
   const store = new Store(commands, config);
   const password = randomBytes(PASSWORD_BYTES).toString('base64url');
   const passwordHash = await new Passwords(config).hash(password);

@@ -17,6 +17,7 @@ import { Confirmation } from './store/confirmation.js';
 import { peerCommands, plimsollCommands } from './store/drivers.js';
 import { watchDurability } from './store/durability.js';
 import { Outages } from './store/outages.js';
+import { Shards } from './store/shards.js';
 import { Store } from './store/store.js';
 import { AccessTokens } from './tokens/access-tokens.js';
 import { DeviceTokens } from './tokens/device-tokens.js';
@@ -53,10 +54,11 @@ export async function openWorkerApp(
   registerPoolMetrics(pool, { registry });
   pool.on('breakerOpen', ({ code }) => events.emit('redis_lost', { reason: code }));
   pool.on('breakerClose', () => events.emit('redis_found'));
-  const commands = await commandsOf(config, pool);
-  const confirmation = new Confirmation(pool, config);
+  const shards = new Shards(pool);
+  const commands = await commandsOf(config, pool, shards);
+  const confirmation = new Confirmation(shards, config);
   const store = new Store(commands, config, {
-    confirm: () => confirmation.confirm(),
+    confirm: confirmation.isWanted ? (home) => confirmation.confirm(home) : undefined,
     outages: Outages.of(pool),
   });
   const parts: AppParts = {
@@ -78,7 +80,7 @@ export async function openWorkerApp(
         (async () => ({ contentType: registry.contentType, body: await registry.metrics() })),
     },
   };
-  const endWatch = watchDurability({ pool, confirmation, events, registry });
+  const endWatch = watchDurability({ shards, confirmation, events, registry });
   const app = buildApp(parts);
   const { operatorPort } = config;
   const operatorApp = operatorPort === undefined ? undefined : buildOperatorApp(parts);
@@ -105,9 +107,9 @@ export async function openWorkerApp(
   };
 }
 
-async function commandsOf(config: AuthConfig, pool: Pool) {
+async function commandsOf(config: AuthConfig, pool: Pool, shards: Shards) {
   const { storeDriver } = config;
-  if (storeDriver === 'plimsoll') return plimsollCommands(pool.client, () => pool.close());
+  if (storeDriver === 'plimsoll') return plimsollCommands(pool, shards);
   return peerCommands(storeDriver, pool.options.target);
 }
 

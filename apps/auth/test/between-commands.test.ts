@@ -26,7 +26,7 @@ let attempts: Attempts;
 
 beforeAll(async () => {
   pool = createPool({}, { REDIS_URL: server().url }) as Pool;
-  const real = plimsollCommands(pool.client, () => pool.close());
+  const real = plimsollCommands(pool);
   const commands: RedisCommands = {
     ...real,
     run: async (script, keys, args) => {

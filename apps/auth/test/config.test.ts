@@ -4,7 +4,13 @@
 import { readFileSync } from 'node:fs';
 import { resolveOptions } from 'plimsoll';
 import { describe, expect, test } from 'vitest';
-import { ConfigError, resolveConfig, VARIABLES } from '../src/config.js';
+import {
+  ConfigError,
+  problemOfTarget,
+  resolveConfig,
+  type StoreDriver,
+  VARIABLES,
+} from '../src/config.js';
 import { PROBLEMS } from '../src/errors.js';
 
 const OWN_FILE = new URL(import.meta.url).pathname;
@@ -153,6 +159,34 @@ describe('AUTH_RESOURCE_SERVERS', () => {
       expect(problems.join()).not.toContain('=secret');
     },
   );
+});
+
+describe('where Redis is', () => {
+  const problemOf = (REDIS_URL: string, storeDriver: StoreDriver = 'plimsoll') =>
+    problemOfTarget({ storeDriver }, resolveOptions({}, { REDIS_URL }));
+
+  test.each([
+    'redis://one',
+    'redis-sentinel://one,two/main',
+    'redis-cluster://one,two',
+    'rediss-cluster://user:secret@one?reads=primary',
+  ])('%s is taken', (url) => expect(problemOf(url)).toBeUndefined());
+
+  test('replicas are not asked whether a session has ended', () => {
+    expect(problemOf('redis-cluster://:secret@one?reads=prefer-replica')).toMatch(
+      /^REDIS_URL: reads must be primary/,
+    );
+  });
+
+  test('clients that are there for comparison take one server', () => {
+    for (const url of ['redis-sentinel://one/main', 'redis-cluster://one']) {
+      expect(problemOf(url, 'ioredis')).toMatch(/^AUTH_STORE_DRIVER: ioredis is for one server/);
+    }
+    const several = resolveOptions({}, { REDIS_ENDPOINTS: 'redis://one redis://two' });
+    expect(problemOfTarget({ storeDriver: 'redis' }, several)).toMatch(/^AUTH_STORE_DRIVER/);
+    expect(problemOfTarget({ storeDriver: 'plimsoll' }, several)).toBeUndefined();
+    expect(problemOf('redis://one', 'ioredis')).toBeUndefined();
+  });
 });
 
 describe('docs/auth-service.md', () => {

@@ -12,6 +12,7 @@ import { SecurityEvents } from '../src/security-events.js';
 import { Confirmation } from '../src/store/confirmation.js';
 import { watchDurability } from '../src/store/durability.js';
 import { homeOf, sessionPrefix } from '../src/store/keys.js';
+import { Shards } from '../src/store/shards.js';
 import { expectProblem } from './support/expectations.js';
 import { login, openService, post, postAs, type TestService, verify } from './support/service.js';
 
@@ -29,13 +30,14 @@ async function judgementOf({ pool }: TestService, options: object = {}) {
   const registry = new Registry();
   const log = openLog('info', { write: (line) => void lines.push(line) });
   const events = new SecurityEvents({ log, registry });
-  const confirmation = new Confirmation(pool, {
+  const shards = new Shards(pool);
+  const confirmation = new Confirmation(shards, {
     revocationReplicas: 0,
     revocationFsync: false,
     revocationTimeoutMs: 100,
     ...options,
   });
-  const end = watchDurability({ pool, confirmation, events, registry });
+  const end = watchDurability({ shards, confirmation, events, registry });
   await vi.waitFor(() => expect(lines).toHaveLength(1), { timeout: 5_000 });
   end();
   const gauge = /^auth_revocation_loss_seconds\{persistence="([^"]+)"\} (\S+)$/m;

@@ -24,7 +24,7 @@ let observer: ReturnType<typeof createClient>;
 
 beforeAll(async () => {
   const pool = createPool({}, { REDIS_URL: server().url }) as Pool;
-  const commands = plimsollCommands(pool.client, () => pool.close());
+  const commands = plimsollCommands(pool);
   store = new Store(commands, { ...resolveConfig({}), addressRefreshLimit: 0 });
   observer = createClient({ url: server().url });
   await observer.connect();

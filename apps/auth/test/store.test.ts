@@ -36,7 +36,7 @@ async function commandsOf(driver: StoreDriver, url: string): Promise<RedisComman
     return peerCommands(driver, resolveOptions({}, { REDIS_URL: url }).target);
   }
   const pool = createPool({}, { REDIS_URL: url }) as Pool;
-  return plimsollCommands(pool.client, () => pool.close());
+  return plimsollCommands(pool);
 }
 
 describe.each(STORE_DRIVERS)('the store on %s', (driver) => {

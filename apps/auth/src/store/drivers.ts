@@ -5,8 +5,9 @@
 import type { ConnectionOptions } from 'node:tls';
 import { createClient, createClientPool, type RedisClientOptions } from '@redis/client';
 import { Redis } from 'ioredis';
-import type { PlimsollClient, ResolvedOptions } from 'plimsoll';
+import type { Pool, ResolvedOptions } from 'plimsoll';
 import { evaluate, type RedisCommands } from './commands.js';
+import { isSharded, Shards } from './shards.js';
 
 /** Connections of the checkout pool in the comparison. */
 const POOL_CONNECTIONS = 100;
@@ -25,11 +26,16 @@ interface NodeRedisCommands {
   ping(): Promise<unknown>;
 }
 
-export function plimsollCommands(
-  client: PlimsollClient,
-  close: () => Promise<unknown>,
-): RedisCommands {
-  return nodeRedisCommands(client as unknown as NodeRedisCommands, close);
+export function plimsollCommands(pool: Pool, shards = new Shards(pool)): RedisCommands {
+  const client = pool.client as unknown as NodeRedisCommands;
+  const commands = nodeRedisCommands(client, () => pool.close());
+  return isSharded(pool) ? { ...commands, ping: () => askAny(client, shards) } : commands;
+}
+
+/** Who reaches a part of a cluster serves that part; PING would ask for all of them. */
+async function askAny(client: NodeRedisCommands, shards: Shards): Promise<void> {
+  const all = await shards.all();
+  await Promise.any(all.map(({ key }) => client.exists(key)));
 }
 
 /**

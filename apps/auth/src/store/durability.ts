@@ -1,11 +1,15 @@
 // What a crash of Redis may undo, as far as the server tells. A session that was ended comes back with
 // the data of before, and its tokens are good again: whoever runs the service has to know. CONFIG and
 // INFO may be forbidden (ACLs, managed services); then nobody knows, and that is what is said.
+//
+// Asked is the primary, of a cluster each of them, of which the worst counts. A replica is asked once
+// it has taken over: what it would keep until then is not judged, nor what a failover loses.
 
-import { type Pool, PoolError } from 'plimsoll';
+import { PoolError } from 'plimsoll';
 import { Gauge, type Registry } from 'prom-client';
 import type { SecurityEvents } from '../security-events.js';
 import type { Confirmation } from './confirmation.js';
+import type { ShardClient, Shards } from './shards.js';
 
 /** The settings of a server change while it runs, and after a failover it is another one, ms. */
 const CHECK_PAUSE_MS = 60_000;
@@ -81,8 +85,28 @@ function snapshots(save: string): Durability {
   return { persistence: 'rdb', lossSeconds, summary };
 }
 
-/** @throws PoolError where the server can't be asked. */
-export async function readDurability({ client }: Pool): Promise<Durability> {
+/** Of the worst of all primaries that can be asked. @throws PoolError where none can. */
+export async function readDurability(shards: Shards): Promise<Durability> {
+  const all = await shards.all();
+  const answers = await Promise.allSettled(all.map((shard) => shards.ask(shard, readOne)));
+  const found = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+  const [first, ...others] = found;
+  if (first === undefined) throw (answers[0] as PromiseRejectedResult).reason;
+  if (all.length === 1) return first;
+  const worst = others.reduce((one, other) => (lossOf(other) > lossOf(one) ? other : one), first);
+  const unasked = all.length - found.length;
+  const silence = unasked === 0 ? '' : `, ${unasked} of which did not answer`;
+  return {
+    ...worst,
+    summary: `${worst.summary}, on the worst of ${all.length} primaries${silence}`,
+  };
+}
+
+function lossOf({ lossSeconds }: Durability): number {
+  return lossSeconds ?? Number.POSITIVE_INFINITY;
+}
+
+async function readOne(client: ShardClient): Promise<Durability> {
   const configured = (name: string) =>
     unlessRefused(client.configGet(name)).then((answer) => answer?.[name]);
   const [info, appendfsync, save] = await Promise.all([
@@ -103,7 +127,7 @@ async function unlessRefused<T>(answer: Promise<T>): Promise<T | undefined> {
 }
 
 export interface DurabilityWatchParts {
-  readonly pool: Pool;
+  readonly shards: Shards;
   readonly confirmation: Confirmation;
   readonly events: SecurityEvents;
   readonly registry: Registry;
@@ -139,12 +163,12 @@ export function watchDurability(parts: DurabilityWatchParts): () => void {
   return () => clearInterval(timer);
 }
 
-async function judge({ pool, confirmation }: DurabilityWatchParts) {
-  const durability = await readDurability(pool);
-  const isKept = (durability.lossSeconds ?? Infinity) <= EVERYSEC_LOSS_SECONDS;
+async function judge({ shards, confirmation }: DurabilityWatchParts) {
+  const durability = await readDurability(shards);
+  const isKept = lossOf(durability) <= EVERYSEC_LOSS_SECONDS;
   if (!confirmation.isWanted) return { ...durability, isAtRisk: !isKept };
   try {
-    await confirmation.confirm();
+    await confirmation.confirmAll();
   } catch (error) {
     const { message } = (error as Error).cause as Error;
     const summary = `logouts cannot be confirmed: ${message}; ${durability.summary}`;

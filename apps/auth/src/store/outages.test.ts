@@ -58,3 +58,24 @@ test('no outage counts for ever, and none makes a grace of nothing', () => {
   expect(outages.prolong(GRACE_MS)).toBe(GRACE_MS + MAX_OUTAGE_MS);
   expect(outages.prolong(0)).toBe(0);
 });
+
+test('of parts one answers and another one does not: it is over when nothing fails any more', () => {
+  outages = new Outages(() => now, { quietMs: 2_000, lateMs: 500 });
+  outages.answered();
+  now += 1_000;
+  outages.answered();
+  outages.failed();
+  for (let second = 0; second < 20; second++) {
+    outages.answered();
+    now += 1_000;
+    outages.failed();
+  }
+  outages.answered();
+  expect(outages.prolong(GRACE_MS)).toBe(GRACE_MS + 20_500);
+  now += 2_000;
+  outages.answered();
+  expect(outages.prolong(GRACE_MS)).toBe(GRACE_MS + 22_500);
+  now += GRACE_MS;
+  outages.answered();
+  expect(outages.prolong(GRACE_MS)).toBe(GRACE_MS);
+});

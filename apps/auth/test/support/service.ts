@@ -18,6 +18,7 @@ import { type SecurityEvent, SecurityEvents } from '../../src/security-events.js
 import { Confirmation } from '../../src/store/confirmation.js';
 import { plimsollCommands } from '../../src/store/drivers.js';
 import { Outages } from '../../src/store/outages.js';
+import { Shards } from '../../src/store/shards.js';
 import { Store } from '../../src/store/store.js';
 import { AccessTokens } from '../../src/tokens/access-tokens.js';
 import { DeviceTokens } from '../../src/tokens/device-tokens.js';
@@ -76,10 +77,10 @@ export async function openService(url: string, options: TestOptions = {}): Promi
     ...options.config,
   };
   const pool = createPool({ commandTimeoutMs: COMMAND_TIMEOUT_MS }, { REDIS_URL: url }) as Pool;
-  const commands = plimsollCommands(pool.client, () => pool.close());
-  const confirmation = new Confirmation(pool, config);
+  const commands = plimsollCommands(pool);
+  const confirmation = new Confirmation(new Shards(pool), config);
   const store = new Store(commands, config, {
-    confirm: () => confirmation.confirm(),
+    confirm: confirmation.isWanted ? (home) => confirmation.confirm(home) : undefined,
     outages: Outages.of(pool),
   });
   const keys = await KeyRing.open(keysFile);
