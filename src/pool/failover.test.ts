@@ -150,6 +150,20 @@ describe('when another endpoint takes over', () => {
     expect([(await write).code, (await lease).code]).toEqual(['ok', 'ok']);
   });
 
+  test("what the pool itself asks of the old one does not move: it is no other one's answer", async () => {
+    const { a, b, pool, toB } = await open();
+    a.onDial = 'hold';
+    for (const connection of a.open) connection.lose();
+    const report = pool.healthCheck();
+    await settle(100);
+    await toB();
+    await settle(100);
+    expect(await report).toMatchObject({ healthy: false, error: { code: 'CONNECTION_LOST' } });
+    // The one for checks alone.
+    expect(b.open.filter(({ sentNames }) => sentNames.includes('PING'))).toHaveLength(1);
+    expect(b.open).toHaveLength(2);
+  });
+
   test('leases of the old one end: at once where they are idle, else with the answer', async () => {
     const { a, pool, toB } = await open();
     const [idle, busy] = [await pool.acquireLease(), await pool.acquireLease()];

@@ -296,3 +296,16 @@ test('close() waits for what is in flight on all servers', async () => {
   await closed;
   expect([a, b].map(({ source }) => source.open.length)).toEqual([0, 0]);
 });
+
+test('what the pool asks of one server stays there when the view changes', async () => {
+  const { a, b, pool, topology } = await openCluster({ minConnections: 0 });
+  for (const { source } of [a, b]) source.answer = () => 'PONG';
+  b.source.onDial = 'hold';
+  const report = pool.healthCheck();
+  await settle();
+  topology.show([a, b], { 1: a, 2: a });
+  b.source.heldDials[0]?.accept();
+  await settle();
+  expect((await report).healthy).toBe(true);
+  expect(namesAt(b)).toContain('PING');
+});

@@ -2,7 +2,9 @@
 // and switches by hand, while callers go on. The endpoints don't replicate, so that what ran where
 // can be counted.
 
+import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type PrivateServer, startPrivateServer } from '../../scripts/redis-server.js';
 import type { Pool } from '../../src/index.js';
@@ -143,18 +145,25 @@ describe('failover', () => {
     await Promise.all([a.restart(), ask(b, 'DEL', 'tokens')]);
   });
 
-  test('takes subscriptions along', async () => {
+  test('takes subscriptions along, from a server that is gone and from one that hangs', async () => {
     const { pool } = open();
     const heard: string[] = [];
     await pool.client.subscribe('tide', (message) => heard.push(message));
-    await a.kill();
-    await until(() => activeOf(pool) === 'b', NOTICED_MS);
-    await until(async () => Number(await pool.client.publish('tide', 'at b')) === 1, NOTICED_MS);
-    await until(() => heard.includes('at b'));
-    await a.restart();
-    await until(() => activeOf(pool) === 'a', NOTICED_MS);
-    await until(async () => Number(await pool.client.publish('tide', 'at a')) === 1, NOTICED_MS);
-    await until(() => heard.includes('at a'));
+    const isHeardAt = async (id: string) => {
+      await until(() => activeOf(pool) === id, NOTICED_MS);
+      await until(async () => Number(await pool.client.publish('tide', id)) === 1, NOTICED_MS);
+      await until(() => heard.includes(id));
+      heard.length = 0;
+    };
+    for (const [fail, mend] of [
+      [() => a.kill(), () => a.restart()],
+      [() => a.pause(), () => a.resume()],
+    ] as const) {
+      await fail();
+      await isHeardAt('b');
+      await mend();
+      await isHeardAt('a');
+    }
   });
 
   test('keeps to an endpoint whose password is right', async () => {
@@ -369,6 +378,23 @@ describe('beside that', () => {
     expect(silent.openConnections).toBeLessThanOrEqual(1);
     await pool.close();
     await until(async () => (await countAt(a)) + (await countAt(b)) === 0);
+  });
+
+  test('the process stays as long as somebody waits, and ends when nobody does', async () => {
+    const program = `
+      import { createPool } from 'plimsoll';
+      const endpoints = [{ url: 'redis://127.0.0.1:9' }, { url: 'redis://127.0.0.1:10' }];
+      const pool = createPool({ endpoints, breaker: { patienceMs: 500 } }, {});
+      const { code } = await pool.client.get('key').catch((error) => error);
+      console.log(code);
+      // It goes on asking the endpoints, which is no reason to stay.
+      pool.unref();
+    `;
+    const args = ['--input-type=module', '--eval', program];
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, args, {
+      timeout: 15_000,
+    });
+    expect([stdout, stderr]).toEqual(['BREAKER_OPEN\n', '']);
   });
 
   test('REDIS_ENDPOINTS alone is enough', async () => {

@@ -328,7 +328,7 @@ describe('switchTo', () => {
     await settle(100);
     // The others are being asked; somebody says that A is right.
     await topology.switchTo('a', { force: true });
-    await settle(CHECK_MS);
+    await settle(3 * CHECK_MS);
     expect(current()).toBe('a');
     expect(events).toEqual([]);
   });
@@ -408,6 +408,19 @@ describe('probes', () => {
     const { dials } = b.source;
     await settle(60_000);
     expect(b.source.dials).toBe(dials);
+  });
+
+  test('that dial at the same time keep one connection', async () => {
+    const { b, current, lose } = await open();
+    for (const connection of b.source.open) connection.lose();
+    b.source.onDial = 'hold';
+    await settle(5_000 - CHECK_MS);
+    lose(1_000);
+    await settle();
+    expect(b.source.heldDials.length).toBe(2);
+    for (const dial of [...b.source.heldDials]) dial.accept();
+    await settle();
+    expect([current(), b.source.open.length]).toEqual(['b', 1]);
   });
 
   test('count as the policy says', async () => {

@@ -3,6 +3,7 @@
 // that is still loading can't be used yet. A cluster is healthy while a majority of its primaries
 // is: so many it takes to replace one that fails.
 
+import { setMaxListeners } from 'node:events';
 import type { Clock } from '../../base/clock.js';
 import { afterFairWait } from '../../base/event-loop.js';
 import type { Link } from '../../base/link.js';
@@ -53,6 +54,8 @@ export class EndpointProbe {
     const late = new PoolError('CONNECT_TIMEOUT', text, { sent: false });
     const givingUp = new AbortController();
     const { signal } = givingUp;
+    // One for each primary of a cluster, and Node warns of more than 10.
+    setMaxListeners(0, signal);
     this.#pings.add(givingUp);
     const tooLate = new Promise<never>((_, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
