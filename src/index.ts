@@ -2,6 +2,7 @@
 
 export { keySlot } from './base/key-slot.js';
 export type { LatencySummary } from './base/latency-histogram.js';
+export type { ClusterFace, ClusterNode } from './client/cluster/face.js';
 export type { CommandOptions } from './client/context.js';
 export type { Lease, Pool } from './client/faces.js';
 export type { PlimsollClient, PlimsollOptions } from './client/types.js';

@@ -146,12 +146,12 @@ describe('the installed package', () => {
       import type { AcquireOptions, Lease, Pool } from 'plimsoll';
       type Own<T> = Exclude<keyof T, keyof EventEmitter | typeof Symbol.asyncDispose>;
       export const pool: Record<Own<Pool>, 0> = { options: 0, client: 0, acquire: 0, withLease: 0,
-        status: 0, latencyTotals: 0, healthCheck: 0, resize: 0, suspend: 0, resume: 0, close: 0,
-        keepsAlive: 0, ref: 0, unref: 0 };
+        status: 0, latencyTotals: 0, healthCheck: 0, switchTo: 0, resize: 0, suspend: 0, resume: 0,
+        close: 0, keepsAlive: 0, ref: 0, unref: 0 };
       export const lease: Record<Own<Lease>, 0> = { client: 0, isReleased: 0, lostError: 0,
         serverClientId: 0, release: 0, destroy: 0, [Symbol.dispose]: 0 };
       export const asked: Record<keyof AcquireOptions, 0> = { signal: 0, timeoutMs: 0,
-        isLongLived: 0 };
+        isLongLived: 0, key: 0 };
     `;
     const names = 'createPool, getPool, PoolError';
     const errors = await typeErrors('types', {

@@ -4,6 +4,7 @@
 import { EventEmitter } from 'node:events';
 import { attachConfig, COMMAND_DEFINITIONS, type CommandDefinition } from '../wire/protocol.js';
 import { Client } from './client.js';
+import { withClusterFace } from './cluster/face.js';
 import { MultiCommand } from './multi.js';
 import { OWN_COMMANDS } from './own-commands.js';
 import type { CommandSets } from './setup.js';
@@ -43,13 +44,21 @@ const EVENT_METHODS = [
 
 /** A class has hundreds of methods, so it is made once for each set of commands. */
 const classes = new WeakMap<CommandSets, typeof Client>();
+const clusterClasses = new WeakMap<CommandSets, typeof Client>();
 
-export function clientClass(sets: CommandSets): typeof Client {
-  let known = classes.get(sets);
-  if (known === undefined) {
-    known = makeClass(sets);
-    classes.set(sets, known);
-  }
+/** @param isSharded Whether keys decide where a command runs, as in a cluster. */
+export function clientClass(sets: CommandSets, isSharded = false): typeof Client {
+  if (isSharded) return knownOr(clusterClasses, sets, () => withClusterFace(clientClass(sets)));
+  return knownOr(classes, sets, () => makeClass(sets));
+}
+
+function knownOr(
+  classes: WeakMap<CommandSets, typeof Client>,
+  sets: CommandSets,
+  make: () => typeof Client,
+): typeof Client {
+  const known = classes.get(sets) ?? make();
+  classes.set(sets, known);
   return known;
 }
 

@@ -31,6 +31,8 @@ class FakeExecutor implements PoolExecutor {
     return command.promise;
   }
 
+  readonly endpoints = [];
+
   endpointIds(): readonly string[] {
     return [];
   }

@@ -10,7 +10,7 @@ import { PoolError } from '../errors.js';
 import type { ConnectionLease } from '../node/lease.js';
 import type { LeaseTerms } from '../node/lease-request.js';
 import type { Ending } from '../pool/ending.js';
-import type { PoolExecutor } from '../pool/executor.js';
+import type { KnownEndpoint, PoolExecutor } from '../pool/executor.js';
 import { CommandEncoder } from '../wire/encoder.js';
 import type { Client } from './client.js';
 import { clientClass } from './client-class.js';
@@ -93,7 +93,7 @@ class PoolClientHost implements ClientHost {
   }
 
   createClient(context: CommandContext): Client {
-    const Class = clientClass(this.setup.sets);
+    const Class = clientClass(this.setup.sets, context.isSharded);
     this.#client = new Class(this, context);
     return this.#client;
   }
@@ -106,7 +106,7 @@ class PoolClientHost implements ClientHost {
       timeoutMs: this.#pool.options.commandTimeoutMs,
       onTrouble: (error) => this.#onTrouble(error),
       onRefused: (error) => tell(this.#member.client, 'error', error),
-      onMoved: (channel) => tell(this.#member.client, 'server-sunsubscribe', channel),
+      onMoved: (channel) => tell(this.#member.client, 'sharded-channel-moved', channel),
     });
     return this.#subscriber;
   }
@@ -258,6 +258,10 @@ class Gate implements PoolExecutor {
 
   get isSharded(): boolean {
     return this.#pool.isSharded;
+  }
+
+  get endpoints(): readonly KnownEndpoint[] {
+    return this.#pool.endpoints;
   }
 
   endpointIds(which: 'primaries' | 'all'): readonly string[] {

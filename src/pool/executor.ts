@@ -1,6 +1,7 @@
 // Who runs commands: the pool, on lanes and leases, or one lease. The client above knows no more.
 
 import type { Command } from '../base/command.js';
+import type { Endpoint } from '../base/endpoint.js';
 import type { ConnectionLease } from '../node/lease.js';
 import type { LeaseTerms } from '../node/lease-request.js';
 
@@ -17,7 +18,12 @@ export interface CommandExecutor {
   refusal(error: Error): Promise<never>;
 }
 
+/** A server that commands may go to. */
+export type KnownEndpoint = Pick<Endpoint, 'id' | 'address' | 'role'>;
+
 export interface PoolExecutor extends CommandExecutor {
+  /** All servers that are known. */
+  readonly endpoints: readonly KnownEndpoint[];
   /** Fails a command that must not be sent, likewise a turn later. */
   refuse(command: Command, error: Error): void;
   /** Runs a command that needs a connection for itself, e.g. BLPOP: leases one for its duration. */

@@ -30,7 +30,7 @@ import type { SwitchOptions } from '../topology/failover.js';
 import type { Topology } from '../topology/topology.js';
 import { type Drain, Ending } from './ending.js';
 import type { PoolEvents } from './events.js';
-import type { PoolExecutor } from './executor.js';
+import type { KnownEndpoint, PoolExecutor } from './executor.js';
 import { Housekeeper } from './housekeeper.js';
 import { Recovery } from './recovery.js';
 import { Refused } from './refused.js';
@@ -147,6 +147,11 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   /** No server can be reached. @internal */
   get isDown(): boolean {
     return this.#router.places.every(({ membership }) => membership.isDown);
+  }
+
+  /** All servers that are known. @internal */
+  get endpoints(): readonly KnownEndpoint[] {
+    return this.#router.topology.endpoints;
   }
 
   /** The servers that what goes to all of them goes to. @internal */

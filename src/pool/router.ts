@@ -103,7 +103,9 @@ export class Router {
    * @returns False where the error has to be its caller's answer.
    */
   follow(node: NodePool, command: Command, redirect: Redirect, now: number): boolean {
-    if (!this.topology.isSharded || command.settled) return false;
+    // Who asked one server alone is not answered by another one.
+    const isBound = command.route?.endpointId !== undefined;
+    if (!this.topology.isSharded || isBound || command.settled) return false;
     command.history ??= newHistory();
     const { history } = command;
     history.since ??= now;

@@ -44,6 +44,10 @@ export class FakeCluster implements PoolExecutor {
     for (const id of ids) this.data.set(id, new Map());
   }
 
+  get endpoints() {
+    return this.endpointIds().map((id) => ({ id, address: id, role: 'primary' as const }));
+  }
+
   endpointIds(): readonly string[] {
     return [...this.data.keys()];
   }
@@ -173,7 +177,7 @@ export class FakeCluster implements PoolExecutor {
       case 'RANDOMKEY':
         return [...data.keys()][0] ?? null;
       case 'SCAN':
-        return page(data, Number(key), Number(words[words.indexOf('COUNT') + 1] ?? 10));
+        return page(data, Number(key), Number(words[words.indexOf('COUNT') + 1]) || 10);
       case 'ECHO':
         return value;
       default:
@@ -239,7 +243,7 @@ export function useFakeCluster(options: object = {}): {
   const setup = clientSetup(options);
   const { keyPrefix, commandOptions } = setup;
   const context = new CommandContext({ pool: cluster }, keyPrefix, 5_000, commandOptions);
-  const Class = clientClass(setup.sets);
+  const Class = clientClass(setup.sets, true);
   const client = new Class({ setup } as unknown as ClientHost, context);
   return { cluster, redis: client as unknown as PlimsollClient };
 }

@@ -4,6 +4,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { keySlot } from '../../src/base/key-slot.js';
+import type { ClusterFace } from '../../src/client/cluster/face.js';
 import { newKey } from '../client/pools.js';
 import { keysOf, range, type Scripted, usePoolOn } from '../support/cluster-pools.js';
 import { useCluster } from '../support/clusters.js';
@@ -191,5 +192,25 @@ describe('on a cluster', () => {
     ])) as unknown as string[];
     expect(cursor).toMatch(/^\d+$/);
     expect((await outcomeOf(redis().scan('17'))).code).toBe('INVALID_ARGUMENT');
+  });
+
+  test('libraries that ask for nodes get clients of them', async () => {
+    await redis().flushAll();
+    const keys = keysOf(newKey(), 90);
+    await redis().mSet(keys.flatMap((key) => [key, 'x']));
+    const face = redis() as unknown as ClusterFace;
+    expect(face.masters).toHaveLength(3);
+    const found = await Promise.all(
+      face.masters.map(async (master) => {
+        const client = (await face.nodeClient(master)) as unknown as typeof face & Scripted;
+        const some: string[] = [];
+        for await (const page of client.scanIterator()) some.push(...page);
+        expect(some).toHaveLength(await client.dbSize());
+        const elsewhere = keys.find((key) => !some.includes(key)) as string;
+        expect((await outcomeOf(client.get(elsewhere))).code).toBe('MOVED');
+        return some;
+      }),
+    );
+    expect(found.flat().sort()).toEqual([...keys].sort());
   });
 });

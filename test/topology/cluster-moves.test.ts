@@ -166,6 +166,32 @@ describe('while slots move', () => {
   }, 30_000);
 });
 
+describe('after a failover while the old primary goes on', () => {
+  const cluster = useCluster({ replicas: 1 });
+  const pool = usePoolOn(cluster);
+  const redis = () => pool().client as Scripted;
+
+  test('transactions, pipelines and scripts go to the new one, and SCAN repeats nothing', async () => {
+    const name = newKey();
+    const keys = keysOf(name, 60);
+    await redis().mSet(keys.flatMap((key) => [key, '1']));
+    const [first] = await cluster().primaries();
+    const [replica] = await cluster().replicasOf(first!);
+    await cluster().failOver(replica!);
+    const raised = await Promise.all(keys.map((key) => redis().multi().incr(key).get(key).exec()));
+    expect(raised).toEqual(keys.map(() => [2, '2']));
+    let pipeline = redis().multi();
+    for (const key of keys) pipeline = pipeline.incr(key) as never;
+    expect(await pipeline.execAsPipeline()).toEqual(keys.map(() => 3));
+    expect(await Promise.all(keys.map((key) => redis().raise(key, '1')))).toEqual(
+      keys.map(() => 4),
+    );
+    const found: string[] = [];
+    for await (const some of redis().scanIterator({ MATCH: `${name}:*` })) found.push(...some);
+    expect(found.sort()).toEqual([...keys].sort());
+  }, 60_000);
+});
+
 describe('shard channels', () => {
   const cluster = useCluster({ replicas: 1 });
   const pool = usePoolOn(cluster);
@@ -211,7 +237,7 @@ describe('shard channels', () => {
     const ordinary: string[] = [];
     await pool().client.subscribe('ordinary', (message) => ordinary.push(message));
     const moved: string[] = [];
-    pool().client.on('server-sunsubscribe', (channel: string) => moved.push(channel));
+    pool().client.on('sharded-channel-moved', (channel: string) => moved.push(channel));
     const { heard } = await listen(pool(), channels);
     for (const channel of channels) {
       const slot = keySlot(channel);
