@@ -77,6 +77,32 @@ describe('a command', () => {
     ]);
   });
 
+  test('that was MOVED to a server which then ASKs for it elsewhere gets there', async () => {
+    const { a, b, send, pool } = await openCluster();
+    let isAsking = false;
+    a.source.answer = (name) => {
+      if (name === 'ASKING') isAsking = true;
+      return isAsking ? 'asked' : moved(1, 'b:1');
+    };
+    b.source.answer = () => ask(1, 'a:1');
+    expect(await soon(send(1, 'GONE'))).toMatchObject({ value: 'asked' });
+    expect([namesAt(a), namesAt(b)]).toEqual([['GONE', 'ASKING', 'GONE'], ['GONE']]);
+    expect(pool.status().counters.redirects).toBe(2);
+  });
+
+  test('that servers send to and fro is not kept beyond its deadline', async () => {
+    const { a, b, pool } = await openCluster();
+    a.source.answer = () => moved(1, 'b:1');
+    b.source.answer = () => moved(1, 'a:1');
+    const redis = new CoreClient(pool, { timeout: 100 });
+    const command = redis.command('write', ['BALL', 'key']);
+    command.route = routeOf(1, 'write');
+    const outcome = outcomeOf(pool.execute(command));
+    await settle(140);
+    expect(command.settled).toBe(true);
+    expect((await outcome).error).toMatchObject({ message: expect.stringMatching(/^MOVED 1 /) });
+  });
+
   test("that servers send to and fro is its caller's in the end", async () => {
     const { a, b, send } = await openCluster();
     a.source.answer = () => moved(1, 'b:1');

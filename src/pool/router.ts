@@ -20,7 +20,7 @@ import type { LeaveTerms, Topology } from '../topology/topology.js';
 
 /** Servers that send a command to and fro for longer than this don't agree. */
 const MAX_REDIRECTS = 16;
-/** The first redirect is followed at once; before each further one is a pause that doubles, ms. */
+/** The first MOVED is followed at once; before each further one is a pause that doubles, ms. */
 const FIRST_PAUSE_MS = 2;
 const MAX_PAUSE_MS = 512;
 
@@ -113,10 +113,12 @@ export class Router {
     history.redirects++;
     command.replies = undefined;
     const asked = this.#learn(node, redirect);
-    const pauseMs = pauseBefore(history.redirects);
-    if (pauseMs > 0) this.#owner.dispatchLater(command, pauseMs);
-    else if (asked === undefined) this.#owner.dispatch(command);
-    else this.#sendAsking(asked, command);
+    // Who is asked takes it, or says MOVED: so MOVED alone can go round in circles.
+    const pauseMs = asked === undefined ? pauseBefore(history.redirects) : 0;
+    if (now + pauseMs >= command.deadlineAt) return false;
+    if (asked !== undefined) this.#sendAsking(asked, command);
+    else if (pauseMs > 0) this.#owner.dispatchLater(command, pauseMs);
+    else this.#owner.dispatch(command);
     return true;
   }
 
