@@ -38,6 +38,8 @@ export function answer(client: ServerClient, command: readonly string[]): string
   }
   const refusal = refusalOf(client, name, args);
   const reply = refusal === undefined ? execute(client, name, args) : error(refusal);
+  // Once before MULTI it holds for all that is queued.
+  if (name !== 'ASKING' && client.transaction === undefined) client.isAsking = false;
   client.note(() => `${short(command.join(' '))} -> ${short(JSON.stringify(reply))}`);
   return reply;
 }
@@ -61,11 +63,9 @@ function refusalOf(
   const isMoody = !ALWAYS_ANSWERED.has(name) && (!mood?.startsWith('READONLY') || WRITES.has(name));
   if (mood !== undefined && isMoody) return mood;
   const keys = keysOf(name, args);
-  const isAsking = client.isAsking;
-  if (name !== 'ASKING') client.isAsking = false;
   if (keys.length > 0 && surroundings.slots !== undefined) {
     const isReplicaRead = client.isReadOnly && !WRITES.has(name);
-    const refusal = surroundings.slots.refusal(server, keys, isAsking, isReplicaRead);
+    const refusal = surroundings.slots.refusal(server, keys, client.isAsking, isReplicaRead);
     if (refusal !== undefined) return refusal;
   }
   if (server.role === 'slave' && WRITES.has(name)) {
