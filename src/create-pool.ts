@@ -26,6 +26,7 @@ import { InvalidOptionsError, PoolError } from './errors.js';
 import { ClusterTopology } from './topology/cluster/cluster.js';
 import { EndpointsTopology } from './topology/endpoints/endpoints.js';
 import { SentinelSource } from './topology/sentinel.js';
+import { SentinelTopology } from './topology/sentinel-topology.js';
 import { SingleTopology } from './topology/single.js';
 import { StandaloneSource } from './topology/standalone.js';
 import type { Topology } from './topology/topology.js';
@@ -72,6 +73,7 @@ function databaseOf(target: ConnectionTarget, clock: Clock): Topology {
   const { cluster, sentinel } = target;
   if (cluster !== undefined) return new ClusterTopology(cluster, target, clock, Math.random);
   if (sentinel === undefined) return new SingleTopology(new StandaloneSource(target, clock));
+  if (target.reads !== 'primary') return new SentinelTopology(sentinel, target, clock);
   return new SingleTopology(new SentinelSource(sentinel, target, clock));
 }
 

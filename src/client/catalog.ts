@@ -8,6 +8,8 @@ import { defaultCommandMetadata, isReplicaSafe } from '../wire/protocol.js';
 /** What must be known of a command: how it may be carried, and where it may run. */
 export interface RoutedClass extends CommandClass {
   readonly routing: Routing;
+  /** A script by its digest, whose text is sent to whoever does not know it. */
+  readonly hasText: boolean;
 }
 
 interface NameEntry {
@@ -55,7 +57,7 @@ export function classOfDefinition(
   // The table's word on replicas is about what they refuse; PUBLISH is no read for that.
   const isForReplicas = found.retryClass === 'read' && isReplicaSafe(metadata, declared);
   const routing = routingOf(fullName, metadata, isForReplicas ? 'read' : 'write');
-  return Object.freeze({ ...found, routing });
+  return Object.freeze({ ...found, routing, hasText: false });
 }
 
 /** Whether it is a container command, whose class follows from its subcommand. */

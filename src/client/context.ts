@@ -34,6 +34,8 @@ export class CommandContext {
   readonly lease: ConnectionLease | undefined;
   /** Whether keys decide where a command runs. */
   readonly isSharded: boolean;
+  /** Whether anything does: where keys don't, it is whether a command only reads. */
+  readonly isRouted: boolean;
   readonly keyPrefix: RedisArgument | undefined;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
@@ -57,6 +59,7 @@ export class CommandContext {
     this.lease = 'lease' in place ? place.lease : undefined;
     this.executor = 'pool' in place ? place.pool : place.lease;
     this.isSharded = this.executor.isSharded;
+    this.isRouted = this.isSharded || this.executor.hasReaders === true;
     this.keyPrefix = keyPrefix;
     this.timeoutMs = options.timeout ?? defaultTimeoutMs;
     this.signal = options.abortSignal;

@@ -14,9 +14,23 @@ import { crossSlot, probeOf, slotsOf } from './cluster/slots.js';
 import { isSpread, spread } from './cluster/spread.js';
 import type { CommandContext } from './context.js';
 import { type ClientCommandKind, transformed } from './kind.js';
+import { routeOfRead } from './reads.js';
 
 /** Sends what was encoded. The promise rejects; nothing is thrown. */
 export function issue(
+  context: CommandContext,
+  encoder: CommandEncoder,
+  kind: ClientCommandKind,
+): Promise<unknown> {
+  if (context.isRouted) return issueRouted(context, encoder, kind);
+  if (!kind.isOrdinary) return issueSpecial(context, encoder, kind, undefined);
+  const { ascii, preserve } = encoder;
+  const command = new Command(kind, context, encoder.payload(), ascii, preserve);
+  return context.executor.execute(command, context.signal);
+}
+
+/** To one of several servers. */
+function issueRouted(
   context: CommandContext,
   encoder: CommandEncoder,
   kind: ClientCommandKind,
@@ -25,6 +39,7 @@ export function issue(
   if (!kind.isOrdinary) return issueSpecial(context, encoder, kind, undefined);
   const { ascii, preserve } = encoder;
   const command = new Command(kind, context, encoder.payload(), ascii, preserve);
+  command.route = routeOfRead(kind);
   return context.executor.execute(command, context.signal);
 }
 

@@ -39,6 +39,7 @@ import { DefinedCommand, encodeWords } from './encode.js';
 import { deadlineWith, leaseRequired, refusalOf } from './issue.js';
 import { NO_TRANSFORMS, type QueuedReply, type Transforms, transformsOf } from './kind.js';
 import { pipelineKind, type Queue, transactionKind } from './multi-replies.js';
+import { isForReplicas, READ } from './reads.js';
 import { ScriptCall } from './script.js';
 
 const MULTI = textPayload(['MULTI']);
@@ -72,6 +73,8 @@ export class MultiCommand {
   #retryClass: BatchClass = 'read';
   #errorAuthors: Set<number> | undefined;
   #scriptsSent: Set<string> | undefined;
+  /** A replica may serve all that was queued, where replicas serve reads. */
+  #isForReplicas = true;
   /** The same commands with where they belong; `undefined`: all servers are one. */
   readonly #placed: PlacedCommand[] | undefined;
 
@@ -177,6 +180,7 @@ export class MultiCommand {
     const command = this.#newCommand(kind, this.#payload('', ''), blockMs);
     command.isBlocking = blockMs !== undefined;
     command.replyCount = this.#queue.length;
+    if (this.#context.isRouted && this.#isForReplicas) command.route = READ;
     return this.#send(command);
   }
 
@@ -214,6 +218,7 @@ export class MultiCommand {
     this.#append(encoder.payload());
     if (!encoder.ascii) this.#ascii = false;
     this.#retryClass = worseClass(this.#retryClass, commandClass.retryClass);
+    if (this.#isForReplicas) this.#isForReplicas = isForReplicas(commandClass);
     if (commandClass.mayMakeUpErrors) {
       this.#errorAuthors ??= new Set();
       this.#errorAuthors.add(this.#queue.length);

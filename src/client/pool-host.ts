@@ -264,6 +264,10 @@ class Gate implements PoolExecutor {
     return this.#pool.endpoints;
   }
 
+  get hasReaders(): boolean {
+    return this.#pool.hasReaders === true;
+  }
+
   endpointIds(which: 'primaries' | 'all'): readonly string[] {
     return this.#pool.endpointIds(which);
   }

@@ -23,8 +23,10 @@ export class ScriptCall {
 
   constructor(script: RedisScript, transforms: Transforms, clock: Clock = systemClock) {
     const suffix = script.IS_READ_ONLY ? '_RO' : '';
-    const kindNamed = (name: string) =>
-      kindWith(classOfDefinition(name + suffix, undefined, script.IS_READ_ONLY), transforms);
+    const kindNamed = (name: string) => {
+      const found = classOfDefinition(name + suffix, undefined, script.IS_READ_ONLY);
+      return kindWith({ ...found, hasText: true }, transforms);
+    };
     this.script = script;
     this.transforms = transforms;
     this.#byDigest = kindNamed('EVALSHA');

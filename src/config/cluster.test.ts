@@ -107,11 +107,13 @@ describe('reads and zone', () => {
     ]);
   });
 
-  it('may be given for one server, which then serves all, but not yet for sentinels', () => {
+  it('may be given for one server, which then serves all, and behind sentinels', () => {
     expect(problemsOf({ reads: 'prefer-replica' })).toEqual([]);
     const sentinel = { name: 'a', nodes };
-    expect(problemsOf({ sentinel, reads: 'prefer-replica' })).toEqual([
-      "reads must be 'primary' behind sentinels",
+    expect(problemsOf({ sentinel, reads: 'prefer-replica' })).toEqual([]);
+    expect(problemsOf({ sentinel, reads: 'nearest-zone' })).toEqual([
+      "zone must be given for reads: 'nearest-zone'",
     ]);
+    expect(problemsOf({ url: 'redis-sentinel://s/a?reads=nearest-zone&zone=b' })).toEqual([]);
   });
 });

@@ -32,7 +32,7 @@ export function resolveCluster(
 
 /** What contradicts a cluster, and what has no meaning without another part. */
 export function checkCluster(parts: AddressParts, problems: Problems): void {
-  const { cluster, sentinel, database, reads, zone } = parts;
+  const { cluster, database, reads, zone } = parts;
   if (cluster !== undefined && database !== undefined && database !== 0) {
     problems.refuse('database', 'must be 0 (REDIS_DB too): a cluster has no other');
   }
@@ -42,8 +42,5 @@ export function checkCluster(parts: AddressParts, problems: Problems): void {
   }
   if (reads !== 'nearest-zone' && zone !== undefined) {
     problems.refuse('zone', "is of use with reads: 'nearest-zone' alone");
-  }
-  if (sentinel !== undefined && reads !== undefined && reads !== 'primary') {
-    problems.refuse('reads', "must be 'primary' behind sentinels");
   }
 }

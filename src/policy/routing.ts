@@ -56,15 +56,20 @@ const FOLDS: ReadonlyMap<string, Fold> = new Map([
   ['default-keyed', 'by key'],
 ]);
 
+/** Their cursor says how far one server has got, each of which keeps keys in an order of its own. */
+const WITH_CURSOR = new Set(['HSCAN', 'SCAN', 'SSCAN', 'ZSCAN']);
+
 /**
  * @param name In capitals.
  * @param policies `undefined`: nobody knows the command, so its first argument may be a key.
+ * @param allowed What a replica would do: `read` where it may run there.
  */
 export function routingOf(
   name: string,
   policies: CommandPolicies | undefined,
-  access: Access,
+  allowed: Access,
 ): Routing {
+  const access = WITH_CURSOR.has(name) ? 'write' : allowed;
   if (policies === undefined) return { access, spread: 'one', fold: 'first', isKeyed: true };
   const { request, response, isKeyless } = policies;
   const spread = name === 'SCAN' ? 'scan' : (SPREADS.get(request) ?? 'one');

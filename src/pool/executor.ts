@@ -8,6 +8,8 @@ import type { LeaseTerms } from '../node/lease-request.js';
 export interface CommandExecutor {
   /** Whether keys decide where a command runs: only then do commands need a route. */
   readonly isSharded: boolean;
+  /** Whether reads may be others' than the primary's: then commands that may need a route too. */
+  readonly hasReaders?: boolean;
   /** Counts an error that a caller gets; commands carry it in their settings. */
   readonly onError?: ((error: unknown) => void) | undefined;
   /** Whose the commands are, where that may end before the pool; they carry it likewise. */

@@ -144,6 +144,11 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     return this.#router.topology.isSharded;
   }
 
+  /** Whether replicas serve reads where keys decide nothing. @internal */
+  get hasReaders(): boolean {
+    return this.#router.topology.hasReaders === true;
+  }
+
   /** No server can be reached. @internal */
   get isDown(): boolean {
     return this.#router.places.every(({ membership }) => membership.isDown);

@@ -37,11 +37,16 @@ export class Refused {
       statistics.redirects++;
       return router.follow(node, command, redirect, clock.now());
     }
-    if (!router.topology.isSharded || outcome !== 'not-applied') {
+    const { endpoint } = node;
+    const { isSharded } = router.topology;
+    const isReplica = endpoint.role === 'replica';
+    if (!(isSharded || isReplica) || outcome !== 'not-applied') {
       return recovery.tryAgain(command, outcome);
     }
-    if (verdict.isAway) {
-      router.topology.report({ kind: 'unreachable', endpoint: node.endpoint });
+    // Of a replica behind sentinels no connection is of use until it serves reads again.
+    const downForMs = isReplica ? 0 : undefined;
+    if (verdict.isAway || (isReplica && !isSharded)) {
+      router.topology.report({ kind: 'unreachable', endpoint, downForMs });
     }
     return recovery.waitOut(command);
   }

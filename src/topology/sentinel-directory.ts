@@ -135,10 +135,10 @@ export class SentinelDirectory {
 }
 
 /** What a sentinel says of a server or of another sentinel. */
-type Facts = Readonly<Record<string, unknown>>;
+export type Facts = Readonly<Record<string, unknown>>;
 
 /** A map each in RESP3, names and values in turn in RESP2. */
-function listOf(reply: unknown): Facts[] {
+export function listOf(reply: unknown): Facts[] {
   const list: readonly unknown[] = Array.isArray(reply) ? reply : [];
   return list.map((entry) => {
     if (!Array.isArray(entry)) return (entry ?? {}) as Facts;

@@ -31,6 +31,10 @@ const MAX_CHECKS = 12;
 
 export class SentinelSource implements ConnectionSource {
   onMoved: (() => void) | undefined;
+  /** Told where the primary is whenever it was reached. */
+  onFound: ((primary: NodeAddress) => void) | undefined;
+  /** Told when the sentinels say something of the replicas. */
+  onReplicaNews: (() => void) | undefined;
   readonly #name: string;
   readonly #target: ConnectionTarget;
   readonly #clock: Clock;
@@ -45,16 +49,22 @@ export class SentinelSource implements ConnectionSource {
   /** The last that was heard of, so that an older check gives up. */
   #wanted: string | undefined;
 
-  constructor(sentinel: SentinelTarget, target: ConnectionTarget, clock: Clock) {
+  constructor(
+    sentinel: SentinelTarget,
+    target: ConnectionTarget,
+    clock: Clock,
+    directory = new SentinelDirectory(sentinel, target, clock),
+  ) {
     this.#name = sentinel.name;
     this.#target = target;
     this.#clock = clock;
-    this.#directory = new SentinelDirectory(sentinel, target, clock);
+    this.#directory = directory;
     this.#watch = new SentinelWatch(
       this.#directory,
       sentinel.name,
       (primary) => void this.#consider(primary),
       () => void this.#look(),
+      () => this.onReplicaNews?.(),
     );
   }
 
@@ -65,7 +75,7 @@ export class SentinelSource implements ConnectionSource {
 
   /** Asks again and again for a while: during a failover the answer changes any moment. */
   async connect(signal: AbortSignal, keepsAlive: boolean): Promise<Link> {
-    this.#start();
+    this.start();
     for (let round = 1; ; round++) {
       try {
         return await this.#connectOnce(signal, keepsAlive);
@@ -101,7 +111,8 @@ export class SentinelSource implements ConnectionSource {
     throw failure;
   }
 
-  #start(): void {
+  /** Begins to listen to the sentinels; the first connect does it too. */
+  start(): void {
     if (this.#isStarted) return;
     this.#isStarted = true;
     outsideOfCalls(() => {
@@ -152,6 +163,7 @@ export class SentinelSource implements ConnectionSource {
   #onFound(primary: NodeAddress): void {
     const hasMoved = this.#current !== undefined && !this.#isCurrent(primary);
     this.#current = primary;
+    this.onFound?.(primary);
     if (hasMoved) this.onMoved?.();
   }
 

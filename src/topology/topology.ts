@@ -45,6 +45,8 @@ export interface Topology {
   readonly isSingle?: true;
   /** Whether keys decide where a command runs: only then do commands have routes by slot. */
   readonly isSharded: boolean;
+  /** Whether reads may be others' than the primary's where keys decide nothing: see `Access`. */
+  readonly hasReaders?: boolean;
   /** All that are in use; empty until the first look. */
   readonly endpoints: readonly Endpoint[];
   start(owner: TopologyOwner): void;

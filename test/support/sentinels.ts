@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type FoundServer,
   type PrivateServer,
+  type PrivateServerOptions,
   startPrivateServer,
 } from '../../scripts/redis-server.js';
 import { createPool } from '../../src/index.js';
@@ -43,6 +44,12 @@ export interface SetupOptions {
   /** Which program the servers and sentinels are. Default: the first found. */
   readonly server?: FoundServer;
   readonly sentinels?: number;
+  /** Default 1. */
+  readonly replicas?: number;
+  /** Further arguments of each server, by its place: 0 is the primary at the start. */
+  readonly serverArgs?: (place: number) => readonly string[];
+  /** Of servers and sentinels. */
+  readonly tls?: PrivateServerOptions['tls'];
   /** How long a server has to be silent until it is taken for dead, ms. Default 400. */
   readonly downAfterMs?: number;
   /** Password of the servers, not of the sentinels. */
@@ -52,30 +59,43 @@ export interface SetupOptions {
 
 export async function startSentinels(options: SetupOptions = {}): Promise<SentinelSetup> {
   const { password, sentinelPassword } = options;
+  const tlsArgs = options.tls === undefined ? [] : ['--tls-replication', 'yes'];
   const login = password === undefined ? [] : ['--masterauth', password];
   const secret = password === undefined ? {} : { password };
   const program = options.server === undefined ? {} : { server: options.server };
-  const primary = await startPrivateServer({ args: login, ...secret, ...program });
-  const replicaOf = ['--replicaof', '127.0.0.1', `${primary.port}`];
+  const tls = options.tls === undefined ? {} : { tls: options.tls };
   const prompt = ['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1'];
-  const replica = await startPrivateServer({
-    args: [...login, ...replicaOf, ...prompt],
-    ...secret,
-    ...program,
-  });
+  const startServer = (place: number, args: readonly string[]) =>
+    startPrivateServer({
+      args: [...login, ...prompt, ...tlsArgs, ...args, ...(options.serverArgs?.(place) ?? [])],
+      ...secret,
+      ...program,
+      ...tls,
+    });
+  const primary = await startServer(0, []);
+  const replicaOf = ['--replicaof', '127.0.0.1', `${portOf(primary)}`];
+  const replicas = await Promise.all(
+    Array.from({ length: options.replicas ?? 1 }, (_, index) => startServer(index + 1, replicaOf)),
+  );
   const count = options.sentinels ?? 1;
   const startSentinel = (watched: PrivateServer) =>
     startPrivateServer({
       configFile: 'sentinel.conf',
       files: { 'sentinel.conf': configuration(watched, Math.floor(count / 2) + 1, options) },
-      args: ['--sentinel'],
+      args: ['--sentinel', ...tlsArgs],
       ...program,
+      ...tls,
       ...(sentinelPassword === undefined ? {} : { password: sentinelPassword }),
     });
   const sentinels = await Promise.all(Array.from({ length: count }, () => startSentinel(primary)));
-  const setup = new Setup([primary, replica], sentinels, startSentinel);
+  const setup = new Setup([primary, ...replicas], sentinels, startSentinel);
   await setup.prepare();
   return setup;
+}
+
+/** Where servers find each other, and clients them. */
+function portOf({ tlsPort, port }: PrivateServer): number {
+  return tlsPort ?? port;
 }
 
 function configuration(
@@ -84,7 +104,7 @@ function configuration(
   { password, downAfterMs = 400 }: SetupOptions,
 ): string {
   return [
-    `sentinel monitor ${PRIMARY_NAME} 127.0.0.1 ${primary.port} ${quorum}`,
+    `sentinel monitor ${PRIMARY_NAME} 127.0.0.1 ${portOf(primary)} ${quorum}`,
     `sentinel down-after-milliseconds ${PRIMARY_NAME} ${downAfterMs}`,
     `sentinel failover-timeout ${PRIMARY_NAME} 1000`,
     ...(password === undefined ? [] : [`sentinel auth-pass ${PRIMARY_NAME} ${password}`]),
@@ -102,7 +122,7 @@ class Setup implements SentinelSetup {
   ) {}
 
   get nodes(): { host: string; port: number }[] {
-    return this.sentinels.map(({ host, port }) => ({ host, port }));
+    return this.sentinels.map((sentinel) => ({ host: sentinel.host, port: portOf(sentinel) }));
   }
 
   async ask<T>(server: PrivateServer, ...args: string[]): Promise<T> {
@@ -137,9 +157,10 @@ class Setup implements SentinelSetup {
     const roles = await Promise.all(
       this.servers.map((server) => this.ask<unknown[]>(server, 'ROLE').catch(() => [])),
     );
-    const replica = roles.find(([role]) => role === 'slave');
+    const linked = roles.filter(([role, , , state]) => role === 'slave' && state === 'connected');
     const replicas = roles.find(([role]) => role === 'master')?.[2];
-    return replica?.[3] === 'connected' && Array.isArray(replicas) && replicas.length === 1;
+    const count = this.servers.length - 1;
+    return linked.length === count && Array.isArray(replicas) && replicas.length === count;
   }
 
   async failOver(): Promise<PrivateServer> {
@@ -182,7 +203,12 @@ class Setup implements SentinelSetup {
     for (const sentinel of this.sentinels) {
       const peers = await this.ask<unknown[]>(sentinel, 'SENTINEL', 'SENTINELS', PRIMARY_NAME);
       const replicas = await this.ask<unknown[]>(sentinel, 'SENTINEL', 'REPLICAS', PRIMARY_NAME);
-      if (peers.length !== this.sentinels.length - 1 || replicas.length !== 1) return false;
+      if (
+        peers.length !== this.sentinels.length - 1 ||
+        replicas.length !== this.servers.length - 1
+      ) {
+        return false;
+      }
     }
     return true;
   }

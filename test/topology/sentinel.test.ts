@@ -156,6 +156,25 @@ describe('a pool behind sentinels', () => {
     await until(() => setup().isInStep(), FAILOVER_MS);
   });
 
+  test('hears of a new primary, though the old one only hangs and nobody asks', async () => {
+    await using pool = openPool(setup());
+    await until(() => setup().isInStep(), FAILOVER_MS);
+    const before = (await setup().findPrimary()) as PrivateServer;
+    const after = setup().servers.find((server) => server !== before) as PrivateServer;
+    expect(await portOf(pool)).toBe(before.port);
+    before.pause();
+    const sentinel = setup().sentinels[0] as PrivateServer;
+    const named = async () => {
+      const words = ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', PRIMARY_NAME];
+      return Number((await setup().ask<string[]>(sentinel, ...words))[1]);
+    };
+    await until(async () => (await named()) === after.port, FAILOVER_MS);
+    // A look comes each 5 s; what is told is known at once.
+    await until(() => pool.status().address.includes(`:${after.port}`), 1_500);
+    before.resume();
+    await until(() => setup().isInStep(), FAILOVER_MS);
+  });
+
   test('goes on when the sentinels are gone, and finds them again', async () => {
     await using pool = openPool(setup());
     expect(await pool.client.ping()).toBe('PONG');

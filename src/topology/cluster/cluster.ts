@@ -16,7 +16,7 @@ import { type Finding, LookSchedule } from './look-schedule.js';
 import { ClusterNode, type NodeDependencies, type Open } from './node.js';
 import { isSlot, type ListedNode, locatorFor, parseAddress, signatureOf } from './slot-map.js';
 import { Survey } from './survey.js';
-import { ClusterView, type Shard } from './view.js';
+import { type ClusterShard, ClusterView } from './view.js';
 
 /** A view that seems worse than the one in use is believed after so long all the same, ms. */
 const DOUBT_MS = 10_000;
@@ -314,7 +314,7 @@ export class ClusterTopology implements Topology {
 }
 
 /** Who speaks for a slot: whoever serves it, as far as is known. Others may be behind. */
-function isOf(shard: Shard | undefined, { id }: Endpoint): boolean {
+function isOf(shard: ClusterShard | undefined, { id }: Endpoint): boolean {
   if (shard === undefined || shard.primary.id === id) return true;
   return shard.replicas.some((replica) => replica.id === id);
 }

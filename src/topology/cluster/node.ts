@@ -119,4 +119,8 @@ export class ClusterEndpoint implements Endpoint {
   get zone(): string | undefined {
     return this.node.zone;
   }
+
+  get isAway(): boolean {
+    return this.node.isSuspect;
+  }
 }

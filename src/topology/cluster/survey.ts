@@ -8,6 +8,7 @@ import type { AddressMap, ConnectionTarget, NodeAddress } from '../../config/opt
 import { PoolError, type PoolErrorCode } from '../../errors.js';
 import { textOf } from '../addresses.js';
 import { onlySilence, question } from '../question.js';
+import { zoneOf } from '../zone.js';
 import type { Answer } from './answers.js';
 import type { Open } from './node.js';
 import { coverageOf, locatorFor, readSlots } from './slot-map.js';
@@ -108,11 +109,7 @@ export class Survey {
   async zoneOf(node: NodeAddress): Promise<string | undefined> {
     const link = await this.#take(node, false, this.#ending.signal);
     try {
-      const told = (link as { availabilityZone?: string }).availabilityZone;
-      if (told !== undefined) return told;
-      const info = await this.#question(link, ['INFO', 'server']).catch(onlySilence);
-      const zone = /^availability_zone:(.+)$/m.exec(String(info))?.[1]?.trim();
-      return zone === '' ? undefined : zone;
+      return await zoneOf(link, (args) => this.#question(link, args));
     } finally {
       this.#keep(node, link);
     }

@@ -1,66 +1,16 @@
 // Which endpoint serves which slot, as far as is known: made of what nodes say (CLUSTER SLOTS), and
-// put right slot by slot by what MOVED says. Also who of a shard serves a read.
+// put right slot by slot by what MOVED says.
 
 import { SLOT_COUNT } from '../../base/key-slot.js';
-import type { Reads } from '../../config/options.js';
+import { type ReadPreference, Shard } from '../shard.js';
 import type { ClusterEndpoint, ClusterNode } from './node.js';
 import type { ListedNode, SlotRange } from './slot-map.js';
 
-export interface ReadPreference {
-  readonly reads: Reads;
-  readonly zone: string | undefined;
-}
-
-/** A primary, its replicas, and who of them serves reads. */
-export class Shard {
-  readonly primary: ClusterEndpoint;
-  readonly replicas: readonly ClusterEndpoint[];
-  readonly #preference: ReadPreference;
-  /** Who serves reads, those of the first list before those of the next. */
-  #readers: readonly (readonly ClusterEndpoint[])[] = [];
-  #turn = 0;
-
-  constructor(
-    primary: ClusterEndpoint,
-    replicas: readonly ClusterEndpoint[],
-    preference: ReadPreference,
-  ) {
-    this.primary = primary;
-    this.replicas = replicas;
-    this.#preference = preference;
-    this.rank();
-  }
-
-  /** Who is in which zone may have become known. */
-  rank(): void {
-    const { reads, zone } = this.#preference;
-    const { primary, replicas } = this;
-    if (reads === 'primary') this.#readers = [];
-    else if (reads === 'prefer-replica') this.#readers = [replicas];
-    else {
-      const isNear = (endpoint: ClusterEndpoint) => endpoint.zone === zone;
-      const near = replicas.filter(isNear);
-      const far = replicas.filter((endpoint) => !isNear(endpoint));
-      this.#readers = [near, isNear(primary) ? [primary] : [], far];
-    }
-  }
-
-  /** Who serves a read: in turn those who are preferred, and the primary where they are away. */
-  reader(): ClusterEndpoint {
-    for (const list of this.#readers) {
-      for (let tries = list.length; tries > 0; tries--) {
-        this.#turn = (this.#turn + 1) % list.length;
-        const endpoint = list[this.#turn] as ClusterEndpoint;
-        if (!endpoint.node.isSuspect) return endpoint;
-      }
-    }
-    return this.primary;
-  }
-}
+export type ClusterShard = Shard<ClusterEndpoint>;
 
 export class ClusterView {
-  readonly #bySlot: (Shard | undefined)[] = new Array(SLOT_COUNT).fill(undefined);
-  readonly #shards = new Map<string, Shard>();
+  readonly #bySlot: (ClusterShard | undefined)[] = new Array(SLOT_COUNT).fill(undefined);
+  readonly #shards = new Map<string, ClusterShard>();
   readonly #preference: ReadPreference;
   #endpoints: readonly ClusterEndpoint[] | undefined;
   #turn = 0;
@@ -97,11 +47,11 @@ export class ClusterView {
     return this.#endpoints;
   }
 
-  get shards(): Iterable<Shard> {
+  get shards(): Iterable<ClusterShard> {
     return this.#shards.values();
   }
 
-  shardOf(slot: number): Shard | undefined {
+  shardOf(slot: number): ClusterShard | undefined {
     return this.#bySlot[slot];
   }
 
@@ -139,7 +89,7 @@ export class ClusterView {
   }
 
   /** A replica has taken the place of its primary: all of the slots are its own then. */
-  promote(shard: Shard, node: ClusterNode): void {
+  promote(shard: ClusterShard, node: ClusterNode): void {
     this.#shards.delete(shard.primary.id);
     const others = shard.replicas.filter((replica) => replica.node !== node);
     const next = this.#newShard(
@@ -151,12 +101,12 @@ export class ClusterView {
     }
   }
 
-  #set(slot: number, shard: Shard): void {
+  #set(slot: number, shard: ClusterShard): void {
     if (this.#bySlot[slot] === undefined) this.coverage++;
     this.#bySlot[slot] = shard;
   }
 
-  #newShard(primary: ClusterNode, replicas: readonly ClusterNode[]): Shard {
+  #newShard(primary: ClusterNode, replicas: readonly ClusterNode[]): ClusterShard {
     const endpoints = replicas.map((node) => node.as('replica'));
     const shard = new Shard(primary.as('primary'), endpoints, this.#preference);
     this.#shards.set(primary.text, shard);

@@ -36,6 +36,7 @@ const MAX_TIMER_MS = 2_147_483_647;
 export class EndpointsTopology implements Topology, Failover {
   /** Where one of them is a cluster, commands have routes for it; the others don't look at them. */
   readonly isSharded: boolean;
+  readonly hasReaders: boolean;
   readonly failover: Failover = this;
   onEvent: ((event: FailoverEvent) => void) | undefined;
   readonly #members: readonly Member[];
@@ -64,6 +65,7 @@ export class EndpointsTopology implements Topology, Failover {
     this.#clock = clock;
     this.#active = heaviest(this.#members);
     this.isSharded = members.some(({ topology }) => topology.isSharded);
+    this.hasReaders = members.some(({ topology }) => topology.hasReaders === true);
   }
 
   get address(): string {
@@ -119,7 +121,7 @@ export class EndpointsTopology implements Topology, Failover {
       // It mends the loss of a server by itself; how many are left a check has to say.
       const isDue = this.#clock.now() - member.checkedAt >= MIN_CHECK_PAUSE_MS;
       if (isDue) outsideOfCalls(() => void this.#check(member));
-    } else if ((fact.downForMs ?? -1) >= this.#options.patienceMs) {
+    } else if (inner.role === 'primary' && (fact.downForMs ?? -1) >= this.#options.patienceMs) {
       outsideOfCalls(() => this.#leave(member, 'breaker'));
     }
   }
