@@ -210,6 +210,22 @@ describe('a command for all servers', () => {
     await expect(redis.sendCommand(['SCRIPT', 'KILL'])).rejects.toThrow('NOTBUSY');
   });
 
+  test('that reads is asked anew where a server is replaced in the middle', async () => {
+    const { cluster, redis } = useFakeCluster();
+    for (const key of [A, B, C]) cluster.set(key, 'x');
+    const gone = new PoolError('CONNECTION_LOST', 'gone', { sent: false });
+    cluster.onCommand = (_words, endpointId) => {
+      if (endpointId !== 'b:2') return undefined;
+      cluster.replace('b:2', 'd:4');
+      throw gone;
+    };
+    await expect(redis.dbSize()).resolves.toBe(3);
+    cluster.onCommand = () => {
+      throw gone;
+    };
+    await expect(redis.dbSize()).rejects.toBe(gone);
+  });
+
   test('that fails at some of them names these', async () => {
     const { cluster, redis } = useFakeCluster();
     cluster.onCommand = (_words, id) => (id === 'c:3' ? new ErrorReply('ERR no') : undefined);

@@ -7,6 +7,7 @@
 
 import { keySlot } from '../../base/key-slot.js';
 import { routeOf } from '../../base/route.js';
+import { PoolError } from '../../errors.js';
 import type { Routing } from '../../policy/routing.js';
 import type { PoolExecutor } from '../../pool/executor.js';
 import { CommandEncoder } from '../../wire/encoder.js';
@@ -24,6 +25,9 @@ import {
 } from './parts.js';
 import { scanPage } from './scan.js';
 import type { Slots } from './slots.js';
+
+/** How often all servers are asked where these change meanwhile. */
+const MAX_ATTEMPTS = 3;
 
 /** Whether it is for more than one server. */
 export function isSpread({ spread: how }: Routing, slots: Slots): boolean {
@@ -93,17 +97,26 @@ async function fanOut(
   const payload = encoder.payload();
   const { ascii } = encoder;
   const pool = context.pool as PoolExecutor;
-  let ids = pool.endpointIds(which);
-  if (ids.length === 0) {
-    await untilServed(context, undefined);
-    ids = pool.endpointIds(which);
+  for (let attempt = 1; ; attempt++) {
+    let ids = pool.endpointIds(which);
+    if (ids.length === 0) {
+      await untilServed(context, undefined);
+      ids = pool.endpointIds(which);
+    }
+    if (ids.length === 0) throw nobodyKnown(commandClass.name);
+    const { access } = commandClass.routing;
+    const parts = ids.map((endpointId) => {
+      return { route: routeTo(endpointId, access), payload, ascii, keys: [], places: [] };
+    });
+    try {
+      return await runParts(context, commandClass, parts);
+    } catch (error) {
+      // A server may have gone in the middle; of those that came instead, reads ask all anew.
+      const isChanged = String(pool.endpointIds(which)) !== String(ids);
+      const mayAsk = commandClass.retryClass === 'read' && error instanceof PoolError;
+      if (!isChanged || !mayAsk || attempt === MAX_ATTEMPTS) throw error;
+    }
   }
-  if (ids.length === 0) throw nobodyKnown(commandClass.name);
-  const { access } = commandClass.routing;
-  const parts = ids.map((endpointId) => {
-    return { route: routeTo(endpointId, access), payload, ascii, keys: [], places: [] };
-  });
-  return runParts(context, commandClass, parts);
 }
 
 async function runParts(
