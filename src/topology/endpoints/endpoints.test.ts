@@ -2,35 +2,19 @@
 
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { outcomeOf } from '../../../test/support/outcome.js';
+import { settle, simulatedClock } from '../../../test/support/simulated-connection.js';
 import {
-  SimulatedSource,
-  settle,
-  simulatedClock,
-} from '../../../test/support/simulated-connection.js';
+  CHECK_MS,
+  OPTIONS,
+  openEndpoints,
+  REFUSED,
+  Server,
+} from '../../../test/support/simulated-endpoints.js';
 import { SimulatedTopology, simulatedEndpoint } from '../../../test/support/simulated-topology.js';
 import { routeOf } from '../../base/route.js';
-import { PoolError } from '../../errors.js';
-import type { FailoverOptions } from '../../policy/failback.js';
 import { ErrorReply } from '../../wire/protocol.js';
-import type { FailoverEvent } from '../failover.js';
-import { SingleTopology } from '../single.js';
-import type { LeaveTerms, Topology } from '../topology.js';
+import type { Topology } from '../topology.js';
 import { EndpointsTopology } from './endpoints.js';
-
-const OPTIONS: FailoverOptions = {
-  checkIntervalMs: 5_000,
-  checkTimeoutMs: 1_000,
-  probes: 3,
-  probePauseMs: 500,
-  policy: 'all',
-  patienceMs: 1_000,
-  graceMs: 60_000,
-  failbackIntervalMs: 120_000,
-  drainMs: 1_000,
-};
-const REFUSED = new PoolError('CONNECT_FAILED', 'refused', { sent: false });
-/** Longer than a check takes that succeeds. */
-const CHECK_MS = 1_100;
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -38,60 +22,6 @@ beforeEach(() => {
 afterEach(() => {
   vi.useRealTimers();
 });
-
-/** A server that answers, is away (refuses), or is silent. */
-class Server {
-  readonly source = new SimulatedSource();
-  readonly topology = new SingleTopology(this.source);
-
-  constructor() {
-    this.answer();
-  }
-
-  answer(reply: unknown = 'PONG'): void {
-    this.source.onDial = 'accept';
-    this.source.answer = () => reply;
-  }
-
-  die(): void {
-    this.source.onDial = REFUSED;
-    for (const connection of this.source.open) connection.lose();
-  }
-
-  fallSilent(): void {
-    this.source.onDial = 'hold';
-    this.source.answer = () => undefined;
-  }
-}
-
-async function open(options: Partial<FailoverOptions> = {}, weights: Record<string, number> = {}) {
-  const servers = { a: new Server(), b: new Server(), c: new Server() };
-  const { a, b, c } = servers;
-  const members = [
-    { id: 'a', weight: weights.a ?? 3, topology: a.topology as Topology },
-    { id: 'b', weight: weights.b ?? 2, topology: b.topology },
-    { id: 'c', weight: weights.c ?? 1, topology: c.topology },
-  ];
-  const topology = new EndpointsTopology(members, { ...OPTIONS, ...options }, simulatedClock);
-  const changes: (LeaveTerms | undefined)[] = [];
-  const events: string[] = [];
-  topology.onEvent = (event) => events.push(textOf(event));
-  topology.start({ onChange: (terms) => changes.push(terms) });
-  await settle(CHECK_MS);
-  const current = () => topology.route(undefined)?.site;
-  /** As a pool reports it that has no connection left. */
-  const lose = (downForMs: number | undefined) => {
-    const endpoint = topology.route(undefined);
-    if (endpoint !== undefined) topology.report({ kind: 'unreachable', endpoint, downForMs });
-  };
-  const stateOf = (id: string) => topology.status().endpoints.find((each) => each.id === id)?.state;
-  return { ...servers, topology, changes, events, current, lose, stateOf };
-}
-
-function textOf({ name, facts }: FailoverEvent): string {
-  if (name === 'endpointsDown') return `endpointsDown (${facts.reason})`;
-  return `${facts.from} -> ${facts.to} (${facts.reason})`;
-}
 
 describe('the endpoint in use', () => {
   test('is at first the one of highest weight, before any check has ended', () => {
@@ -108,7 +38,7 @@ describe('the endpoint in use', () => {
   });
 
   test('is left when its health check fails, for the next by weight', async () => {
-    const { a, current, events, changes, stateOf } = await open();
+    const { a, current, events, changes, stateOf } = await openEndpoints();
     a.fallSilent();
     await settle(5_000 + CHECK_MS);
     expect(current()).toBe('b');
@@ -118,7 +48,7 @@ describe('the endpoint in use', () => {
   });
 
   test('is left when no connection can be made for as long as one is patient', async () => {
-    const { current, events, lose } = await open();
+    const { current, events, lose } = await openEndpoints();
     lose(undefined);
     lose(0);
     lose(999);
@@ -131,7 +61,7 @@ describe('the endpoint in use', () => {
   });
 
   test('is not left for what a server answers: who answers is alive', async () => {
-    const { a, current } = await open();
+    const { a, current } = await openEndpoints();
     for (const text of ['BUSY a script', 'NOPERM no', 'MISCONF disk', 'ERR unknown command']) {
       a.answer(new ErrorReply(text));
       await settle(5_000);
@@ -143,7 +73,7 @@ describe('the endpoint in use', () => {
   });
 
   test('is not left for the loss of connections at another one', async () => {
-    const { topology, current, b } = await open();
+    const { topology, current, b } = await openEndpoints();
     const endpoint = topology.route(undefined);
     await topology.switchTo('b', { force: true });
     if (endpoint === undefined) throw new Error('There was an endpoint.');
@@ -156,7 +86,7 @@ describe('the endpoint in use', () => {
 
 describe('who takes over', () => {
   test('is asked first, as it may have failed since its last check', async () => {
-    const { b, current, lose, events, stateOf } = await open();
+    const { b, current, lose, events, stateOf } = await openEndpoints();
     b.die();
     lose(1_000);
     await settle();
@@ -166,7 +96,7 @@ describe('who takes over', () => {
   });
 
   test('is asked again once it is used, and left if it failed meanwhile', async () => {
-    const { b, current, lose, events } = await open();
+    const { b, current, lose, events } = await openEndpoints();
     lose(1_000);
     b.source.answer = () => {
       // The answer to the one PING that it takes to be chosen.
@@ -181,7 +111,7 @@ describe('who takes over', () => {
   });
 
   test('is one in grace only for want of a better', async () => {
-    const { a, b, c, current, stateOf } = await open();
+    const { a, b, c, current, stateOf } = await openEndpoints();
     a.die();
     await settle(5_000);
     a.answer();
@@ -196,7 +126,7 @@ describe('who takes over', () => {
   });
 
   test('is not decided by a check that began before more was known', async () => {
-    const { a, b, current, lose, stateOf } = await open();
+    const { a, b, current, lose, stateOf } = await openEndpoints();
     // The check of B under way fails on its last probe, but it is chosen meanwhile.
     await settle(5_000 - CHECK_MS + 700);
     lose(1_000);
@@ -214,7 +144,7 @@ describe('who takes over', () => {
 
 describe('failback', () => {
   test('goes to the highest weight that is healthy and out of grace, at its interval', async () => {
-    const { a, current, events } = await open();
+    const { a, current, events } = await openEndpoints();
     a.die();
     await settle(5_000);
     expect(current()).toBe('b');
@@ -227,7 +157,7 @@ describe('failback', () => {
   });
 
   test('asks first whether the better one still answers', async () => {
-    const { a, current } = await open({ failbackIntervalMs: 7_000, graceMs: 0 });
+    const { a, current } = await openEndpoints({ failbackIntervalMs: 7_000, graceMs: 0 });
     a.die();
     await settle(5_000);
     a.answer();
@@ -245,7 +175,7 @@ describe('failback', () => {
         { a: 2, b: 2 },
       ],
     ] as const) {
-      const { a, current } = await open(options, weights);
+      const { a, current } = await openEndpoints(options, weights);
       a.die();
       await settle(5_000);
       a.answer();
@@ -255,99 +185,9 @@ describe('failback', () => {
   });
 });
 
-describe('switchTo', () => {
-  test('moves to an endpoint that passes its check, and stays there', async () => {
-    const { topology, current, events } = await open();
-    const switching = topology.switchTo('c', {});
-    await settle(CHECK_MS);
-    await switching;
-    expect(current()).toBe('c');
-    expect(events).toEqual(['a -> c (manual)']);
-    await settle(500_000);
-    expect(current()).toBe('c');
-    const { lastSwitch, switches, active } = topology.status();
-    expect(lastSwitch).toMatchObject({ from: 'a', to: 'c', reason: 'manual', agoMs: 500_100 });
-    expect([active, switches.manual]).toEqual(['c', 1]);
-  });
-
-  test('lets a better one have it back after forMs', async () => {
-    const { topology, current, events } = await open();
-    await topology.switchTo('c', { force: true, forMs: 30_000 });
-    await settle(29_000);
-    expect(current()).toBe('c');
-    await settle(1_001);
-    expect(current()).toBe('a');
-    expect(events).toEqual(['a -> c (manual)', 'c -> a (failback)']);
-  });
-
-  test('refuses an endpoint that does not answer, unless it is forced', async () => {
-    const { b, topology, current } = await open();
-    b.die();
-    const refused = outcomeOf(topology.switchTo('b', {}));
-    await settle(CHECK_MS);
-    expect(await refused).toMatchObject({ code: 'CONNECT_FAILED' });
-    expect((await refused).error?.message).toMatch(/b fails its health check: refused/);
-    expect(current()).toBe('a');
-    await topology.switchTo('b', { force: true });
-    expect(current()).toBe('b');
-    // It is left as soon as that is found.
-    await settle();
-    expect(current()).toBe('a');
-  });
-
-  test('keeps a forced one for its time, though it does not answer', async () => {
-    const { b, topology, current, lose } = await open();
-    b.die();
-    await topology.switchTo('b', { force: true, forMs: 20_000 });
-    lose(5_000);
-    await settle(19_900);
-    expect(current()).toBe('b');
-    await settle(200);
-    expect(current()).toBe('a');
-  });
-
-  test('forgets why an endpoint was left before: it does not bounce', async () => {
-    const { a, topology, current, stateOf, lose } = await open();
-    lose(1_000);
-    await settle();
-    expect([current(), stateOf('a')]).toEqual(['b', 'unhealthy']);
-    const switching = topology.switchTo('a', {});
-    await settle(CHECK_MS);
-    await switching;
-    expect([current(), stateOf('a')]).toEqual(['a', 'healthy']);
-    await settle(20_000);
-    expect(current()).toBe('a');
-    expect(a.source.open.length).toBe(1);
-  });
-
-  test('chooses the one in use anew: what was found of it before is forgotten', async () => {
-    const { b, c, topology, current, lose, events } = await open();
-    b.fallSilent();
-    c.fallSilent();
-    lose(1_000);
-    await settle(100);
-    // The others are being asked; somebody says that A is right.
-    await topology.switchTo('a', { force: true });
-    await settle(3 * CHECK_MS);
-    expect(current()).toBe('a');
-    expect(events).toEqual([]);
-  });
-
-  test('refuses a name that there is not, and times that are none', async () => {
-    const { topology } = await open();
-    const codes = [
-      topology.switchTo('nowhere', {}),
-      topology.switchTo('b', { forMs: 0 }),
-      topology.switchTo('b', { forMs: Number.NaN }),
-      topology.switchTo('b', { forMs: '1' as never }),
-    ].map(async (promise) => (await outcomeOf(promise)).code);
-    expect(new Set(await Promise.all(codes))).toEqual(new Set(['INVALID_ARGUMENT']));
-  });
-});
-
 describe('where nobody answers', () => {
   async function openDead() {
-    const setup = await open({ graceMs: 0 });
+    const setup = await openEndpoints({ graceMs: 0 });
     const { a, b, c } = setup;
     for (const server of [a, b, c]) server.die();
     await settle(5_000);
@@ -372,9 +212,24 @@ describe('where nobody answers', () => {
   test('the first that answers a look is used, after a single probe', async () => {
     const { c, topology, current, events } = await openDead();
     c.answer();
-    await topology.look();
+    const look = topology.look();
+    await settle(50);
+    await look;
     expect(current()).toBe('c');
     expect(events.at(-1)).toBe('a -> c (health-check)');
+  });
+
+  test('the best of those is used that answer at about the same time', async () => {
+    const { a, b, c, topology, current } = await openDead();
+    for (const server of [c, b]) server.answer();
+    a.source.onDial = 'hold';
+    const look = outcomeOf(topology.look());
+    await settle(10);
+    expect(current()).toBeUndefined();
+    await settle(40);
+    expect(current()).toBe('b');
+    await settle(1_000);
+    expect((await look).code).toBe('ok');
   });
 
   test('the one before comes back without a switch, and checks find it too', async () => {
@@ -389,7 +244,7 @@ describe('where nobody answers', () => {
 
 describe('probes', () => {
   test('leave no connection behind, however often they fail', async () => {
-    const { b, current } = await open();
+    const { b, current } = await openEndpoints();
     b.fallSilent();
     await settle(100_000);
     expect(b.source.heldDials.length).toBeLessThanOrEqual(1);
@@ -400,7 +255,7 @@ describe('probes', () => {
   });
 
   test('use one connection for all checks, which ends with the pool', async () => {
-    const { b, topology } = await open();
+    const { b, topology } = await openEndpoints();
     await settle(60_000);
     expect(b.source.dials).toBe(1);
     topology.stop();
@@ -411,7 +266,7 @@ describe('probes', () => {
   });
 
   test('that dial at the same time keep one connection', async () => {
-    const { b, current, lose } = await open();
+    const { b, current, lose } = await openEndpoints();
     for (const connection of b.source.open) connection.lose();
     b.source.onDial = 'hold';
     await settle(5_000 - CHECK_MS);
@@ -429,7 +284,7 @@ describe('probes', () => {
       ['majority', false],
       ['any', false],
     ] as const) {
-      const { a, current } = await open({ policy });
+      const { a, current } = await openEndpoints({ policy });
       let pings = 0;
       a.source.answer = () => (pings++ % 3 === 0 ? new ErrorReply('LOADING') : 'PONG');
       await settle(10_000);

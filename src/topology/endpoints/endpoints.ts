@@ -27,9 +27,12 @@ import type {
 } from '../failover.js';
 import type { Endpoint, Topology, TopologyFact, TopologyOwner } from '../topology.js';
 import { type EndpointMember, Member, MemberEndpoint } from './member.js';
+import { pause } from './probe.js';
 
 /** After a sign of trouble a cluster is checked at once, but not again within this, ms. */
 const MIN_CHECK_PAUSE_MS = 1_000;
+/** When a network comes back all endpoints do: so long one waits for a better one than the first, ms. */
+const RETURN_PAUSE_MS = 50;
 /** Node's longest timer, ms. */
 const MAX_TIMER_MS = 2_147_483_647;
 
@@ -51,6 +54,7 @@ export class EndpointsTopology implements Topology, Failover {
   #reason: SwitchReason = 'health-check';
   #isFailingOver = false;
   #looking: Promise<void> | undefined;
+  #returning: Promise<void> | undefined;
   /** What `switchTo()` has said. */
   #hold: Hold | undefined;
   #holdTimer: NodeJS.Timeout | undefined;
@@ -224,7 +228,7 @@ export class EndpointsTopology implements Topology, Failover {
     member.isHealthy = isHealthy;
     if (isHealthy) {
       member.isBroken = false;
-      if (this.#isDown) this.#use(member, this.#reason);
+      if (this.#isDown) void this.#return();
     } else if (member === this.#active && !this.#isDown) {
       this.#leave(member, 'health-check');
     }
@@ -296,7 +300,20 @@ export class EndpointsTopology implements Topology, Failover {
         }
       }),
     );
+    await this.#returning;
     if (this.#isDown) throw this.#nobodyAnswers();
+  }
+
+  /** One answers again: of those that do the best is used. */
+  #return(): Promise<void> {
+    this.#returning ??= outsideOfCalls(() => pause(RETURN_PAUSE_MS)).then(() => {
+      this.#returning = undefined;
+      const back = this.#members.filter((member) => member.isHealthy && !member.isBroken);
+      if (this.#isDown && !this.#isStopped && back.length > 0) {
+        this.#use(heaviest(back), this.#reason);
+      }
+    });
+    return this.#returning;
   }
 
   async #failBack(): Promise<void> {

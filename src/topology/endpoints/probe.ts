@@ -164,7 +164,8 @@ export class EndpointProbe {
   }
 }
 
-function pause(waitMs: number): Promise<void> {
+/** Does not keep the process alive. */
+export function pause(waitMs: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, waitMs).unref();
   });
