@@ -7,6 +7,7 @@ export type { CommandOptions } from './client/context.js';
 export type { Lease, Pool } from './client/faces.js';
 export type { PlimsollClient, PlimsollOptions } from './client/types.js';
 export type { CreateClusterOptions } from './config/create-cluster.js';
+export type { CreateSentinelOptions } from './config/create-sentinel.js';
 export type {
   AddressMap,
   BreakerOptions,

@@ -1,6 +1,7 @@
 // The types that callers see: node-redis' own, so that whatever takes its client takes this one.
 
 import type { CreateClusterOptions } from '../config/create-cluster.js';
+import type { CreateSentinelOptions } from '../config/create-sentinel.js';
 import type { ClientOptionsSubset, PoolOptions } from '../config/options.js';
 import type {
   RedisArgument,
@@ -37,7 +38,8 @@ export interface PlimsollOptions<
   TM extends TypeMapping = TypeMapping,
 > extends PoolOptions,
     Pick<ClientOptionsSubset, 'clock'>,
-    CreateClusterOptions {
+    CreateClusterOptions,
+    CreateSentinelOptions {
   /** Protocol to ask the server for. Default 3. */
   RESP?: RESP;
   /** Modules' commands, as `@redis/json` and its kin export them: `{ json }`. */

@@ -87,7 +87,7 @@ describe("options of node-redis' createCluster()", () => {
     [{ rootNodes, defaults: 'hunter2' }, /^defaults must be an object/],
     [{ rootNodes, defaults: { url: 'redis://h' } }, /^defaults must not name a server/],
     [{ rootNodes, defaults: { readonly: true } }, /^defaults\.readonly .*reads: 'prefer-replica'/],
-    [{ rootNodes, defaults: { RESP: 2 } }, /^defaults\.RESP .*beside defaults/],
+    [{ rootNodes, defaults: { RESP: 2 } }, /^defaults\.RESP .*one of the pool/],
     [{ rootNodes, defaults: { nonsense: 1 } }, /^defaults\.nonsense has no meaning here/],
     [{ rootNodes, defaults: { 'hunter2!': 1 } }, /^A field has no meaning here/],
     [{ rootNodes, defaults: { database: 1 } }, /^database must be 0/],

@@ -7,10 +7,16 @@
 // cluster with one login: `defaults` says it, else the root nodes, which then have to agree.
 
 import { isDeepStrictEqual } from 'node:util';
-import { isObject, kindOf } from './kinds.js';
+import { isObject } from './kinds.js';
+import {
+  type Fields,
+  isRefusedByName,
+  readFlag,
+  readNodeClient,
+  refuseByName,
+} from './node-client.js';
 import type { AddressMap, ClusterOptions } from './options.js';
 import type { Problems } from './problems.js';
-import { parseUrl } from './url.js';
 
 /** What `createPool()` takes of node-redis' `createCluster()`, in place of `cluster` and `reads`. */
 export interface CreateClusterOptions {
@@ -31,51 +37,13 @@ export interface CreateClusterOptions {
 const SHAPE = ['rootNodes', 'defaults', 'useReplicas', 'nodeAddressMap', 'minimizeConnections'];
 const MAX_REDIRECTS = 16;
 
-type Fields = Readonly<Record<string, unknown>>;
-
-/** Of a client in their words, by the names of ours. */
-const CLIENT_FIELDS: Readonly<Record<string, string>> = {
-  username: 'username',
-  password: 'password',
-  name: 'name',
-  database: 'database',
-  disableClientInfo: 'disableClientInfo',
-  clientInfoTag: 'clientInfoTag',
-  pingInterval: 'healthCheckIntervalMs',
-  commandsQueueMaxLength: 'maxWaiters',
-};
-const SOCKET_FIELDS: Readonly<Record<string, string>> = {
-  host: 'host',
-  port: 'port',
-  family: 'family',
-  connectTimeout: 'connectTimeoutMs',
-  keepAliveInitialDelay: 'keepAliveMs',
-};
-/** Always so here. */
-const ALWAYS_TRUE = ['keepAlive', 'noDelay'];
-/** What they call otherwise, and what is to be used instead. */
-const INSTEAD: Readonly<Record<string, string>> = {
-  clientSideCache: 'there is no client-side cache yet',
-  commandOptions: 'give commandOptions beside defaults',
-  credentialsProvider: 'give password as a function, which is asked at every connect',
-  disableOfflineQueue: 'breaker.patienceMs says how long commands wait for a server',
-  readonly: "give reads: 'prefer-replica'",
-  reconnectStrategy: 'retry and breaker say it',
-  RESP: 'give RESP beside defaults',
-  socketTimeout: 'commandTimeoutMs and healthCheckIntervalMs say it',
-  topologyRefreshOnReconnectionAttemptStrategy: 'the cluster is looked at by itself',
-};
-
-/** Not in `defaults`, but options of the pool. */
-const OURS_TOO = ['commandOptions', 'RESP'];
-
 /** @returns The options themselves where they are not of that kind. */
 export function fromCreateCluster(options: unknown, problems: Problems): unknown {
   if (!isObject(options) || options.rootNodes === undefined) return options;
   const own: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(options)) {
     if (SHAPE.includes(name) || name === 'maxCommandRedirections' || value === undefined) continue;
-    if (Object.hasOwn(INSTEAD, name) && !OURS_TOO.includes(name)) refuse(problems, name);
+    if (isRefusedByName(name)) refuseByName(problems, name);
     else own[name] = value;
   }
   refuseOverlap(options, own, problems);
@@ -85,7 +53,7 @@ export function fromCreateCluster(options: unknown, problems: Problems): unknown
     problems.refuse('maxCommandRedirections', text);
   }
   const { nodes, login } = readRootNodes(options.rootNodes, problems);
-  const defaults = readClient(options.defaults ?? {}, 'defaults', problems);
+  const defaults = readNodeClient(options.defaults ?? {}, 'defaults', problems);
   const { host, port, ...shared } = defaults;
   if (host !== undefined || port !== undefined) {
     problems.refuse('defaults', 'must not name a server: rootNodes does');
@@ -101,23 +69,11 @@ export function fromCreateCluster(options: unknown, problems: Problems): unknown
   };
 }
 
-function refuse(problems: Problems, name: string): void {
-  problems.refuse(name, `is not an option here: ${INSTEAD[name.split('.').at(-1) as string]}`);
-}
-
 function refuseOverlap(options: Fields, own: Fields, problems: Problems): void {
   if (own.cluster !== undefined) problems.refuse('rootNodes', 'excludes cluster: give one of them');
   if (options.useReplicas !== undefined && own.reads !== undefined) {
     problems.refuse('useReplicas', 'excludes reads: give one of them');
   }
-}
-
-function readFlag(options: Fields, name: string, problems: Problems): boolean {
-  const value = options[name];
-  if (value !== undefined && typeof value !== 'boolean') {
-    problems.refuse(name, `must be true or false, not ${kindOf(value)}`);
-  }
-  return value === true;
 }
 
 /** Where `defaults` names a user, the root nodes' password is not his. */
@@ -143,7 +99,7 @@ function readRootNodes(given: unknown, problems: Problems): RootNodes {
   const login: Record<string, unknown> = {};
   for (const [index, node] of given.entries()) {
     const path = `rootNodes[${index}]`;
-    const { host = 'localhost', port, ...rest } = readClient(node, path, problems);
+    const { host = 'localhost', port, ...rest } = readNodeClient(node, path, problems);
     nodes.push({ host, ...(port === undefined ? {} : { port }) } as { host: string });
     for (const [name, value] of Object.entries(rest)) {
       if (login[name] !== undefined && !isDeepStrictEqual(login[name], value)) {
@@ -153,60 +109,4 @@ function readRootNodes(given: unknown, problems: Problems): RootNodes {
     }
   }
   return { nodes, login };
-}
-
-/** One client's options by the names of ours. @param path Stands before each name in a problem. */
-function readClient(given: unknown, path: string, problems: Problems): Record<string, unknown> {
-  if (!isObject(given)) {
-    problems.refuse(path, `must be an object, not ${kindOf(given)}`);
-    return {};
-  }
-  const read: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(given)) {
-    if (value === undefined) continue;
-    if (name === 'url') Object.assign(read, readAddress(value, `${path}.url`, problems));
-    else if (name === 'socket') Object.assign(read, readSocket(value, `${path}.socket`, problems));
-    else if (Object.hasOwn(CLIENT_FIELDS, name)) read[CLIENT_FIELDS[name] as string] = value;
-    else refuseField(`${path}.${name}`, name, problems);
-  }
-  return read;
-}
-
-function readAddress(url: unknown, name: string, problems: Problems): Fields {
-  if (typeof url !== 'string') {
-    problems.refuse(name, `must be an address such as redis://host:6379, not ${kindOf(url)}`);
-    return {};
-  }
-  const { path, sentinel, cluster, ...parts } = parseUrl(url, name, problems);
-  if (path !== undefined || sentinel !== undefined || cluster !== undefined) {
-    problems.refuse(name, 'must be the address of one node, redis://host:6379');
-  }
-  return { ...parts };
-}
-
-/** With `tls: true`, what is no option of the socket is one of node:tls. */
-function readSocket(given: unknown, path: string, problems: Problems): Fields {
-  if (!isObject(given)) {
-    problems.refuse(path, `must be an object, not ${kindOf(given)}`);
-    return {};
-  }
-  const read: Record<string, unknown> = {};
-  const tls: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(given)) {
-    if (value === undefined || name === 'tls') continue;
-    if (Object.hasOwn(SOCKET_FIELDS, name)) read[SOCKET_FIELDS[name] as string] = value;
-    else if (ALWAYS_TRUE.includes(name)) {
-      if (value !== true)
-        problems.refuse(`${path}.${name}`, 'is always true here; see keepAliveMs');
-    } else if (Object.hasOwn(INSTEAD, name)) refuse(problems, `${path}.${name}`);
-    else if (given.tls === true) tls[name] = value;
-    else refuseField(`${path}.${name}`, name, problems);
-  }
-  if (given.tls === true) read.tls = Object.keys(tls).length === 0 ? true : tls;
-  return read;
-}
-
-function refuseField(path: string, name: string, problems: Problems): void {
-  if (Object.hasOwn(INSTEAD, name)) refuse(problems, path);
-  else problems.refuse(/^[\w.[\]]{1,80}$/.test(path) ? path : 'A field', 'has no meaning here');
 }

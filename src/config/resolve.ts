@@ -6,6 +6,7 @@ import { heaviest } from '../policy/failback.js';
 import { connectionsPerWorker, ENVIRONMENTS, type Environment, PRESETS } from '../policy/sizing.js';
 import { resolveAddress } from './address.js';
 import { type CreateClusterOptions, fromCreateCluster } from './create-cluster.js';
+import { type CreateSentinelOptions, fromCreateSentinel } from './create-sentinel.js';
 import { DEFAULTS } from './defaults.js';
 import { resolveEndpoints } from './endpoints.js';
 import { EnvironmentReader } from './environment.js';
@@ -31,11 +32,11 @@ import { validateOptions } from './validate.js';
  * @throws InvalidOptionsError with all problems of options and environment.
  */
 export function resolveOptions(
-  options: PoolOptions & ClientOptionsSubset & CreateClusterOptions = {},
+  options: PoolOptions & ClientOptionsSubset & CreateClusterOptions & CreateSentinelOptions = {},
   env: NodeJS.ProcessEnv = process.env,
 ): ResolvedOptions {
   const problems = new Problems();
-  const given = validateOptions(fromCreateCluster(options, problems), problems);
+  const given = validateOptions(fromTheirs(options, problems), problems);
   const reader = new EnvironmentReader(env, problems);
   const size = resolveSize(given, reader, problems);
   const endpoints = resolveEndpoints(given, reader, problems, (options, within) =>
@@ -65,6 +66,11 @@ export function resolveOptions(
     fallback: given.fallback,
     warnings: problems.warnings,
   });
+}
+
+/** Options of node-redis' clients of several servers, in our words. */
+function fromTheirs(options: object, problems: Problems): unknown {
+  return fromCreateSentinel(fromCreateCluster(options, problems), problems);
 }
 
 type Size = Pick<ResolvedOptions, 'environment' | 'workers' | 'minConnections' | 'maxConnections'>;
