@@ -1,6 +1,7 @@
 // Sees to it that the programs which the demonstration and the tests need are there: a Redis or
-// Valkey server, openssl for the TLS tests, wrk for the validation. It installs them only where that needs no
-// question, as root on a system with apt-get, and otherwise says in one line what to install.
+// Valkey server, openssl for the TLS tests, wrk for the validation, nginx, locust and Prometheus for
+// what lies in ops/. It installs them only where that needs no question, as root on a system with
+// apt-get, and otherwise says in one line what to install.
 // It never leaves a server running: Debian's package starts a service unless it is held back.
 
 import { execFile } from 'node:child_process';
@@ -16,6 +17,8 @@ import { type FoundServer, findProgram, findServers } from './find-server.js';
 const run = promisify(execFile);
 
 const INSTALL_TIMEOUT_MS = 5 * 60_000;
+/** Packages that start a service of their own name. */
+const SERVICES = ['nginx', 'prometheus'];
 /** How much of the log a failed installation shows. */
 const SHOWN_LOG_LINES = 40;
 
@@ -106,6 +109,22 @@ export async function ensureNginx(): Promise<string | undefined> {
   );
 }
 
+/**
+ * The paths of Prometheus and of promtool, which checks its rules; `undefined` where they aren't there
+ * and can't be installed.
+ */
+export async function ensurePrometheus(): Promise<PrometheusPrograms | undefined> {
+  const prometheus = await ensureOptional('prometheus', 'prometheus');
+  const promtool = await findProgram('promtool');
+  if (prometheus === undefined || promtool === undefined) return undefined;
+  return { prometheus, promtool };
+}
+
+export interface PrometheusPrograms {
+  readonly prometheus: string;
+  readonly promtool: string;
+}
+
 async function ensureOptional(name: string, debianPackage: string): Promise<string | undefined> {
   const found = await findProgram(name);
   if (found !== undefined || !(await canInstall())) return found;
@@ -161,7 +180,7 @@ async function withoutService(debianPackage: string, install: () => Promise<void
     () => true,
     () => false,
   );
-  const isService = debianPackage.endsWith('-server') || debianPackage === 'nginx';
+  const isService = debianPackage.endsWith('-server') || SERVICES.includes(debianPackage);
   if (!hasSystemd || !isService) return install();
   const unit = `${debianPackage}.service`;
   // A failing systemctl is no reason to stop: at worst the service runs, on its own port.

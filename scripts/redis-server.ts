@@ -12,8 +12,10 @@ export {
   ensureLocust,
   ensureNginx,
   ensureOpenssl,
+  ensurePrometheus,
   ensureServer,
   ensureWrk,
+  type PrometheusPrograms,
 } from './install-server.js';
 export {
   type PrivateServer,

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { healthHandler } from 'plimsoll/http';
 import { aggregateWorkerMetrics, registerPoolMetrics } from 'plimsoll/prometheus';
 import { Registry } from 'prom-client';
@@ -44,6 +45,83 @@ describeEachPrivateServer('for operators', (server) => {
     expect(seriesOf(page, `${duration}_count{pool="main"}`)).toBe(2);
     expect(seriesOf(page, `${duration}_bucket{pool="main",le="10"}`)).toBe(2);
     expect(seriesOf(page, `${duration}_bucket{pool="main",le="+Inf"}`)).toBe(2);
+  });
+
+  test('lanes, bytes, leases, connects, and servers by role', async () => {
+    await using pool = createPool({ url: server().url, name: 'main', maxConnections: 2 }, {});
+    const registry = new Registry();
+    registerPoolMetrics(pool, { registry });
+    await pool.client.set('text', 'x'.repeat(50_000));
+    await pool.client.get('text');
+    const lease = await pool.acquire();
+    const page = await registry.metrics();
+    expect(seriesOf(page, 'redis_pool_lanes{pool="main"}')).toBe(1);
+    expect(seriesOf(page, 'redis_pool_endpoints{pool="main",role="primary"}')).toBe(1);
+    expect(seriesOf(page, 'redis_pool_endpoints{pool="main",role="replica"}')).toBe(0);
+    expect(page).not.toMatch(/^redis_pool_primaries_without_replica\{/m);
+    for (const way of ['received', 'sent']) {
+      const bytes = seriesOf(page, `redis_pool_${way}_bytes_total{pool="main"}`);
+      expect(bytes).toBeGreaterThan(50_000);
+      expect(bytes).toBeLessThan(52_000);
+    }
+    expect(seriesOf(page, 'redis_pool_connect_duration_seconds_count{pool="main"}')).toBe(2);
+    expect(seriesOf(page, 'redis_pool_lease_duration_seconds_count{pool="main"}')).toBe(0);
+    await lease.client.get('text');
+    await sleep(30);
+    lease.destroy();
+    const after = await registry.metrics();
+    expect(seriesOf(after, 'redis_pool_lease_duration_seconds_count{pool="main"}')).toBe(1);
+    const held = seriesOf(after, 'redis_pool_lease_duration_seconds_sum{pool="main"}');
+    expect(held).toBeGreaterThan(0.005);
+    expect(held).toBeLessThan(1);
+    // What a connection carried stays counted once it has ended.
+    const received = 'redis_pool_received_bytes_total{pool="main"}';
+    expect(seriesOf(after, received)).toBeGreaterThanOrEqual(seriesOf(page, received));
+    const kept = await pool.acquire({ isLongLived: true });
+    kept.release();
+    const end = await registry.metrics();
+    expect(seriesOf(end, 'redis_pool_lease_duration_seconds_count{pool="main"}')).toBe(1);
+  });
+
+  test('how long the oldest waiter has waited is the age of the oldest of all workers', async () => {
+    await using pool = createPool({ url: server().url, name: 'main', maxConnections: 1 }, {});
+    const registry = new Registry();
+    registerPoolMetrics(pool, { registry });
+    const lease = await pool.acquire();
+    const waiting = pool.client.ping();
+    await sleep(60);
+    const metrics = await registry.getMetricsAsJSON();
+    const age = 'redis_pool_oldest_waiter_age_seconds{pool="main"}';
+    const own = seriesOf(await registry.metrics(), age);
+    expect(own).toBeGreaterThan(0.05);
+    const both = [
+      { worker: '1', metrics },
+      { worker: '2', metrics },
+    ] as Parameters<typeof aggregateWorkerMetrics>[0];
+    const page = await aggregateWorkerMetrics(both);
+    expect(seriesOf(page, age)).toBeLessThan(own + 0.05);
+    expect(seriesOf(page, 'redis_pool_endpoints{pool="main",role="primary"}')).toBe(1);
+    lease.release();
+    await waiting;
+    expect(seriesOf(await registry.metrics(), age)).toBe(0);
+  });
+
+  test('failed connects are counted by code, and what is tried again by class', async () => {
+    await using pool = createPool(
+      { url: server().url, name: 'main', maxConnections: 1, username: 'nobody', password: 'x' },
+      {},
+    );
+    const registry = new Registry();
+    registerPoolMetrics(pool, { registry });
+    await expect(pool.client.ping()).rejects.toBeInstanceOf(PoolError);
+    const page = await registry.metrics();
+    const failures = 'redis_pool_connect_failures_total{pool="main",code=';
+    expect(seriesOf(page, `${failures}"AUTH_FAILED"}`)).toBeGreaterThan(0);
+    expect(seriesOf(page, `${failures}"MAX_CLIENTS"}`)).toBe(0);
+    expect(seriesOf(page, 'redis_pool_breaker_openings_total{pool="main"}')).toBe(1);
+    const retries = 'redis_pool_retries_by_class_total{pool="main",class=';
+    expect(seriesOf(page, `${retries}"read"}`)).toBe(0);
+    expect(seriesOf(page, `${retries}"write"}`)).toBe(0);
   });
 
   test('which endpoint is used, which are healthy and how often it changed', async () => {
@@ -132,7 +210,7 @@ describeEachPrivateServer('for operators', (server) => {
         recommendations: ['Pool operating optimally'],
       });
       server().kill();
-      await new Promise((resolve) => setTimeout(resolve, 1_100));
+      await sleep(1_100);
       const ill = await fetch(url);
       expect(ill.status).toBe(503);
       const body = (await ill.json()) as { healthy: boolean; recommendations: string[] };

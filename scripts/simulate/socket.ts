@@ -29,6 +29,8 @@ export type Signal =
 export class SimulatedSocket extends EventEmitter {
   connecting = true;
   destroyed = false;
+  readonly bytesRead = 0;
+  readonly bytesWritten = 0;
   readonly #connection: NetworkConnection;
   readonly #onread: ReadBuffer | undefined;
   readonly #loop: EventLoop;

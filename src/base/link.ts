@@ -41,6 +41,10 @@ export interface Link {
   readonly lastTrafficAt: number;
   /** Since when the server owes a reply and has sent nothing; `undefined`: it owes none. */
   readonly waitingSince: number | undefined;
+  /** Bytes read since it was dialed, without what TLS adds. */
+  readonly bytesRead: number;
+  /** Bytes written since it was dialed, without what TLS adds; some may wait in its buffer. */
+  readonly bytesWritten: number;
   /** The server's number for this connection, where the handshake told it. */
   readonly serverClientId: number | undefined;
   send(command: Command): void;

@@ -15,6 +15,7 @@ const FACTS: SnapshotFacts = {
   maxConnections: 40,
   alert: false,
   statistics: STATISTICS,
+  now: 0,
 };
 const HEALTHY = {
   healthy: true,

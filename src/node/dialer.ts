@@ -20,7 +20,8 @@ export interface DialerOwner {
   readonly keepsAlive: boolean;
   /** Somebody waits, so that a pause must not let the process end. */
   readonly mustStayAlive: boolean;
-  onConnected(connection: Link, generation: number): void;
+  /** @param tookMs From the dial until it was ready. */
+  onConnected(connection: Link, generation: number, tookMs: number): void;
   onConnectFailed(error: PoolError): void;
   onBreakerChange(isOpen: boolean, error: PoolError | undefined): void;
 }
@@ -103,13 +104,14 @@ export class Dialer {
   async #dial(): Promise<void> {
     this.#dialing++;
     const { generation, servingConnections } = this.#owner;
-    if (servingConnections === 0) this.#breaker.noteOutage(this.#clock.now());
+    const dialedAt = this.#clock.now();
+    if (servingConnections === 0) this.#breaker.noteOutage(dialedAt);
     try {
       const connection = await this.#source.connect(this.#abort.signal, this.#owner.keepsAlive);
       // It may have ended since the server's last word, of which nobody would hear any more.
       if (connection?.writable === false) throw endedAtOnce();
       this.#dialing--;
-      this.#onSuccess(connection, generation);
+      this.#onSuccess(connection, generation, this.#clock.now() - dialedAt);
     } catch (error) {
       this.#dialing--;
       if (!this.#abort.signal.aborted) this.#onFailure(error);
@@ -117,7 +119,7 @@ export class Dialer {
     this.pump();
   }
 
-  #onSuccess(connection: Link | undefined, generation: number): void {
+  #onSuccess(connection: Link | undefined, generation: number, tookMs: number): void {
     if (this.#abort.signal.aborted) {
       connection?.destroy(new PoolError('POOL_CLOSED', 'The pool was closed'));
       return;
@@ -125,7 +127,7 @@ export class Dialer {
     this.#hasFailed = false;
     this.#pausedUntil = 0;
     if (this.#breaker.recordSuccess()) this.#owner.onBreakerChange(false, undefined);
-    if (connection !== undefined) this.#owner.onConnected(connection, generation);
+    if (connection !== undefined) this.#owner.onConnected(connection, generation, tookMs);
   }
 
   #onFailure(cause: unknown): void {

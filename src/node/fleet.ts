@@ -27,6 +27,11 @@ export class Fleet {
     return this.#count((entry) => entry.state === 'ready');
   }
 
+  /** Connections that commands share: those that are being emptied for a lease are none just now. */
+  get laneCount(): number {
+    return this.#count((entry) => entry.state === 'ready' && !entry.isReserved);
+  }
+
   get leasedCount(): number {
     return this.#count((entry) => entry.state === 'leased');
   }

@@ -43,6 +43,8 @@ export class ConnectionLease {
   onLost: ((error: Error) => void) | undefined = undefined;
   /** What the borrower changed on the server's side; `undefined`: nothing was sent yet. */
   session: Session | undefined = undefined;
+  /** When its first command was sent; 0: none was yet. */
+  usedAt = 0;
   /** A blocking command ran: if it is still in flight at release, the connection is of no use. */
   hasRunBlocking = false;
   /** Held for good on purpose, as pub/sub does: no leak, and no reason to delay `close()`. */
@@ -101,6 +103,7 @@ export class ConnectionLease {
       command.forbidRetry();
       if (command.isBlocking) this.hasRunBlocking = true;
       this.entry.connection.send(command);
+      if (this.usedAt === 0) this.usedAt = command.startedAt;
     }
     return command.promise;
   }

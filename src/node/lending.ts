@@ -15,6 +15,9 @@ import type { Statistics } from './statistics.js';
 /** Stacks of borrowers captured per tick of the housekeeper: a stack costs more than a lease. */
 const STACKS_PER_TICK = 20;
 
+/** How early `acquiredAt` may be, ms: the pool's timer ticks as often while anything is going on. */
+const COARSE_BY_MS = 20;
+
 export type LeaseFactory = (
   entry: Entry,
   now: number,
@@ -78,7 +81,7 @@ export class Lending {
   takeBack(lease: ConnectionLease, now: number): void {
     const { entry, session } = lease;
     if (entry.lease !== lease) return;
-    entry.lease = undefined;
+    this.#end(lease, now);
     const isBlocked = lease.hasRunBlocking && entry.connection.inFlight > 0;
     // Our word to end what blocks may still be on its way, and would hit whoever blocks next.
     const isBeingEnded = lease.blockEnd !== undefined;
@@ -92,11 +95,17 @@ export class Lending {
   }
 
   /** A leased connection ended: nothing on it is retried, as it may depend on what came before. */
-  onLost(lease: ConnectionLease, error: Error, lost: LostCommands): void {
-    lease.entry.lease = undefined;
+  onLost(lease: ConnectionLease, error: Error, lost: LostCommands, now: number): void {
+    this.#end(lease, now);
     for (const command of lost.sent) command.fail(lossOf(command, error, 'unknown'));
     for (const command of lost.unsent) command.fail(lossOf(command, error, 'not-applied'));
     lease.noteLoss(error);
+  }
+
+  /** What is kept for good on purpose would only hide how long others take. */
+  #end(lease: ConnectionLease, now: number): void {
+    lease.entry.lease = undefined;
+    if (!lease.isLongLived) this.#statistics.leaseDuration.record(heldMs(lease, now));
   }
 
   #isBeyondRestoring(session: Session | undefined): boolean {
@@ -138,4 +147,13 @@ export class Lending {
     if (this.#membership.fleet.size <= this.#membership.maxConnections) this.#onReturned(entry);
     else this.#membership.retire(entry, 'shrink');
   }
+}
+
+/**
+ * How long it was lent. The clock is not read for it, which would double what a lease costs: the first
+ * command and the last reply have readings of their own, and `acquiredAt` is a tick early at most.
+ */
+function heldMs({ entry, acquiredAt, usedAt }: ConnectionLease, now: number): number {
+  const from = usedAt === 0 ? acquiredAt : Math.min(usedAt, acquiredAt + COARSE_BY_MS);
+  return Math.max(0, Math.max(now, entry.connection.lastTrafficAt) - from);
 }

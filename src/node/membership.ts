@@ -306,9 +306,12 @@ export class Membership implements BudgetMember {
       get mustStayAlive() {
         return membership.#owner.mustStayAlive;
       },
-      onConnected: (connection, generation) => this.#onConnected(connection, generation),
+      onConnected: (connection, generation, tookMs) => {
+        statistics.connectDuration.record(tookMs);
+        this.#onConnected(connection, generation);
+      },
       onConnectFailed: (error) => {
-        statistics.connectErrors++;
+        statistics.countConnectFailure(error);
         // Whoever is still crowded then says so again.
         this.#isCrowded = false;
         this.#owner.onConnectFailed(error);
@@ -371,6 +374,7 @@ export class Membership implements BudgetMember {
     }
     statistics.evictions[reason]++;
     if (reason === 'lost') statistics.lostConnections++;
+    statistics.keepBytesOf(entry.connection);
     this.#owner.onEnd(entry, reason, error, lost);
     this.#dialer.pump();
     this.#dependencies.budget.onFreed(this);

@@ -190,7 +190,10 @@ export class NodePool implements LeaseOwner {
             entry,
             this.#timer.coarseNow,
             this.#lending.captureOrigin(isLongLived),
-            { isLongLived, holder: options.holder },
+            {
+              isLongLived,
+              holder: options.holder,
+            },
           ),
         );
       }
@@ -360,7 +363,7 @@ export class NodePool implements LeaseOwner {
 
   #onEnd(entry: Entry, reason: EvictionReason, error: Error, lost: LostCommands): void {
     if (entry.lease !== undefined) {
-      this.#lending.onLost(entry.lease, error, lost);
+      this.#lending.onLost(entry.lease, error, lost, this.#clock.now());
     } else {
       for (const command of lost.sent) this.#owner.recover(this, command, error, 'unknown');
       for (const command of lost.unsent) this.#owner.recover(this, command, error, 'not-applied');
@@ -377,6 +380,7 @@ export class NodePool implements LeaseOwner {
       this.#owner.announce('breakerClose');
       return;
     }
+    this.#statistics.breakerOpenings++;
     this.waitingRoom.refuseAll(error);
     this.#owner.announce('breakerOpen', error as PoolError);
   }

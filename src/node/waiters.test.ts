@@ -32,6 +32,20 @@ function expire(waiters: Waiters, now: number): string[] {
 }
 
 describe('those who wait', () => {
+  test('wait since the oldest of them came who has no answer yet', () => {
+    const waiters = new Waiters();
+    expect(waiters.oldestSince).toBeUndefined();
+    const cancelled = newCommand('A');
+    waiters.addCommand(cancelled, 1);
+    waiters.addCommand(newCommand('B'), 3);
+    waiters.addLease(newRequest(2, 0));
+    expect(waiters.oldestSince).toBe(1);
+    cancelled.fail(new Error('cancelled'));
+    expect(waiters.oldestSince).toBe(2);
+    waiters.takeLease();
+    expect(waiters.oldestSince).toBe(3);
+  });
+
   test('are served in the order in which they came', () => {
     const waiters = new Waiters();
     for (const name of ['A', 'B', 'C']) waiters.addCommand(newCommand(name), 1);

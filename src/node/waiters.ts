@@ -37,6 +37,13 @@ export class Waiters {
     return this.#leases.length;
   }
 
+  /** Since when whoever waits longest does; `undefined`: nobody waits. */
+  get oldestSince(): number | undefined {
+    const [command, lease] = [this.peekCommand(), this.peekLease()];
+    if (command === undefined || lease === undefined) return (command ?? lease)?.queuedAt;
+    return Math.min(command.queuedAt, lease.queuedAt);
+  }
+
   addCommand(command: Command, now: number): void {
     command.queuedAt = now;
     this.#noteDeadline(command.deadlineAt);

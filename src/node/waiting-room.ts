@@ -54,6 +54,11 @@ export class WaitingRoom {
     return this.#waiters.length;
   }
 
+  /** Since when whoever waits longest does; `undefined`: nobody waits. */
+  get oldestSince(): number | undefined {
+    return this.#waiters.oldestSince;
+  }
+
   /** Whether a command must queue, so that it doesn't overtake those that wait. */
   get mustQueue(): boolean {
     return this.#isSuspended || this.#waiters.commandCount > 0;

@@ -2,10 +2,12 @@
 // latencies since the start. Names that dashboards already use stand first (brief §5). Knows no
 // metrics library; `prometheus.ts` hands the families to prom-client.
 
-import { ERROR_CODES } from '../errors.js';
+import type { LatencyHistogram } from '../base/latency-histogram.js';
+import { ERROR_CODES, type PoolErrorCode } from '../errors.js';
 import type { LatencyTotals } from '../pool/pool.js';
-import type { EndpointStatus, PoolStatus } from '../pool/snapshot.js';
+import type { PoolStatus } from '../pool/snapshot.js';
 import type { FailoverEndpoint } from '../topology/failover.js';
+import { ENDPOINT_SCALARS, SCALARS } from './pool-scalars.js';
 
 export interface ObservedPool {
   status(): PoolStatus;
@@ -23,6 +25,8 @@ export interface MetricFamily {
   readonly name: string;
   readonly help: string;
   readonly type: 'gauge' | 'counter' | 'histogram';
+  /** How several workers' samples are combined. Default: their sum. */
+  readonly aggregator?: 'max';
   readonly samples: readonly Sample[];
 }
 
@@ -35,148 +39,101 @@ export const UTILIZATION = 'redis_pool_utilization_percent';
 export const IN_USE = 'redis_pool_connections_in_use';
 export const MAX = 'redis_pool_connections_max';
 
-interface Scalar {
-  readonly name: string;
-  readonly help: string;
-  readonly type: 'gauge' | 'counter';
-  read(status: PoolStatus): number;
+/** Codes of a connect that failed, as `docs/errors.md` has them. */
+const CONNECT_CODES = [
+  'CONNECT_FAILED',
+  'CONNECT_TIMEOUT',
+  'AUTH_FAILED',
+  'TLS_FAILED',
+  'PROTOCOL_ERROR',
+  'MAX_CLIENTS',
+  'SERVER_LOADING',
+  'HANDSHAKE_FAILED',
+] as const satisfies readonly PoolErrorCode[];
+
+/** Every code is there from the start, since the rate of a series that just appeared is unknown. */
+const NO_ERRORS = zeroes([...ERROR_CODES, 'ERROR_REPLY']);
+const NO_CONNECT_FAILURES = zeroes(CONNECT_CODES);
+
+function zeroes(keys: readonly string[]): Readonly<Record<string, number>> {
+  return Object.fromEntries(keys.map((key) => [key, 0]));
 }
 
-const gauge = (name: string, help: string, read: Scalar['read']): Scalar => ({
-  name: `redis_pool_${name}`,
-  help,
-  type: 'gauge',
-  read,
-});
-
-const counter = (name: string, help: string, read: Scalar['read']): Scalar => ({
-  name: `redis_pool_${name}_total`,
-  help,
-  type: 'counter',
-  read,
-});
-
-const SCALARS: readonly Scalar[] = [
-  gauge(
-    'utilization_percent',
-    'Connections in use of the maximum, percent.',
-    (status) => status.utilizationPercent,
-  ),
-  gauge(
-    'connections_in_use',
-    'Connections leased, or with commands in flight.',
-    (status) => status.connections.inUse,
-  ),
-  gauge(
-    'connections_available',
-    'The maximum less the connections in use.',
-    (status) => status.connections.available,
-  ),
-  counter(
-    'exhausted',
-    'Times that a caller had to wait although all connections were open.',
-    (status) => status.counters.exhausted,
-  ),
-  gauge(
-    'connections_max',
-    'The most connections that may be open.',
-    (status) => status.connections.max,
-  ),
-  gauge(
-    'connections_open',
-    'Sockets that are ready, leased or draining.',
-    (status) => status.connections.open,
-  ),
-  gauge(
-    'connections_idle',
-    'Connections open and not in use.',
-    (status) => status.connections.idle,
-  ),
-  gauge('connections_leased', 'Connections lent out.', (status) => status.connections.leased),
-  gauge(
-    'connections_connecting',
-    'Connections being dialed.',
-    (status) => status.connections.connecting,
-  ),
-  gauge('waiters', 'Callers that wait for a connection.', (status) => status.waiting),
-  gauge('commands_in_flight', 'Commands whose reply has not come.', (status) => status.inFlight),
-  gauge('breaker_open', 'Pools whose breaker is open: no server can be asked.', (status) =>
-    status.state === 'down' ? 1 : 0,
-  ),
-  counter('commands', 'Replies handed out.', (status) => status.counters.commands),
-  counter('leases', 'Connections lent.', (status) => status.counters.leases),
-  counter('connections_opened', 'Connections made.', (status) => status.counters.opened),
-  counter(
-    'connection_errors',
-    'Failed connects and connections lost.',
-    (status) => status.counters.connectionErrors,
-  ),
-  counter(
-    'timeouts',
-    'Deadlines that passed, while waiting or in flight.',
-    (status) => status.counters.timeouts,
-  ),
-  counter('retries', 'Further attempts at a command.', (status) => status.counters.retries),
-  counter(
-    'health_check_failures',
-    'PINGs that failed or came late.',
-    (status) => status.counters.healthCheckFailures,
-  ),
-  counter('leaks', 'Leases held longer than leakThresholdMs.', (status) => status.counters.leaks),
-  counter(
-    'refused_by_breaker',
-    'Callers told at once that no server can be asked.',
-    (status) => status.counters.refusedByBreaker,
-  ),
-];
-
-interface EndpointScalar {
+interface HistogramFacts {
   readonly name: string;
   readonly help: string;
-  read(endpoint: EndpointStatus): number;
+  read(totals: LatencyTotals): LatencyHistogram;
 }
 
-/** By server: names of their own, so that a sum over the plain names counts nothing twice. */
-const ENDPOINT_SCALARS: readonly EndpointScalar[] = [
+const HISTOGRAMS: readonly HistogramFacts[] = [
   {
-    name: 'redis_pool_endpoint_up',
-    help: 'Whether connections to the server can be made (1) or not (0).',
-    read: ({ state }) => (state === 'down' ? 0 : 1),
+    name: 'redis_pool_command_duration_seconds',
+    help: 'From the call of a command to its reply.',
+    read: ({ command }) => command,
   },
   {
-    name: 'redis_pool_endpoint_connections_open',
-    help: 'Sockets to the server that are ready, leased or draining.',
-    read: ({ open }) => open,
+    name: 'redis_pool_wait_duration_seconds',
+    help: 'How long callers waited that had to wait for a connection.',
+    read: ({ wait }) => wait,
   },
   {
-    name: 'redis_pool_endpoint_connections_in_use',
-    help: 'Of those to the server, leased, or with commands in flight.',
-    read: ({ inUse }) => inUse,
+    name: 'redis_pool_lease_duration_seconds',
+    help: 'How long connections were lent, but for those kept for good on purpose.',
+    read: ({ lease }) => lease,
   },
   {
-    name: 'redis_pool_endpoint_commands_in_flight',
-    help: 'Commands whose reply has not come from the server.',
-    read: ({ inFlight }) => inFlight,
+    name: 'redis_pool_connect_duration_seconds',
+    help: 'From the dial to a connection that is ready, of those that became so.',
+    read: ({ connect }) => connect,
   },
   {
-    name: 'redis_pool_endpoint_waiters',
-    help: 'Callers that wait for a connection to the server.',
-    read: ({ waiting }) => waiting,
+    name: 'redis_pool_event_loop_lag_seconds',
+    help: 'How late the timer of the pool came.',
+    read: ({ eventLoopLag }) => eventLoopLag,
   },
 ];
 
 function endpointMetrics(statuses: readonly PoolStatus[]): MetricFamily[] {
-  return ENDPOINT_SCALARS.map(({ name, help, read }) => ({
-    name,
-    help,
-    type: 'gauge',
-    samples: statuses.flatMap((status) =>
-      status.endpoints.map((endpoint) => ({
-        labels: { pool: status.name, endpoint: endpoint.address, role: endpoint.role },
-        value: read(endpoint),
-      })),
-    ),
-  }));
+  const byEndpoint = ENDPOINT_SCALARS.map(
+    ({ name, help, read }): MetricFamily => ({
+      name,
+      help,
+      type: 'gauge',
+      samples: statuses.flatMap((status) =>
+        status.endpoints.map((endpoint) => ({
+          labels: { pool: status.name, endpoint: endpoint.address, role: endpoint.role },
+          value: read(endpoint),
+        })),
+      ),
+    }),
+  );
+  const countOf = ({ endpoints }: PoolStatus, wanted: string) =>
+    endpoints.filter(({ role }) => role === wanted).length;
+  return [
+    ...byEndpoint,
+    {
+      name: 'redis_pool_endpoints',
+      help: 'Servers in use, by role.',
+      type: 'gauge',
+      // All workers see the same servers.
+      aggregator: 'max',
+      samples: statuses.flatMap((status) =>
+        samplesBy('role', status, {
+          primary: countOf(status, 'primary'),
+          replica: countOf(status, 'replica'),
+        }),
+      ),
+    },
+    {
+      name: 'redis_pool_primaries_without_replica',
+      help: 'Of a cluster: primaries of which no replica is known.',
+      type: 'gauge',
+      aggregator: 'max',
+      samples: statuses.flatMap(({ name, primariesWithoutReplica: value }) =>
+        value === undefined ? [] : [{ labels: { pool: name }, value }],
+      ),
+    },
+  ];
 }
 
 /** Of pools with the option `endpoints`, by its ids. */
@@ -217,43 +174,57 @@ export function poolMetrics(pools: readonly ObservedPool[]): MetricFamily[] {
   const facts = pools.map((pool) => ({ status: pool.status(), totals: pool.latencyTotals() }));
   const statuses = facts.map(({ status }) => status);
   return [
-    ...SCALARS.map(({ name, help, type, read }) => ({
+    ...SCALARS.map(({ name, help, type, aggregator, read }) => ({
       name,
       help,
       type,
+      ...(aggregator === undefined ? {} : { aggregator }),
       samples: statuses.map((status) => ({ labels: { pool: status.name }, value: read(status) })),
     })),
-    {
-      name: 'redis_pool_evictions_total',
-      help: 'Connections closed, by reason.',
-      type: 'counter',
-      samples: statuses.flatMap((status) => samplesBy('reason', status, status.counters.evictions)),
-    },
-    {
-      name: 'redis_pool_errors_total',
-      help: 'Errors that callers got, by code.',
-      type: 'counter',
-      samples: statuses.flatMap((status) =>
-        samplesBy('code', status, { ...NO_ERRORS, ...status.counters.errors }),
-      ),
-    },
+    ...labelledMetrics(statuses),
     ...endpointMetrics(statuses),
     ...failoverMetrics(statuses),
-    histogram(
-      'redis_pool_command_duration_seconds',
-      'From the call of a command to its reply.',
-      facts.map(({ status, totals }) => ({ pool: status.name, latency: totals.command })),
-    ),
-    histogram(
-      'redis_pool_wait_duration_seconds',
-      'How long callers waited that had to wait for a connection.',
-      facts.map(({ status, totals }) => ({ pool: status.name, latency: totals.wait })),
+    ...HISTOGRAMS.map(({ name, help, read }) =>
+      histogram(
+        name,
+        help,
+        facts.map(({ status, totals }) => ({ pool: status.name, latency: read(totals) })),
+      ),
     ),
   ];
 }
 
-/** Every code is there from the start, since the rate of a series that just appeared is unknown. */
-const NO_ERRORS = Object.fromEntries([...ERROR_CODES, 'ERROR_REPLY'].map((code) => [code, 0]));
+/** Counts by a label of their own. */
+function labelledMetrics(statuses: readonly PoolStatus[]): MetricFamily[] {
+  const counter = (
+    name: string,
+    help: string,
+    label: string,
+    read: (counters: PoolStatus['counters']) => Readonly<Record<string, number>>,
+  ): MetricFamily => ({
+    name: `redis_pool_${name}_total`,
+    help,
+    type: 'counter',
+    samples: statuses.flatMap((status) => samplesBy(label, status, read(status.counters))),
+  });
+  return [
+    counter('evictions', 'Connections closed, by reason.', 'reason', (c) => c.evictions),
+    counter('errors', 'Errors that callers got, by code.', 'code', ({ errors }) => ({
+      ...NO_ERRORS,
+      ...errors,
+    })),
+    counter('connect_failures', 'Connects that failed, by code.', 'code', (counters) => ({
+      ...NO_CONNECT_FAILURES,
+      ...counters.connectFailures,
+    })),
+    counter(
+      'retries_by_class',
+      'Further attempts at a command, by what a second execution would do.',
+      'class',
+      (counters) => counters.retriesByClass,
+    ),
+  ];
+}
 
 function samplesBy(
   label: string,
@@ -269,7 +240,7 @@ function samplesBy(
 function histogram(
   name: string,
   help: string,
-  series: readonly { pool: string; latency: LatencyTotals['command'] }[],
+  series: readonly { pool: string; latency: LatencyHistogram }[],
 ): MetricFamily {
   const samples = series.flatMap(({ pool, latency }) => {
     const bounds = DURATION_BUCKETS_SECONDS;

@@ -163,11 +163,11 @@ function register(registry: Registry, name: string, family: () => MetricFamily):
     name,
     reset(): void {},
     async get() {
-      const { help, type, samples } = family();
+      const { help, type, samples, aggregator = 'sum' } = family();
       // An OpenMetrics registry appends `_total` to the name of a counter by itself.
       const isAppended = type === 'counter' && (registry.contentType as string) === OPEN_METRICS;
       const shownName = isAppended ? name.replace(/_total$/, '') : name;
-      return { name: shownName, help, type, values: samples, aggregator: 'sum' };
+      return { name: shownName, help, type, values: samples, aggregator };
     },
   };
   registry.registerMetric(metric as unknown as Metric);

@@ -23,7 +23,7 @@ describe('docs/status.md', () => {
     const files = ['./snapshot.ts', '../topology/failover.ts'];
     const fields = files.flatMap((file) => propertiesIn(file, /^ +readonly (\w+):/gm));
     expect(fields).toContain('healthCheckFailures');
-    const internal = ['nodes', 'serving', 'statistics', 'minConnections', 'maxConnections'];
+    const internal = ['nodes', 'serving', 'statistics', 'now', 'minConnections', 'maxConnections'];
     const isMissing = (field: string) => !new RegExp(`[\`.]${field}\``).test(page);
     const outer = fields.filter((field) => !internal.includes(field) && field !== 'connections');
     const nested = ['counters', 'code', 'message'];

@@ -13,6 +13,7 @@ function newHousekeeper() {
   const facts = { isBusy: false, mustStayAlive: false };
   const sweeps: number[] = [];
   const inspections: number[] = [];
+  const lags: number[] = [];
   const startedAt = Date.now();
   const housekeeper = new Housekeeper(simulatedClock, {
     sweep: (now) => {
@@ -22,12 +23,15 @@ function newHousekeeper() {
     inspect: (now) => {
       inspections.push(now - startedAt);
     },
+    onLag: (lagMs) => {
+      lags.push(lagMs);
+    },
     get mustStayAlive() {
       return facts.mustStayAlive;
     },
   });
   housekeeper.start();
-  return { housekeeper, facts, sweeps, inspections };
+  return { housekeeper, facts, sweeps, inspections, lags };
 }
 
 /** The event loop stands still: time passes, and no timer fires until it goes on. */
@@ -74,6 +78,15 @@ describe('the housekeeper', () => {
     expect(sweeps).toEqual([20]);
     await settle(1);
     expect(sweeps).toEqual([20, 3_140]);
+  });
+
+  test('tells how late each tick came', async () => {
+    const { lags } = newHousekeeper();
+    await settle(500);
+    expect(lags).toEqual([0]);
+    block(3_000);
+    await settle(500);
+    expect(lags).toEqual([0, 3_000]);
   });
 
   test('keeps deadlines though the event loop is blocked again and again', async () => {

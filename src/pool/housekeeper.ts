@@ -15,6 +15,8 @@ export interface Chores {
   sweep(now: number): boolean;
   /** What has time: health checks, lifetimes, leaks, alerts; every 500 ms or so. */
   inspect(now: number): void;
+  /** How late a tick came, for what is counted. */
+  onLag(lagMs: number): void;
   /** Whether somebody waits who has no socket that would keep the process alive. */
   readonly mustStayAlive: boolean;
 }
@@ -72,6 +74,7 @@ export class Housekeeper {
 
   #onTimer(): void {
     const lagMs = this.#clock.now() - this.#expectedAt;
+    this.#chores.onLag(lagMs);
     if (lagMs <= TOLERATED_LAG_MS) {
       this.#isPutOff = false;
       this.#tick();

@@ -56,6 +56,12 @@ export interface LatencyTotals {
   readonly command: LatencyHistogram;
   /** Of those callers that had to wait for a connection. */
   readonly wait: LatencyHistogram;
+  /** How long connections were lent, but for those that are kept for good on purpose. */
+  readonly lease: LatencyHistogram;
+  /** From the dial to a connection that is ready, of those that became so. */
+  readonly connect: LatencyHistogram;
+  /** How late the pool's timer came: every 20 ms while anything is going on, else every 500 ms. */
+  readonly eventLoopLag: LatencyHistogram;
 }
 
 /** What `healthCheck()` answers. */
@@ -199,8 +205,14 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
 
   /** Latencies since the pool was made, in buckets: what a scrape wants beside `status()`. */
   latencyTotals(): LatencyTotals {
-    const { commandLatency, waitLatency } = this.#statistics;
-    return { command: commandLatency.total(), wait: waitLatency.total() };
+    const { commandLatency, waitLatency, ...histograms } = this.#statistics;
+    return {
+      command: commandLatency.total(),
+      wait: waitLatency.total(),
+      lease: histograms.leaseDuration,
+      connect: histograms.connectDuration,
+      eventLoopLag: histograms.eventLoopLag,
+    };
   }
 
   /** A snapshot of the pool; cheap. */
@@ -215,7 +227,9 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       minConnections: this.options.minConnections,
       maxConnections: this.#budget.max,
       alert: this.#isAlertRaised,
+      primariesWithoutReplica: this.#router.topology.primariesWithoutReplica,
       statistics: this.#statistics,
+      now: this.#clock.now(),
     });
   }
 
@@ -386,6 +400,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     return new Housekeeper(clock, {
       sweep: (now) => this.#sweep(now),
       inspect: (now) => this.#inspect(now),
+      onLag: (lagMs) => this.#statistics.eventLoopLag.record(lagMs),
       get mustStayAlive() {
         const isAwaited = pool.#router.nodes.some(({ mustStayAlive }) => mustStayAlive);
         return isAwaited || (pool.keepsAlive && !pool.#refusals.isIdle);

@@ -64,7 +64,7 @@ export class Recovery {
     if (waitMs === undefined || now + waitMs >= command.deadlineAt) return false;
     command.failedAttempts = attempt;
     command.replies = undefined;
-    this.#statistics.retries++;
+    this.#statistics.countRetry(command.retryClass);
     this.#schedule.add(command, now, waitMs);
     return true;
   }
@@ -90,7 +90,7 @@ export class Recovery {
     if (now + waitMs >= command.deadlineAt) return false;
     command.failedAttempts++;
     command.replies = undefined;
-    this.#statistics.retries++;
+    this.#statistics.countRetry(command.retryClass);
     this.#schedule.add(command, now, waitMs);
     return true;
   }

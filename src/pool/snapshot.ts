@@ -1,8 +1,10 @@
 // What `status()` answers: plain, frozen numbers of one moment, cheap enough to ask for at each
 // scrape. Names follow brief §4 and OpenTelemetry's connection states.
 
+import type { RetryClass } from '../base/command.js';
 import type { LatencySummary } from '../base/latency-histogram.js';
-import { countInUse, type EvictionReason } from '../node/entry.js';
+import type { PoolErrorCode } from '../errors.js';
+import { countInUse, type Entry, type EvictionReason } from '../node/entry.js';
 import type { NodePool } from '../node/node-pool.js';
 import type { CountedErrorCode, Statistics } from '../node/statistics.js';
 import { utilizationPercent } from '../policy/recommendations.js';
@@ -41,6 +43,8 @@ export interface PoolStatus {
     readonly inUse: number;
     readonly idle: number;
     readonly leased: number;
+    /** What ordinary commands share just now. */
+    readonly lanes: number;
     readonly connecting: number;
     /** What may still be taken: `max` less those in use. */
     readonly available: number;
@@ -55,20 +59,33 @@ export interface PoolStatus {
   readonly inFlight: number;
   /** Callers that wait for a connection. */
   readonly waiting: number;
+  /** How long whoever waits longest has waited, ms; 0: nobody waits. */
+  readonly oldestWaitMs: number;
+  /** Of a cluster: primaries of which no replica is known; else `undefined`. */
+  readonly primariesWithoutReplica: number | undefined;
   readonly alert: boolean;
   readonly counters: {
     readonly commands: number;
     readonly leases: number;
     readonly opened: number;
     readonly connectionErrors: number;
+    /** Connects that failed, by code. */
+    readonly connectFailures: Readonly<Partial<Record<PoolErrorCode, number>>>;
     readonly timeouts: number;
     readonly retries: number;
+    /** The same by what a second execution would do. */
+    readonly retriesByClass: Readonly<Record<RetryClass, number>>;
     /** Commands that a server has sent to another one (MOVED, ASK). */
     readonly redirects: number;
     readonly healthCheckFailures: number;
     readonly exhausted: number;
     readonly leaks: number;
     readonly refusedByBreaker: number;
+    /** Times that a server's breaker opened. */
+    readonly breakerOpenings: number;
+    /** Over all connections that were ever ready, without what TLS adds. */
+    readonly bytesRead: number;
+    readonly bytesWritten: number;
     readonly evictions: Readonly<Record<EvictionReason, number>>;
     /** Errors that callers got, by code; `ERROR_REPLY`: what the server answered. */
     readonly errors: Readonly<Partial<Record<CountedErrorCode, number>>>;
@@ -95,7 +112,10 @@ export interface SnapshotFacts {
   readonly minConnections: number;
   readonly maxConnections: number;
   readonly alert: boolean;
+  readonly primariesWithoutReplica?: number | undefined;
   readonly statistics: Statistics;
+  /** On the pool's clock. */
+  readonly now: number;
 }
 
 export function takeSnapshot(facts: SnapshotFacts): PoolStatus {
@@ -115,6 +135,7 @@ export function takeSnapshot(facts: SnapshotFacts): PoolStatus {
       inUse,
       idle: entries.length - inUse,
       leased: entries.filter((entry) => entry.state === 'leased').length,
+      lanes: sum(nodes, ({ membership }) => membership.fleet.laneCount),
       connecting: sum(nodes, ({ membership }) => membership.connecting),
       available: Math.max(0, maxConnections - inUse),
       min: facts.minConnections,
@@ -124,8 +145,10 @@ export function takeSnapshot(facts: SnapshotFacts): PoolStatus {
     failover: facts.failover,
     inFlight: sum(entries, ({ connection }) => connection.inFlight),
     waiting: sum(nodes, ({ waitingRoom }) => waitingRoom.length),
+    oldestWaitMs: oldestWaitMs(nodes, facts.now),
+    primariesWithoutReplica: facts.primariesWithoutReplica,
     alert: facts.alert,
-    counters: counters(statistics),
+    counters: counters(statistics, entries),
     commandLatency: statistics.commandLatency.summary(),
     waitLatency: statistics.waitLatency.summary(),
     lastConnectError:
@@ -157,19 +180,30 @@ function sum<T>(items: readonly T[], amountOf: (item: T) => number): number {
   return items.reduce((total, item) => total + amountOf(item), 0);
 }
 
-function counters(statistics: Statistics): PoolStatus['counters'] {
+function oldestWaitMs(nodes: readonly NodePool[], now: number): number {
+  const since = nodes.map(({ waitingRoom }) => waitingRoom.oldestSince ?? now);
+  return Math.max(0, ...since.map((at) => now - at));
+}
+
+function counters(statistics: Statistics, live: readonly Entry[]): PoolStatus['counters'] {
   return Object.freeze({
     commands: statistics.commands,
     leases: statistics.leases,
     opened: statistics.opened,
     connectionErrors: statistics.connectErrors + statistics.lostConnections,
+    connectFailures: Object.freeze({ ...statistics.connectFailures }),
     timeouts: statistics.timeouts,
     retries: statistics.retries,
+    retriesByClass: Object.freeze({ ...statistics.retriesByClass }),
     redirects: statistics.redirects,
     healthCheckFailures: statistics.healthCheckFailures,
     exhausted: statistics.exhausted,
     leaks: statistics.leaks,
     refusedByBreaker: statistics.refusedByBreaker,
+    breakerOpenings: statistics.breakerOpenings,
+    bytesRead: statistics.endedBytesRead + sum(live, ({ connection }) => connection.bytesRead),
+    bytesWritten:
+      statistics.endedBytesWritten + sum(live, ({ connection }) => connection.bytesWritten),
     evictions: Object.freeze({ ...statistics.evictions }),
     errors: Object.freeze({ ...statistics.errors }),
   });

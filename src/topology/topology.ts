@@ -49,6 +49,8 @@ export interface Topology {
   readonly hasReaders?: boolean;
   /** All that are in use; empty until the first look. */
   readonly endpoints: readonly Endpoint[];
+  /** Of how many primaries no replica is known; `undefined`: replicas are not looked for. */
+  readonly primariesWithoutReplica?: number | undefined;
   start(owner: TopologyOwner): void;
   /** Who serves it now; `undefined`: nobody is known to. `route` is `undefined` where all may. */
   route(route: CommandRoute | undefined): Endpoint | undefined;

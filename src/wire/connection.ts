@@ -113,6 +113,14 @@ export class Connection implements Link {
     return Math.max(this.lastReadAt, this.#issuedAt);
   }
 
+  get bytesRead(): number {
+    return this.#socket.bytesRead;
+  }
+
+  get bytesWritten(): number {
+    return this.#socket.bytesWritten;
+  }
+
   /** Since when the server owes a reply and has sent nothing; `undefined`: it owes none. */
   get waitingSince(): number | undefined {
     if (this.#inFlight.length === 0) return undefined;

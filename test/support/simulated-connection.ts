@@ -36,6 +36,8 @@ export class SimulatedConnection implements Link {
   listener: LinkListener = NOBODY;
   writable = true;
   serverClientId: number | undefined = undefined;
+  readonly bytesRead = 0;
+  readonly bytesWritten = 0;
   lastReadAt: number;
   lastTrafficAt: number;
   /** Why it ended; `undefined` while it lives. */

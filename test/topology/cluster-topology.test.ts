@@ -141,6 +141,7 @@ describe('a cluster with replicas', () => {
     const primary = await cluster().ownerOf(slot);
     const [replica] = (await cluster().replicasOf(primary)) as [PrivateServer];
     const endpoint = ownerIn(topology, slot) as Endpoint;
+    expect(topology.primariesWithoutReplica).toBe(0);
     await primary.kill();
     topology.report({ kind: 'unreachable', endpoint });
     await until(() => cluster().isPrimary(replica), FAILOVER_MS);
@@ -149,8 +150,13 @@ describe('a cluster with replicas', () => {
     const tookMs = performance.now() - promotedAt;
     console.log(`seen ${Math.round(tookMs)} ms after the promotion`);
     expect(tookMs).toBeLessThan(SEEN_MS);
+    expect(topology.primariesWithoutReplica).toBe(1);
     await primary.restart();
     await cluster().ready();
+    await until(async () => {
+      await topology.look();
+      return topology.primariesWithoutReplica === 0;
+    });
   });
 
   test('is followed when every node of the options is gone', async () => {

@@ -83,6 +83,12 @@ export class ClusterTopology implements Topology {
     return this.#view?.endpoints ?? [];
   }
 
+  get primariesWithoutReplica(): number | undefined {
+    if (this.#view === undefined) return undefined;
+    // Nodes don't list those that have failed; nobody may have asked a replica, so no more is known.
+    return [...this.#view.shards].filter(({ replicas }) => replicas.length === 0).length;
+  }
+
   start(owner: TopologyOwner): void {
     this.#owner = owner;
     this.look().catch(() => {

@@ -82,6 +82,10 @@ export class EndpointsTopology implements Topology, Failover {
     return this.#active.topology.endpoints.map((inner) => this.#active.endpointOf(inner));
   }
 
+  get primariesWithoutReplica(): number | undefined {
+    return this.#isDown ? undefined : this.#active.topology.primariesWithoutReplica;
+  }
+
   start(owner: TopologyOwner): void {
     this.#owner = owner;
     for (const member of this.#members) {
