@@ -199,6 +199,21 @@ test('where the spare connection died too, one that nobody waits for gives way t
   expect(pool.status().counters.evictions.unhealthy).toBe(2);
 });
 
+test('a lane on its way out that nobody waits for any more needs no proof', async () => {
+  const dead = new Set<SimulatedConnection>();
+  const source = sourceWith(dead);
+  const { redis, connection } = await openSimulatedPool({ maxConnections: 1 }, source);
+  const first = connection();
+  dead.add(first);
+  void outcomeOf(redis.with({ timeout: 1_200 }).read('GET'));
+  source.onDial = 'hold';
+  source.onMoved?.();
+  await settle(1_180);
+  expect(first.endError).toBeUndefined();
+  await settle(60);
+  expect(first.endError).toMatchObject({ code: 'CONNECTION_LOST' });
+});
+
 test('a lease that blocks is never asked', async () => {
   const { pool, redis, source } = await openSimulatedPool({ leakThresholdMs: 0 });
   source.answer = (name) => (name === 'BLPOP' ? undefined : 'PONG');

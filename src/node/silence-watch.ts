@@ -53,7 +53,9 @@ export class SilenceWatch {
 
   /** At each tick: marks suspects, sees to it that there is a witness, and asks it. */
   look(now: number): void {
-    const suspects = this.#markSuspects(now);
+    const suspects = this.#markSuspects(now).filter(
+      (suspect) => !this.#endIfForgotten(suspect, now),
+    );
     if (suspects.length === 0) {
       this.#pool.closeSpare();
       return;
@@ -81,6 +83,14 @@ export class SilenceWatch {
       if (entry.isSuspect) suspects.push({ entry, since: since as number });
     }
     return suspects;
+  }
+
+  /** One that is on its way out, and whose callers have all been told, need not be proved dead. */
+  #endIfForgotten({ entry, since }: Suspect, now: number): boolean {
+    const isOld = entry.state === 'draining' && now - since >= DEAD_AFTER_MS;
+    if (!isOld || !isAwaitedByNobody(entry)) return false;
+    this.#pool.evict(entry, 'unhealthy', silentError(now - since));
+    return true;
   }
 
   /**
@@ -165,7 +175,7 @@ function isAwaitedByNobody({ connection }: Entry): boolean {
 }
 
 function silentError(silentMs: number): PoolError {
-  const text = `The connection brought nothing for ${Math.round(silentMs)} ms, and no other one did`;
+  const text = `The connection brought nothing for ${Math.round(silentMs)} ms, and nobody waits for it`;
   return new PoolError('CONNECTION_LOST', text);
 }
 

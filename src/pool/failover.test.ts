@@ -283,9 +283,10 @@ describe('where no endpoint answers', () => {
       source.answer = () => undefined;
       source.onDial = 'hold';
     }
-    await settle(6_500);
-    expect(pool.status().failover?.active).toBeUndefined();
+    await settle(4_900);
     expect(lane?.endError).toBeUndefined();
+    await settle(1_600);
+    expect(pool.status().failover?.active).toBeUndefined();
     expect((await write).code).toBe('COMMAND_TIMEOUT');
   });
 });
