@@ -66,6 +66,15 @@ export class Callers {
       case 'chain':
         void this.#chain(chance);
         break;
+      case 'spread':
+        void this.#spread(chance);
+        break;
+      case 'pipeline':
+        void this.#pipeline(chance);
+        break;
+      case 'duplicate':
+        void this.#useDuplicate(chance);
+        break;
       case 'probe':
         void this.#probe();
         break;
@@ -123,6 +132,53 @@ export class Callers {
     await this.#settle(call, client.eval(script, options));
   }
 
+  /** Several keys, which a cluster has in several places. */
+  async #spread(chance: Chance): Promise<void> {
+    const isWrite = chance.happens(0.5);
+    const tokens = Array.from({ length: chance.integer(1, 5) }, () => this.#model.newToken());
+    const keys = tokens.map((token) => `${tag(chance)}t${token}`);
+    const kind = isWrite ? 'spread write' : 'spread read';
+    const { client, terms, arm } = this.#prepare(chance, kind, tokens);
+    const values = keys.map((key) => `v:${key}`);
+    const expects = (reply: unknown) => (isWrite ? reply === keys.length : isSame(reply, values));
+    const call = this.#model.begin({ ...terms, isWrite, hasParts: true, expects });
+    arm(call);
+    await this.#settle(call, isWrite ? client.del(keys) : client.mGet(keys));
+  }
+
+  async #pipeline(chance: Chance): Promise<void> {
+    const tokens = Array.from({ length: chance.integer(1, 5) }, () => this.#model.newToken());
+    const { client, terms, arm } = this.#prepare(chance, 'pipeline', tokens);
+    const expects = (reply: unknown) => isSame(reply, tokens);
+    const call = this.#model.begin({ ...terms, isWrite: true, hasParts: true, expects });
+    arm(call);
+    const block = client.multi();
+    for (const token of tokens) block.append(tag(chance), `t${token}`);
+    await this.#settle(call, block.execAsPipeline());
+  }
+
+  /** A client that ends before the pool does, with some of its work under way. */
+  async #useDuplicate(chance: Chance): Promise<void> {
+    const { commandTimeoutMs } = this.#plan.options;
+    const timeoutMs = commandTimeoutMs as number;
+    const client = this.#pool.client.duplicate();
+    for (let left = chance.integer(1, 4); left > 0; left--) {
+      const token = this.#model.newToken();
+      const terms = { kind: 'duplicate', tokens: [token], timeoutMs, isWrite: true };
+      const mayRepeat = this.#plan.options.retryWrites === 'always';
+      const expects = (reply: unknown) => reply === token;
+      const call = this.#model.begin({ ...terms, mayRepeat, expects });
+      void this.#settle(call, client.append(tag(chance), `t${token}`));
+    }
+    await this.#loop.wait(chance.between(0, 20));
+    if (chance.happens(0.5)) {
+      client.destroy();
+      return;
+    }
+    const terms = { kind: 'duplicate end', tokens: [], timeoutMs, expects: () => true };
+    await this.#settle(this.#model.begin(terms), client.close());
+  }
+
   async #chain(chance: Chance): Promise<void> {
     for (let left = LONGEST_CHAIN; left > 0; left--) {
       if (!(await this.read(chance))) return;
@@ -168,7 +224,8 @@ export class Callers {
     const signal = chance.happens(0.1)
       ? this.#abortLater(chance.between(0, timeoutMs), call, 0)
       : undefined;
-    const wish = this.#pool.acquire({ timeoutMs, signal });
+    const key = tag(chance);
+    const wish = this.#pool.acquire({ timeoutMs, signal, key });
     if (
       !(await this.#settle(
         call,
@@ -181,7 +238,7 @@ export class Callers {
     this.#model.lend(held);
     const uses = chance.integer(0, 4);
     for (let use = 0; use < uses; use++) {
-      const { done, isLast } = this.#use(lease, held, chance);
+      const { done, isLast } = this.#use(lease, held, key, chance);
       // Who doesn't wait gives it back with commands in flight.
       if (chance.happens(0.9)) await done;
       if (isLast) break;
@@ -194,9 +251,13 @@ export class Callers {
   }
 
   /** @returns Whether the borrower may go on: not in a transaction that he has left open. */
-  #use(lease: Lease, held: HeldLease, chance: Chance): { done: Promise<unknown>; isLast: boolean } {
+  #use(
+    lease: Lease,
+    held: HeldLease,
+    key: string,
+    chance: Chance,
+  ): { done: Promise<unknown>; isLast: boolean } {
     const client = lease.client as Client;
-    const key = tag(chance);
     const way = chance.integer(1, 8);
     const terms = { timeoutMs: this.#plan.options.commandTimeoutMs as number, lease: held };
     const ask = (kind: string, send: () => Promise<unknown>) => {
@@ -299,6 +360,6 @@ function tag(chance: Chance): string {
   return `{k${chance.integer(0, TAGS - 1)}}`;
 }
 
-function isSame(reply: unknown, tokens: readonly number[]): boolean {
-  return Array.isArray(reply) && reply.join() === tokens.join();
+function isSame(reply: unknown, wanted: readonly unknown[]): boolean {
+  return Array.isArray(reply) && reply.join() === wanted.join();
 }

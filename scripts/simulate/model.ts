@@ -36,6 +36,8 @@ export interface CallTerms {
   /** Its error replies say nothing of whether it ran. */
   readonly isScript?: boolean;
   readonly isTransaction?: boolean;
+  /** Parts of it may run though others fail. */
+  readonly hasParts?: boolean;
   /** ms; 0: none. */
   readonly timeoutMs: number;
   readonly lease?: HeldLease | undefined;
@@ -232,6 +234,7 @@ export class Model implements Witness {
     const hasRun = call.executions.some((times) => times > 0);
     const isServersWord = error.code === undefined;
     if (isServersWord && terms.isScript === true) return;
+    if (terms.hasParts === true && (isServersWord || error.code === 'PARTLY_DONE')) return;
     if (error.sent === false || isServersWord) {
       call.isUnsent = true;
       if (hasRun) this.violate('once', `${call} ran, but its caller was told: ${error.message}`);

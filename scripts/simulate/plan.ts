@@ -17,6 +17,9 @@ export const CALLS = [
   'pop',
   'burst',
   'chain',
+  'spread',
+  'pipeline',
+  'duplicate',
 ] as const;
 
 /** What whoever holds the pool does. */

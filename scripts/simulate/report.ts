@@ -53,6 +53,7 @@ export function describeFailure(plan: Plan, result: EpisodeResult, lines: LastLi
     `BROKEN: ${violation?.rule}: ${violation?.what}`,
     `at step ${violation?.step}, ${violation?.at.toFixed(2)} ms, of the episode with seed ${seed}`,
     `plan: ${JSON.stringify(rest)}`,
+    `to repeat it: ${JSON.stringify(plan)}`,
     `acts, ${acts.length}:`,
     ...acts.map((act) => `${act.atMs.toFixed(2).padStart(10)} ms  ${act.kind} (${act.seed})`),
     `pool: ${JSON.stringify(result.status)}`,

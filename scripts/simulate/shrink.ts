@@ -11,6 +11,7 @@ export async function shrink(
   plan: Plan,
   failure: EpisodeResult,
   run: (plan: Plan) => Promise<EpisodeResult>,
+  mostRuns = MOST_RUNS,
 ): Promise<Plan> {
   const rule = failure.violation?.rule;
   let runs = 0;
@@ -26,11 +27,7 @@ export async function shrink(
   const failedAt = failure.violation?.at ?? Number.POSITIVE_INFINITY;
   await fails(plan.acts.filter(({ atMs }) => atMs <= failedAt));
   for (let size = Math.ceil(shortest.acts.length / 2); size >= 1; size = Math.floor(size / 2)) {
-    for (
-      let start = shortest.acts.length - size;
-      start > -size && runs < MOST_RUNS;
-      start -= size
-    ) {
+    for (let start = shortest.acts.length - size; start > -size && runs < mostRuns; start -= size) {
       const from = Math.max(0, start);
       const { acts } = shortest;
       await fails([...acts.slice(0, from), ...acts.slice(from + size)]);
