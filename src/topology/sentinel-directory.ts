@@ -44,14 +44,15 @@ export class SentinelDirectory {
 
   /**
    * Where the primary may be, each address once, as the sentinels answer.
+   * @param keepsAlive Whether asking keeps the process alive.
    * @throws PoolError where none named any: AUTH_FAILED if one refused the password.
    */
-  async *candidates(signal: AbortSignal): AsyncGenerator<NodeAddress, void> {
+  async *candidates(signal: AbortSignal, keepsAlive: boolean): AsyncGenerator<NodeAddress, void> {
     const ending = new AbortController();
     const all = AbortSignal.any([signal, ending.signal]);
     const pending = new Map(
       this.sentinels.map((node) => {
-        const asking = this.#ask(node, all).then(
+        const asking = this.#ask(node, all, keepsAlive).then(
           (answer) => ({ node, answer, error: undefined }),
           (error: PoolError) => ({ node, answer: undefined, error }),
         );
@@ -81,10 +82,10 @@ export class SentinelDirectory {
     if (named.size === 0) throw this.#nobodyKnows(answers > 0 ? [] : failures);
   }
 
-  /** Opens a connection to a sentinel that is kept, for its events. */
-  open(node: NodeAddress, signal: AbortSignal): Promise<Link> {
+  /** Opens a connection to a sentinel. */
+  open(node: NodeAddress, signal: AbortSignal, keepsAlive = false): Promise<Link> {
     const target = { ...this.#target, ...node, path: undefined };
-    return openConnection(target, this.#clock, signal, undefined, false);
+    return openConnection(target, this.#clock, signal, undefined, keepsAlive);
   }
 
   /** Where an address that a server gave is reached from here. */
@@ -92,8 +93,8 @@ export class SentinelDirectory {
     return mappedAddress(this.#sentinel.addressMap, address) ?? address;
   }
 
-  async #ask(node: NodeAddress, signal: AbortSignal): Promise<Answer> {
-    const link = await this.open(node, signal);
+  async #ask(node: NodeAddress, signal: AbortSignal, keepsAlive: boolean): Promise<Answer> {
+    const link = await this.open(node, signal, keepsAlive);
     try {
       const { name } = this.#sentinel;
       const ask = (what: string) =>

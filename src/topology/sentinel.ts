@@ -98,7 +98,7 @@ export class SentinelSource implements ConnectionSource {
 
   async #connectOnce(signal: AbortSignal, keepsAlive: boolean): Promise<Link> {
     let failure: unknown;
-    for await (const primary of this.#directory.candidates(signal)) {
+    for await (const primary of this.#directory.candidates(signal, keepsAlive)) {
       try {
         const link = await this.#open(primary, signal, keepsAlive);
         this.#onFound(primary);
@@ -132,7 +132,7 @@ export class SentinelSource implements ConnectionSource {
   async #look(): Promise<void> {
     this.#lookLater();
     try {
-      for await (const primary of this.#directory.candidates(this.#ending.signal)) {
+      for await (const primary of this.#directory.candidates(this.#ending.signal, false)) {
         await this.#consider(primary);
         return;
       }

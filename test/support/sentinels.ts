@@ -2,6 +2,7 @@
 // as short as a busy machine allows: a killed primary is replaced within 1 to 4 s.
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll } from 'vitest';
 import {
   type FoundServer,
   type PrivateServer,
@@ -91,6 +92,21 @@ export async function startSentinels(options: SetupOptions = {}): Promise<Sentin
   const setup = new Setup([primary, ...replicas], sentinels, startSentinel);
   await setup.prepare();
   return setup;
+}
+
+/** Starts them before the suite's tests and stops them after those; call it inside `describe`. */
+export function useSentinels(options: SetupOptions = {}): () => SentinelSetup {
+  let setup: SentinelSetup | undefined;
+  beforeAll(async () => {
+    setup = await startSentinels(options);
+  });
+  afterAll(async () => {
+    await setup?.stop();
+  });
+  return () => {
+    if (setup === undefined) throw new Error('The sentinels start in beforeAll, ask later.');
+    return setup;
+  };
 }
 
 /** Where servers find each other, and clients them. */

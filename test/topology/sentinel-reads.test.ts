@@ -2,28 +2,17 @@
 // replica is lost, or becomes the primary.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { PrivateServer } from '../../scripts/redis-server.js';
 import { createPool, type PlimsollOptions } from '../../src/index.js';
 import { outcomeOf } from '../support/outcome.js';
-import { PRIMARY_NAME, type SentinelSetup, startSentinels } from '../support/sentinels.js';
+import { PRIMARY_NAME, type SentinelSetup, useSentinels } from '../support/sentinels.js';
 import { until } from '../support/until.js';
 
 /** A failed election is repeated after 4 s. */
 const FAILOVER_MS = 15_000;
 
 type Pool = ReturnType<typeof createPool>;
-
-function useSentinels(options: Parameters<typeof startSentinels>[0]): () => SentinelSetup {
-  let setup: SentinelSetup | undefined;
-  beforeAll(async () => {
-    setup = await startSentinels(options);
-  });
-  afterAll(async () => {
-    await setup?.stop();
-  });
-  return () => setup as SentinelSetup;
-}
 
 function openPool(setup: SentinelSetup, options: Partial<PlimsollOptions> = {}): Pool {
   const sentinel = { name: PRIMARY_NAME, nodes: setup.nodes };

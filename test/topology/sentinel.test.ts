@@ -2,30 +2,19 @@
 // while callers go on; and what it says when it can't be found.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { PrivateServer } from '../../scripts/redis-server.js';
 import { createPool, type PlimsollOptions } from '../../src/index.js';
 import { startFakeServer, staysSilent } from '../support/fake-server.js';
 import { outcomeOf } from '../support/outcome.js';
 import { afterHandshake, startScriptedServer } from '../support/scripted-server.js';
-import { PRIMARY_NAME, type SentinelSetup, startSentinels } from '../support/sentinels.js';
+import { PRIMARY_NAME, type SentinelSetup, useSentinels } from '../support/sentinels.js';
 import { until } from '../support/until.js';
 
 /** A failed election is repeated after 4 s. */
 const FAILOVER_MS = 15_000;
 /** From the moment that the new primary takes writes, ms. */
 const RETURN_MS = 500;
-
-function useSentinels(options: Parameters<typeof startSentinels>[0]): () => SentinelSetup {
-  let setup: SentinelSetup | undefined;
-  beforeAll(async () => {
-    setup = await startSentinels(options);
-  });
-  afterAll(async () => {
-    await setup?.stop();
-  });
-  return () => setup as SentinelSetup;
-}
 
 function openPool(setup: SentinelSetup, options: Partial<PlimsollOptions> = {}) {
   const sentinel = { name: PRIMARY_NAME, nodes: setup.nodes };
