@@ -13,7 +13,7 @@ const OURS = 'Plimsoll';
 const NO_PEERS = ['bare pipelined socket (floor)', 'Plimsoll, maxInFlight 1 (40)'];
 const GET_TITLE = /^## GET 100 B, ([\d,]+ callers?)$/;
 /** The kinds of runs of `npm run validate`. */
-const REPORTS = ['', '-full', '-soak', '-capacity', '-compare'].map(
+const REPORTS = ['', '-full', '-soak', '-capacity', '-compare', '-cluster', '-sentinel'].map(
   (kind) => `validation${kind}.md`,
 );
 

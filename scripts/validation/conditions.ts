@@ -12,11 +12,17 @@ export const LIKE_PRODUCTION: readonly string[] = [
   'Redis keeps an append-only file (`everysec`).',
 ];
 
-export const UNLIKE_PRODUCTION: readonly string[] = [
+const ONE_REDIS = 'One Redis without a replica, and no other service on it.';
+const SEVERAL =
+  'All servers share that machine, and call one dead after 2 s; 15 and 30 s are the defaults of cluster ' +
+  'and sentinels.';
+
+/** @param isReplicated Whether replicas can take over. */
+export const unlikeProduction = (isReplicated: boolean): readonly string[] => [
   'Service, Redis and load tester share the CPUs of one machine, and no network lies between them.',
   'No proxy and no TLS: `X-Forwarded-For` is written by the load tester itself.',
   'Accounts and first sessions are made before, straight in Redis; their passwords have one hash.',
   'Users log in once in 500 tasks, as each login costs a password hash; after each task they pause.',
-  'One Redis without a replica, and no other service on it.',
+  isReplicated ? SEVERAL : ONE_REDIS,
   'Minutes, not days: no key rotation, no deployment, no cache that has aged.',
 ];

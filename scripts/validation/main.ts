@@ -12,6 +12,7 @@ import { BEFORE_TITLE, compareBefore } from './before.js';
 import { CAPACITY_TITLE, capacitySection } from './capacity.js';
 import { COMPARE_TITLE, compareDrivers } from './compare.js';
 import { CROSS_CHECK_TITLE, crossCheck } from './cross-check.js';
+import { failoverSection, failoverTitle } from './failover.js';
 import { PHASES, type Phase, scaled, soak } from './phases.js';
 import {
   notRun,
@@ -26,7 +27,8 @@ import {
 import { RESTART_TITLE, restartSection } from './restart.js';
 import { runPhase } from './run-phase.js';
 import { DRIVERS, type Driver } from './service.js';
-import { openStage, type Stage } from './stage.js';
+import { openStage, openTopologyStage, type Stage } from './stage.js';
+import { TOPOLOGIES, type Topology, type TopologyName } from './topology.js';
 import { warmUp } from './warm-up.js';
 
 const HELP = `npm run validate -- [options]
@@ -41,6 +43,7 @@ In place of the phases:
   --drivers a,b       of --capacity, only these: plimsoll, redis-pool, redis, ioredis
   --compare           the stress phase on each store driver, interleaved
   --before            the stress phase on what the product replaces, and on the product
+  --topology name     cluster or sentinel: the stress phase, with a primary killed in its middle
 
   --scale 0.1         fewer users and less time: to try the program, not to judge the product
   --processes n       load generator processes of the phases. Default: 1
@@ -69,6 +72,7 @@ interface Settings {
   readonly drivers: readonly Driver[];
   readonly compare: boolean;
   readonly before: boolean;
+  readonly topology: TopologyName | undefined;
   readonly scale: number;
   readonly reports: string;
   readonly processes: number;
@@ -94,6 +98,7 @@ function readArguments(args: readonly string[]): Settings | undefined {
       drivers: { type: 'string' },
       compare: { type: 'boolean', default: false },
       before: { type: 'boolean', default: false },
+      topology: { type: 'string' },
       scale: { type: 'string', default: '1' },
       reports: { type: 'string', default: 'reports' },
       processes: { type: 'string', default: '1' },
@@ -103,7 +108,9 @@ function readArguments(args: readonly string[]): Settings | undefined {
   });
   if (values.help) return undefined;
   const { full, capacity, compare, before } = values;
-  const isOther = values.soak !== undefined || capacity || compare || before;
+  const topology = someOf('--topology', values.topology, TOPOLOGIES)?.[0];
+  const isOther =
+    values.soak !== undefined || capacity || compare || before || topology !== undefined;
   const settings = {
     full,
     soakMinutes: values.soak === undefined ? undefined : positive('--soak', values.soak),
@@ -112,10 +119,15 @@ function readArguments(args: readonly string[]): Settings | undefined {
     drivers: someOf('--drivers', values.drivers, DRIVERS) ?? DRIVERS,
     compare,
     before,
+    topology,
     scale: positive('--scale', values.scale),
     reports: path.resolve(values.reports),
     processes: positive('--processes', values.processes),
   };
+  const isMixed = values.phases !== undefined || values.soak !== undefined || capacity;
+  if (topology !== undefined && (isMixed || compare || before)) {
+    throw new Error('--topology stands alone: it has servers of its own');
+  }
   const isPart = values.phases !== undefined || values.drivers !== undefined;
   if (values.docs && (isPart || settings.scale !== 1)) {
     throw new Error('--docs takes whole runs only, without --phases, --drivers and --scale');
@@ -143,11 +155,13 @@ function docsFileOf({
   capacity,
   compare,
   before,
-}: Pick<Settings, 'full' | 'soakMinutes' | 'capacity' | 'compare' | 'before'>): string {
+  topology,
+}: Omit<Settings, 'docsFile'>): string {
   const kinds = [
     ...(soakMinutes === undefined ? [] : ['-soak']),
     ...(capacity ? ['-capacity'] : []),
     ...(compare || before ? ['-compare'] : []),
+    ...(topology === undefined ? [] : [`-${topology}`]),
   ];
   if (kinds.length > 1) throw new Error('--docs takes one kind of run at a time');
   return path.join(ROOT, 'docs', `validation${kinds[0] ?? (full ? '-full' : '')}.md`);
@@ -162,16 +176,17 @@ function positive(name: string, text: string): number {
 async function validate(settings: Settings): Promise<number> {
   mkdirSync(settings.reports, { recursive: true });
   const args = process.argv.slice(2);
-  const stage = await openStage();
+  const { stage, topology } = await openAny(settings.topology);
   // Not where nothing is judged on latency: a soak's first two minutes are its own warm-up.
-  const isWarmedUp = judgedPhases(settings).length > 0;
+  const isWarmedUp = judgedPhases(settings).length > 0 || topology !== undefined;
   const sections: Section[] = [];
-  const planned = plannedSections(settings, stage);
+  const planned = plannedSections(settings, stage, topology);
   const validation: Validation = {
     startedAt: new Date().toISOString(),
     command: ['npm run validate', ...(args.length > 0 ? ['--', ...args] : [])].join(' '),
     machine: machine(),
     versions: `Node ${process.versions.node}, ${stage.serverVersion}`,
+    isReplicated: topology !== undefined,
     isWarmedUp,
     scale: settings.scale,
     planned: planned.map(({ title }) => title),
@@ -202,13 +217,23 @@ async function validate(settings: Settings): Promise<number> {
   return EXIT_CODES[verdict];
 }
 
+async function openAny(
+  topology: TopologyName | undefined,
+): Promise<{ readonly stage: Stage; readonly topology?: Topology }> {
+  return topology === undefined ? { stage: await openStage() } : openTopologyStage(topology);
+}
+
 interface PlannedSection {
   readonly title: string;
   run(): Promise<Section>;
 }
 
 /** In the order of the brief; each is started when the one before has ended. */
-function plannedSections(settings: Settings, stage: Stage): PlannedSection[] {
+function plannedSections(
+  settings: Settings,
+  stage: Stage,
+  topology: Topology | undefined,
+): PlannedSection[] {
   const { phases, full, scale, reports, processes, soakMinutes, drivers } = settings;
   const isTrial = scale !== 1;
   const section = (title: string, run: () => Promise<Section>) => ({ title, run });
@@ -230,6 +255,9 @@ function plannedSections(settings: Settings, stage: Stage): PlannedSection[] {
     ...(settings.capacity
       ? [section(CAPACITY_TITLE, () => capacitySection(stage, { drivers, scale }))]
       : []),
+    ...(topology === undefined
+      ? []
+      : [section(failoverTitle(topology), () => failoverSection(stage, topology, scale))]),
     ...(settings.before ? [section(BEFORE_TITLE, () => compareBefore(stage, scale))] : []),
     ...(settings.compare ? [section(COMPARE_TITLE, () => compareDrivers(stage, scale))] : []),
   ];

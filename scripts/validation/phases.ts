@@ -59,7 +59,10 @@ const COMMON = {
 } as const;
 /** Of both user classes: 1 to 9.4 s. */
 const MEAN_PAUSE_SECONDS = 5.2;
-/** How long the service may fail after Redis came back, ms. */
+/**
+ * How long the service may fail after Redis came back, or a replica took over, ms: dials are some time
+ * apart by then, and an answer may be that of a request which has waited before.
+ */
 export const RECOVERY_MS = 2_000;
 
 export const PHASES: readonly Phase[] = [

@@ -2,7 +2,7 @@
 // HTML page is one file without script or network.
 
 import { textTable } from '../text-table.js';
-import { LIKE_PRODUCTION, UNLIKE_PRODUCTION } from './conditions.js';
+import { LIKE_PRODUCTION, unlikeProduction } from './conditions.js';
 import type { Row } from './verdict.js';
 
 export interface Section {
@@ -33,6 +33,8 @@ export interface Validation {
   readonly command: string;
   readonly machine: string;
   readonly versions: string;
+  /** Whether replicas of Redis could take over. */
+  readonly isReplicated?: boolean;
   /** The phases found a service that had served the same kind of traffic before. */
   readonly isWarmedUp: boolean;
   /** Of users and time; below 1 the program is tried and the product not judged. */
@@ -55,10 +57,17 @@ const NO_PROOF =
   'A row that is only *met* is required, and no proof: next to nothing could miss it. ' +
   'Who pipelines has few connections in use under any load.';
 
-const CONDITIONS = [
-  { title: 'As in production', items: LIKE_PRODUCTION },
-  { title: 'What differs from production', items: UNLIKE_PRODUCTION },
-] as const;
+interface Conditions {
+  readonly title: string;
+  readonly items: readonly string[];
+}
+
+function conditionsOf({ isReplicated = false }: Validation): Conditions[] {
+  return [
+    { title: 'As in production', items: LIKE_PRODUCTION },
+    { title: 'What differs from production', items: unlikeProduction(isReplicated) },
+  ];
+}
 
 export function verdictOf(validation: Validation): Verdict {
   const rows = validation.sections.flatMap((section) => section.rows);
@@ -133,7 +142,7 @@ export function toMarkdown(validation: Validation): string {
         ...section.details.flatMap((table) => [`### ${table.title}`, markdownTable(table)]),
       ].join('\n\n'),
     ),
-    ...CONDITIONS.map(({ title, items }) =>
+    ...conditionsOf(validation).map(({ title, items }) =>
       [`## ${title}`, items.map((item) => `- ${item}`).join('\n')].join('\n\n'),
     ),
   ];
@@ -179,7 +188,7 @@ th:first-child, td:first-child { text-align: left }
 <p><code>${escaped(command)}</code>, ${escaped(startedAt)}. ${escaped(conditions(validation))}</p>
 ${intro.map((text) => `<p>${escaped(text)}</p>`).join('\n')}
 ${body.join('\n')}
-${CONDITIONS.map(htmlList).join('\n')}
+${conditionsOf(validation).map(htmlList).join('\n')}
 </html>
 `;
 }
@@ -202,7 +211,7 @@ function htmlTable({ columns, rows }: Table): string {
   return `<table>${row(columns, 'th')}${rows.map((cells) => row(cells, 'td')).join('')}</table>`;
 }
 
-function htmlList({ title, items }: (typeof CONDITIONS)[number]): string {
+function htmlList({ title, items }: Conditions): string {
   const entries = items.map((item) => `<li>${escaped(item.replaceAll('`', ''))}</li>`);
   return `<h2>${escaped(title)}</h2><ul>${entries.join('')}</ul>`;
 }

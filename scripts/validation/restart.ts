@@ -4,9 +4,10 @@
 // of the kill are watched too: none may end by it.
 
 import { readFileSync } from 'node:fs';
-import { Agent, request } from 'node:http';
+import { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PrivateServer } from '../redis-server.js';
+import { ask } from './ask.js';
 import { drive } from './drive.js';
 import { PHASES, type Phase, scaled } from './phases.js';
 import { notRun, type Section } from './report.js';
@@ -33,7 +34,6 @@ const WATCH_MS = 6_000;
 const PROBE_PAUSE_MS = 10;
 /** More than there are workers, so that each worker is asked by some connection. */
 const CONNECTIONS = 16;
-const PROBE_TIMEOUT_MS = 8_000;
 
 export interface Tokens {
   readonly valid: string;
@@ -83,7 +83,7 @@ export async function restartRedis(
   const state = { isOver: false, lastFailureAt: 0, revokedAccepted: 0, revokedShown: 0 };
   const show = async (token: string, note: (status: number) => void) => {
     while (!state.isOver) {
-      note(await statusOf(url, token, agent));
+      note((await ask(url, agent, { path: '/auth/verify', token })).status);
       await sleep(PROBE_PAUSE_MS);
     }
   };
@@ -128,21 +128,4 @@ async function tokensFor(service: Service): Promise<Tokens> {
   const answer = await fetch(`${service.url}/auth/logout`, { method: 'POST', headers });
   if (answer.status !== 204) throw new Error(`POST /auth/logout answered ${answer.status}`);
   return { valid: valid!, revoked: revoked! };
-}
-
-/** The status of one verification; 0 where none came. */
-function statusOf(url: string, token: string, agent: Agent): Promise<number> {
-  return new Promise((resolve) => {
-    const call = request(
-      `${url}/auth/verify`,
-      { agent, timeout: PROBE_TIMEOUT_MS, headers: { authorization: `Bearer ${token}` } },
-      (response) => {
-        response.resume();
-        response.once('close', () => resolve(response.statusCode ?? 0));
-      },
-    );
-    call.once('timeout', () => call.destroy());
-    call.once('error', () => resolve(0));
-    call.end();
-  });
 }

@@ -17,6 +17,8 @@ export interface Scrape {
   readonly memoryBytes: number;
   /** Cumulative counts of Redis commands by duration: upper bound in s, count. */
   readonly commandBuckets: readonly (readonly [number, number])[];
+  /** Commands that a server of a cluster has sent to another one. */
+  readonly redirects: number;
   /** Errors of the pool that callers got, all codes but what the server answered. */
   readonly poolErrors: number;
 }
@@ -43,6 +45,7 @@ export function readScrape(page: string): Scrape {
     workerRestarts: sum('auth_worker_restarts_total'),
     memoryBytes: sum('process_resident_memory_bytes'),
     commandBuckets: bucketsOf(of(COMMAND_DURATION)),
+    redirects: sum('redis_pool_redirects_total'),
     poolErrors: of('redis_pool_errors_total')
       .filter(({ labels }) => label(labels, 'code') !== 'ERROR_REPLY')
       .reduce((total, { value }) => total + value, 0),

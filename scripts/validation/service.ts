@@ -43,6 +43,8 @@ export interface ServiceOptions {
   readonly workers?: number;
   /** Each worker has a database of its own (own-store.ts). Default: false. */
   readonly hasOwnStores?: boolean;
+  /** Replicas that must have a logout before it is answered. Default: none. */
+  readonly revocationReplicas?: number;
 }
 
 export interface Service {
@@ -65,6 +67,7 @@ export interface Service {
 /** @throws Error with the service's last output where it doesn't become ready. */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { redisUrl, driver = 'plimsoll', cpus, workers, hasOwnStores = false } = options;
+  const { revocationReplicas = 0 } = options;
   const port = options.port ?? (await freePort());
   const url = `http://127.0.0.1:${port}`;
   const folder = mkdtempSync(path.join(tmpdir(), 'plimsoll-auth-'));
@@ -76,6 +79,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     LOG_LEVEL: 'warn',
     REDIS_URL: redisUrl,
     AUTH_STORE_DRIVER: driver,
+    AUTH_REVOCATION_REPLICAS: String(revocationReplicas),
     AUTH_ISSUER: url,
     AUTH_USER_TTL_SECONDS: String(USER_SECONDS),
     AUTH_KEYS_FILE: path.join(folder, 'keys.json'),

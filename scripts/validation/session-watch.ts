@@ -4,8 +4,9 @@
 // of them, so afterwards each must be good.
 
 import { readFileSync } from 'node:fs';
-import { Agent, request } from 'node:http';
+import { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ask } from './ask.js';
 import type { Service } from './service.js';
 
 const SESSIONS = 300;
@@ -16,8 +17,6 @@ const MAX_REFRESHES = 5;
 /** One in so many sessions isn't refreshed at all. */
 const IDLE_ONE_IN = 4;
 const MAX_TRIES = 20;
-const DEFAULT_RETRY_MS = 1_000;
-const REQUEST_TIMEOUT_MS = 8_000;
 
 export interface SessionWatchResult {
   readonly sessionsWatched: number;
@@ -79,7 +78,8 @@ export class SessionWatch {
     this.stop();
     await this.#refreshing;
     for (const session of this.#sessions) {
-      const { status } = await this.#send('GET', '/auth/verify', session.accessToken);
+      const question = { path: '/auth/verify', token: session.accessToken };
+      const { status } = await ask(this.#url, this.#agent, question);
       session.isLost ||= status !== 200;
     }
     this.#agent.destroy();
@@ -92,8 +92,9 @@ export class SessionWatch {
 
   async #refresh(session: Watched): Promise<void> {
     for (let tries = 1; tries <= MAX_TRIES; tries++) {
-      const body = JSON.stringify({ refresh_token: session.refreshToken });
-      const answer = await this.#send('POST', '/auth/refresh', undefined, body);
+      const body = { refresh_token: session.refreshToken };
+      const question = { method: 'POST', path: '/auth/refresh', body };
+      const answer = await ask(this.#url, this.#agent, question);
       if (answer.status === 200) {
         const pair = JSON.parse(answer.body) as { access_token: string; refresh_token: string };
         session.accessToken = pair.access_token;
@@ -106,35 +107,4 @@ export class SessionWatch {
     }
     session.isLost = true;
   }
-
-  /** Status 0 where no answer came. */
-  #send(method: string, path: string, token?: string, body?: string): Promise<Answer> {
-    const lost: Answer = { status: 0, body: '', retryAfterMs: DEFAULT_RETRY_MS };
-    const headers = {
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-    };
-    return new Promise((resolve) => {
-      const options = { agent: this.#agent, method, headers, timeout: REQUEST_TIMEOUT_MS };
-      const call = request(`${this.#url}${path}`, options, (response) => {
-        let text = '';
-        response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-        response.once('error', () => resolve(lost));
-        response.once('end', () => {
-          const seconds = Number(response.headers['retry-after']);
-          const retryAfterMs = seconds > 0 ? seconds * 1000 : DEFAULT_RETRY_MS;
-          resolve({ status: response.statusCode ?? 0, body: text, retryAfterMs });
-        });
-      });
-      call.once('timeout', () => call.destroy(new Error('timed out')));
-      call.once('error', () => resolve(lost));
-      call.end(body);
-    });
-  }
-}
-
-interface Answer {
-  readonly status: number;
-  readonly body: string;
-  readonly retryAfterMs: number;
 }

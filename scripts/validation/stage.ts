@@ -8,8 +8,9 @@ import {
   serverFromEnvironment,
   startPrivateServer,
 } from '../redis-server.js';
-import { type RedisState, readRedisState } from './redis-state.js';
+import { parseRedisState, type RedisState, readRedisState } from './redis-state.js';
 import { type Service, type ServiceOptions, startService } from './service.js';
+import { startTopology, type Topology, type TopologyName } from './topology.js';
 
 /** As in production: acknowledged writes outlive the process. */
 const PERSISTENT = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--maxclients', '10000'];
@@ -61,6 +62,57 @@ export async function openStage({ port }: { port?: number } = {}): Promise<Stage
     await close();
     throw error;
   }
+}
+
+/** The same where a replica can take over. What phases ask of one Redis, is asked of its primaries. */
+export async function openTopologyStage(
+  name: TopologyName,
+): Promise<{ readonly stage: Stage; readonly topology: Topology }> {
+  const topology = await startTopology(name, PERSISTENT);
+  const { redisUrl } = topology;
+  const start = (options: Omit<ServiceOptions, 'redisUrl'> = {}) =>
+    startService({ redisUrl, revocationReplicas: 1, ...options });
+  try {
+    const service = await start();
+    const [{ kind, version }] = topology.servers as [PrivateServer];
+    const stage: Stage = {
+      service,
+      privateServer: undefined,
+      serverVersion: `${kind === 'valkey' ? 'Valkey' : 'Redis'} ${version}`,
+      redisUrl,
+      startService: start,
+      redisState: () => stateOf(topology),
+      forget: async () => undefined,
+      async close() {
+        await service.stop();
+        await topology.stop();
+      },
+    };
+    return { stage, topology };
+  } catch (error) {
+    await topology.stop();
+    throw error;
+  }
+}
+
+async function stateOf(topology: Topology): Promise<RedisState> {
+  const primaries = await topology.primaries();
+  const infos = await Promise.all(
+    primaries.map(async (server) => {
+      const [stats, memory] = await Promise.all([
+        topology.ask<string>(server, 'INFO', 'stats'),
+        topology.ask<string>(server, 'INFO', 'memory'),
+      ]);
+      return parseRedisState(`${stats}\n${memory}`);
+    }),
+  );
+  const sum = (read: (state: RedisState) => number) =>
+    infos.reduce((total, state) => total + read(state), 0);
+  return {
+    rejectedConnections: sum(({ rejectedConnections }) => rejectedConnections),
+    evictedKeys: sum(({ evictedKeys }) => evictedKeys),
+    dataBytes: sum(({ dataBytes }) => dataBytes),
+  };
 }
 
 async function versionOf(pool: Pool): Promise<string> {

@@ -1,5 +1,6 @@
 // Holds what a phase measured against what it must reach: a row each, PASS or FAIL. Pure.
 
+import type { ProbeResult } from './failover-watch.js';
 import { offeredRate, type Phase, RECOVERY_MS } from './phases.js';
 
 /** What one phase measured. Latencies and throughput are those with all users there. */
@@ -55,6 +56,18 @@ export interface RestartResult {
   readonly refreshesRetried: number;
 }
 
+/** What was seen while a replica took over. */
+export interface FailoverResult extends Omit<RestartResult, 'recoveryMs'>, ProbeResult {
+  readonly logouts: number;
+  readonly logoutsRetried: number;
+  readonly logoutsRefused: number;
+  readonly logoutsUndone: number;
+  readonly loginsAcknowledged: number;
+  readonly loginsLost: number;
+  /** From the kill until a replica said that it is the primary. */
+  readonly replacedMs: number;
+}
+
 export interface Row {
   readonly what: string;
   readonly expected: string;
@@ -65,6 +78,8 @@ export interface Row {
 }
 
 const NOT_MEASURED = 'not measured';
+/** How much slower accounts of other primaries may be while one is away. */
+const OTHERS_SLOWER = 2;
 /** Why the pool closes connections that are well. */
 const EVICTED_IN_HEALTH: readonly string[] = ['idle', 'lifetime', 'shrink', 'shutdown'];
 
@@ -146,6 +161,28 @@ export function judgePhase(
       result.redisBytesPerRequest,
       'B',
     ),
+  ];
+}
+
+export function judgeFailover(result: FailoverResult): Row[] {
+  const { othersP99BeforeMs, othersP99Ms, othersShown } = result;
+  const judged = [
+    ...judge('serves again after a replica took over', '<', RECOVERY_MS, result.recoveryMs, 'ms'),
+    ...judge('tokens shown of accounts there', '>=', 1, result.affectedShown, 'requests'),
+    none('revoked tokens accepted', result.revokedAccepted),
+    ...judge('revoked tokens shown', '>=', 1, result.revokedShown, 'requests'),
+    none('logouts answered, and undone', result.logoutsUndone),
+    none('logouts never answered', result.logoutsRefused),
+    none('sessions lost that a replica had', result.sessionsLost),
+    ...judge('sessions watched', '>=', 1, result.sessionsWatched, 'sessions'),
+    ...judge('refreshes that the kill met', '>=', 1, result.refreshesRetried, 'requests'),
+  ];
+  if (othersShown === 0) return judged;
+  const limit = OTHERS_SLOWER * othersP99BeforeMs;
+  return [
+    ...judged,
+    none('requests that failed at other primaries', result.othersFailed),
+    ...judge('p99 at other primaries meanwhile', '<', limit, othersP99Ms, 'ms'),
   ];
 }
 

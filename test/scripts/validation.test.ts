@@ -18,7 +18,13 @@ import {
   evictionsBetween,
   readScrape,
 } from '../../scripts/validation/scrape.js';
-import { judgePhase, judgeRestart, type PhaseResult } from '../../scripts/validation/verdict.js';
+import {
+  type FailoverResult,
+  judgeFailover,
+  judgePhase,
+  judgeRestart,
+  type PhaseResult,
+} from '../../scripts/validation/verdict.js';
 
 const ULTIMATE = PHASES.find(({ name }) => name === 'ultimate')!;
 const GOOD: PhaseResult = {
@@ -197,6 +203,51 @@ describe('a restart', () => {
     expect(passes({ ...good, sessionsLost: 1 })).toBe(false);
     expect(passes({ ...good, sessionsWatched: 0 })).toBe(false);
     expect(passes({ ...good, refreshesRetried: 0 })).toBe(false);
+  });
+});
+
+describe('a failover', () => {
+  const good: FailoverResult = {
+    recoveryMs: 120,
+    replacedMs: 3_000,
+    affectedShown: 2_000,
+    revokedAccepted: 0,
+    revokedShown: 500,
+    sessionsLost: 0,
+    sessionsWatched: 300,
+    refreshesRetried: 30,
+    logouts: 400,
+    logoutsRetried: 20,
+    logoutsRefused: 0,
+    logoutsUndone: 0,
+    loginsAcknowledged: 30,
+    loginsLost: 3,
+    othersShown: 4_000,
+    othersFailed: 0,
+    othersP99BeforeMs: 20,
+    othersP99Ms: 30,
+  };
+  const failed = (result: Partial<FailoverResult>) =>
+    judgeFailover({ ...good, ...result }).flatMap(({ what, passed }) => (passed ? [] : [what]));
+
+  test('may lose what nobody had confirmed, and nothing else', () => {
+    expect(failed({})).toEqual([]);
+    expect(failed({ logoutsUndone: 1 })).toEqual(['logouts answered, and undone']);
+    expect(failed({ logoutsRefused: 1 })).toEqual(['logouts never answered']);
+    expect(failed({ sessionsLost: 1 })).toEqual(['sessions lost that a replica had']);
+    expect(failed({ revokedAccepted: 1 })).toEqual(['revoked tokens accepted']);
+  });
+
+  test('is over soon after a replica took over, and was met by somebody', () => {
+    expect(failed({ recoveryMs: 2_000 })).toEqual(['serves again after a replica took over']);
+    expect(failed({ affectedShown: 0, refreshesRetried: 0 })).toHaveLength(2);
+  });
+
+  test('is not felt at other primaries, where there are any', () => {
+    expect(failed({ othersFailed: 1 })).toEqual(['requests that failed at other primaries']);
+    expect(failed({ othersP99Ms: 40 })).toEqual(['p99 at other primaries meanwhile']);
+    const none = { othersShown: 0, othersP99Ms: Number.NaN, othersP99BeforeMs: Number.NaN };
+    expect(failed(none)).toEqual([]);
   });
 });
 
