@@ -65,6 +65,25 @@ describe('a lane that owes a reply and is silent', () => {
     expect(pool.status().connections.open).toBe(1);
   });
 
+  test('is dead 1 s later, though another one was found out a moment before', async () => {
+    const dead = new Set<SimulatedConnection>();
+    const options = { minConnections: 3, laneDepth: 1 };
+    const { redis, connection } = await openSimulatedPool(options, sourceWith(dead, 'PONG', ''));
+    const [first, second] = [connection(0), connection(1)];
+    for (const [index, entry] of [first, second].entries()) {
+      entry.serverClientId = 7 + index;
+      dead.add(entry);
+    }
+    const reads = [redis.read('GET')];
+    await settle(300);
+    reads.push(redis.read('GET'));
+    await settle(760);
+    expect([first.endError, second.endError]).toEqual([expect.any(PoolError), undefined]);
+    await settle(300);
+    expect(second.endError).toMatchObject({ code: 'CONNECTION_LOST' });
+    expect(await Promise.all(reads)).toEqual(['value', 'value']);
+  });
+
   test('gets no further command meanwhile, and gets some again when it has answered', async () => {
     const dead = new Set<SimulatedConnection>();
     const { redis, connection } = await openSimulatedPool({ minConnections: 2 }, sourceWith(dead));

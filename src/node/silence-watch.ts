@@ -68,7 +68,9 @@ export class SilenceWatch {
     if (witness === undefined || silentMs < DEAD_AFTER_MS) return;
     if (this.#isAsking || now < this.#askAgainAt) return;
     this.#isAsking = true;
-    this.#askAgainAt = now + QUESTION_PAUSE_MS;
+    // Who is not silent for long enough yet is asked about as soon as he is.
+    const ripensAt = Math.max(...suspects.map(({ since }) => since)) + DEAD_AFTER_MS;
+    this.#askAgainAt = ripensAt > now ? ripensAt : now + QUESTION_PAUSE_MS;
     void this.#ask(witness, suspects, now).finally(() => {
       this.#isAsking = false;
     });
