@@ -2,6 +2,7 @@
 // at once, as some may be down, slow or behind; what one says is a candidate until the server at
 // that address has said itself that it is a primary.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../base/clock.js';
 import type { Link } from '../base/link.js';
 import type { ConnectionTarget, NodeAddress, SentinelTarget } from '../config/options.js';
@@ -12,10 +13,22 @@ import { onlySilence, question } from './question.js';
 
 /** Sentinels that were found are kept up to so many, beside those of the options. */
 const MAX_DISCOVERED = 32;
+/** The others have this long, ms, once one has answered: the first may be behind, or wrong. */
+const HEAR_OUT_MS = 50;
+const HEARD_OUT = Symbol('heard out');
+/** Of one that doesn't say it. */
+const NO_EPOCH = -1;
+
+/** Where the primary may be. */
+interface Candidate {
+  readonly address: NodeAddress;
+  /** Each failover has a higher one: what a sentinel knows of an older one is behind. */
+  readonly epoch: number;
+}
 
 interface Answer {
-  /** Where the primary may be, the likeliest first; empty: it watches none of that name. */
-  readonly primaries: readonly NodeAddress[];
+  /** Empty: it watches none of that name. */
+  readonly candidates: readonly Candidate[];
   readonly peers: readonly NodeAddress[];
 }
 
@@ -24,6 +37,7 @@ export class SentinelDirectory {
   readonly #target: ConnectionTarget;
   readonly #clock: Clock;
   #discovered: readonly NodeAddress[] = [];
+  #highestEpoch = NO_EPOCH;
 
   /** @param target The server's: time-outs, name and protocol are the same for sentinels. */
   constructor(sentinel: SentinelTarget, target: ConnectionTarget, clock: Clock) {
@@ -43,43 +57,37 @@ export class SentinelDirectory {
   }
 
   /**
-   * Where the primary may be, each address once, as the sentinels answer.
+   * Where the primary may be, each address once, that of the latest failover first. One that is behind
+   * what was known before has its turn when no other sentinel is left to answer.
    * @param keepsAlive Whether asking keeps the process alive.
    * @throws PoolError where none named any: AUTH_FAILED if one refused the password.
    */
   async *candidates(signal: AbortSignal, keepsAlive: boolean): AsyncGenerator<NodeAddress, void> {
     const ending = new AbortController();
     const all = AbortSignal.any([signal, ending.signal]);
-    const pending = new Map(
-      this.sentinels.map((node) => {
-        const asking = this.#ask(node, all, keepsAlive).then(
-          (answer) => ({ node, answer, error: undefined }),
-          (error: PoolError) => ({ node, answer: undefined, error }),
-        );
-        return [node, asking] as const;
-      }),
-    );
-    const named = new Set<string>();
+    const pending = this.#askAll(all, keepsAlive);
+    const found = new Ranking();
     const failures: PoolError[] = [];
-    let answers = 0;
+    let hearOut: Promise<typeof HEARD_OUT> | undefined;
+    let isHeardOut = false;
     try {
       while (pending.size > 0) {
-        const { node, answer, error } = await Promise.race(pending.values());
-        pending.delete(node);
-        if (error !== undefined) failures.push(error);
-        if (answer === undefined) continue;
-        answers++;
-        if (answer.peers.length > 0) this.#discovered = answer.peers.slice(0, MAX_DISCOVERED);
-        for (const primary of answer.primaries) {
-          if (named.has(textOf(primary))) continue;
-          named.add(textOf(primary));
-          yield primary;
+        const isAwaited = hearOut !== undefined && !isHeardOut;
+        const settled = await Promise.race([...pending.values(), ...(isAwaited ? [hearOut] : [])]);
+        if (settled === HEARD_OUT) isHeardOut = true;
+        else if (settled !== undefined) {
+          pending.delete(settled.node);
+          if (settled.error !== undefined) failures.push(settled.error);
+          if (settled.answer !== undefined) this.#take(settled.answer, found);
+          if (settled.answer !== undefined) hearOut ??= pauseOf(HEAR_OUT_MS, all);
         }
+        if (pending.size === 0) yield* found.take(NO_EPOCH);
+        else if (isHeardOut) yield* found.take(this.#highestEpoch);
       }
     } finally {
       ending.abort();
     }
-    if (named.size === 0) throw this.#nobodyKnows(answers > 0 ? [] : failures);
+    if (found.size === 0) throw this.#nobodyKnows(hearOut === undefined ? failures : []);
   }
 
   /** Opens a connection to a sentinel. */
@@ -93,24 +101,45 @@ export class SentinelDirectory {
     return mappedAddress(this.#sentinel.addressMap, address) ?? address;
   }
 
+  #askAll(signal: AbortSignal, keepsAlive: boolean) {
+    return new Map(
+      this.sentinels.map((node) => {
+        const asking = this.#ask(node, signal, keepsAlive).then(
+          (answer) => ({ node, answer, error: undefined }),
+          (error: PoolError) => ({ node, answer: undefined, error }),
+        );
+        return [node, asking] as const;
+      }),
+    );
+  }
+
+  #take({ candidates, peers }: Answer, found: Ranking): void {
+    if (peers.length > 0) this.#discovered = peers.slice(0, MAX_DISCOVERED);
+    for (const candidate of candidates) {
+      this.#highestEpoch = Math.max(this.#highestEpoch, Math.floor(candidate.epoch));
+      found.add(candidate);
+    }
+  }
+
   async #ask(node: NodeAddress, signal: AbortSignal, keepsAlive: boolean): Promise<Answer> {
     const link = await this.open(node, signal, keepsAlive);
     try {
       const { name } = this.#sentinel;
       const ask = (what: string) =>
         question(link, ['SENTINEL', what, name], this.#target.connectTimeoutMs, this.#clock);
-      const [address, replicas, peers] = await Promise.all([
+      const [address, facts, replicas, peers] = await Promise.all([
         ask('GET-MASTER-ADDR-BY-NAME'),
+        ask('MASTER').catch(onlySilence),
         ask('REPLICAS').catch(onlySilence),
         ask('SENTINELS').catch(onlySilence),
       ]);
-      const promoted = listOf(replicas)
-        .filter(isPromoted)
-        .flatMap((facts) => this.#locate(facts));
       const named = addressOf(address);
+      const located = (each: Facts) => this.#locate(each);
+      const promoted = listOf(replicas).filter(isPromoted).flatMap(located);
       return {
-        primaries: named === undefined ? [] : [...promoted, this.map(named)],
-        peers: listOf(peers).flatMap((facts) => this.#locate(facts)),
+        candidates:
+          named === undefined ? [] : candidatesOf(this.map(named), epochOf(facts), promoted),
+        peers: listOf(peers).flatMap(located),
       };
     } finally {
       link.destroy(new PoolError('ABORTED', 'The sentinel was asked'));
@@ -133,6 +162,54 @@ export class SentinelDirectory {
       sent: false,
     });
   }
+}
+
+/** Candidates that were not handed out yet, and those that were. */
+class Ranking {
+  readonly #waiting = new Map<string, Candidate>();
+  readonly #taken = new Set<string>();
+
+  get size(): number {
+    return this.#waiting.size + this.#taken.size;
+  }
+
+  add(candidate: Candidate): void {
+    const text = textOf(candidate.address);
+    if (this.#taken.has(text)) return;
+    const known = this.#waiting.get(text);
+    if (known === undefined || known.epoch < candidate.epoch) this.#waiting.set(text, candidate);
+  }
+
+  /** Hands out those of this epoch or a later one, the latest first. */
+  *take(leastEpoch: number): Generator<NodeAddress, void> {
+    const ranked = [...this.#waiting].sort(([, one], [, other]) => other.epoch - one.epoch);
+    for (const [text, { address, epoch }] of ranked) {
+      if (epoch < leastEpoch) return;
+      this.#waiting.delete(text);
+      this.#taken.add(text);
+      yield address;
+    }
+  }
+}
+
+function candidatesOf(
+  named: NodeAddress,
+  epoch: number,
+  promoted: readonly NodeAddress[],
+): Candidate[] {
+  // The failover that is under way is later than the last that is over, and may be given up.
+  const next = promoted.map((address) => ({ address, epoch: epoch + 0.5 }));
+  return [...next, { address: named, epoch }];
+}
+
+function epochOf(facts: unknown): number {
+  const epoch = Number(listOf([facts])[0]?.['config-epoch']);
+  return Number.isInteger(epoch) && epoch >= 0 ? epoch : NO_EPOCH;
+}
+
+async function pauseOf(waitMs: number, signal: AbortSignal): Promise<typeof HEARD_OUT> {
+  await sleep(waitMs, undefined, { signal, ref: false }).catch(() => undefined);
+  return HEARD_OUT;
 }
 
 /** What a sentinel says of a server or of another sentinel. */

@@ -3,7 +3,7 @@
 // and a server may have been demoted a moment ago.
 //
 //   connect() --> sentinels, all at once --> candidate --> ROLE says primary --> connection
-//   +switch-master, or a look every few seconds --> ROLE says primary --> onMoved()
+//   news, or a look every few seconds --> sentinels --> ROLE says primary --> onMoved()
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../base/clock.js';
@@ -43,6 +43,8 @@ export class SentinelSource implements ConnectionSource {
   readonly #memory = new GreetingMemory();
   readonly #ending = new AbortController();
   #isStarted = false;
+  #isLooking = false;
+  #mustLookAgain = false;
   #lookTimer: NodeJS.Timeout | undefined;
   /** Where the connections of now lead; `undefined`: it was demoted, or none was made yet. */
   #current: NodeAddress | undefined;
@@ -62,8 +64,7 @@ export class SentinelSource implements ConnectionSource {
     this.#watch = new SentinelWatch(
       this.#directory,
       sentinel.name,
-      (primary) => void this.#consider(primary),
-      () => void this.#look(),
+      () => this.#look(),
       () => this.onReplicaNews?.(),
     );
   }
@@ -116,7 +117,7 @@ export class SentinelSource implements ConnectionSource {
     if (this.#isStarted) return;
     this.#isStarted = true;
     outsideOfCalls(() => {
-      this.#watch.start();
+      this.#watch.refresh();
       this.#lookLater();
     });
   }
@@ -124,21 +125,32 @@ export class SentinelSource implements ConnectionSource {
   #lookLater(): void {
     clearTimeout(this.#lookTimer);
     if (this.#ending.signal.aborted) return;
-    this.#lookTimer = setTimeout(() => void this.#look(), LOOK_PAUSE_MS);
+    this.#lookTimer = setTimeout(() => this.#look(), LOOK_PAUSE_MS);
     this.#lookTimer.unref();
   }
 
-  /** Asks the sentinels whether the primary is still the one that is used. */
-  async #look(): Promise<void> {
+  /** Asks the sentinels whether the primary is still the one that is used; once at a time. */
+  #look(): void {
     this.#lookLater();
+    this.#mustLookAgain = this.#isLooking;
+    if (this.#isLooking || this.#ending.signal.aborted) return;
+    this.#isLooking = true;
+    void this.#lookOnce().finally(() => {
+      this.#isLooking = false;
+      if (this.#mustLookAgain) this.#look();
+    });
+  }
+
+  async #lookOnce(): Promise<void> {
     try {
       for await (const primary of this.#directory.candidates(this.#ending.signal, false)) {
-        await this.#consider(primary);
-        return;
+        void this.#consider(primary);
+        break;
       }
     } catch {
       // None answers just now: what is open goes on, and connects tell why they fail.
     }
+    this.#watch.refresh();
   }
 
   /** A sentinel names a primary: once that says so too, everything moves there. */

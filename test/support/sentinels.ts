@@ -11,9 +11,13 @@ import {
 } from '../../scripts/redis-server.js';
 import { createPool } from '../../src/index.js';
 
-/** Sentinel's own periods, ms; from 250 for PING on, a candidate's INFO is never too old. */
+/**
+ * Sentinel's own periods, ms. From 250 for PING on, a candidate's INFO is never too old. Sentinels that
+ * have not heard of a failover undo it after four times `publish-period`, which has to be longer than
+ * the second that the leader needs to notice that it worked.
+ */
 const PERIODS = [
-  ...['info-period', '300', 'ping-period', '250', 'ask-period', '100', 'publish-period', '100'],
+  ...['info-period', '300', 'ping-period', '250', 'ask-period', '100', 'publish-period', '500'],
   ...['election-timeout', '1000', 'min-link-reconnect-period', '500'],
   ...['slave-reconf-timeout', '1000', 'tilt-period', '500'],
 ];
@@ -53,15 +57,31 @@ export interface SetupOptions {
   readonly tls?: PrivateServerOptions['tls'];
   /** How long a server has to be silent until it is taken for dead, ms. Default 400. */
   readonly downAfterMs?: number;
+  /**
+   * How long a promotion may take to be noticed, ms; else it is undone, and tried again after twice
+   * that. Sentinels look once a second. Default 3,000.
+   */
+  readonly failoverTimeoutMs?: number;
   /** Password of the servers, not of the sentinels. */
   readonly password?: string;
   readonly sentinelPassword?: string;
+  /** As whom the sentinels log in at the servers, so that they alone can be locked out. */
+  readonly watcher?: { readonly username: string; readonly password: string };
 }
 
 export async function startSentinels(options: SetupOptions = {}): Promise<SentinelSetup> {
-  const { password, sentinelPassword } = options;
+  const { password, sentinelPassword, watcher } = options;
+  const user = watcher && [
+    '--user',
+    watcher.username,
+    'on',
+    `>${watcher.password}`,
+    '~*',
+    '&*',
+    '+@all',
+  ];
   const tlsArgs = options.tls === undefined ? [] : ['--tls-replication', 'yes'];
-  const login = password === undefined ? [] : ['--masterauth', password];
+  const login = [...(user ?? []), ...(password === undefined ? [] : ['--masterauth', password])];
   const secret = password === undefined ? {} : { password };
   const program = options.server === undefined ? {} : { server: options.server };
   const tls = options.tls === undefined ? {} : { tls: options.tls };
@@ -117,13 +137,15 @@ function portOf({ tlsPort, port }: PrivateServer): number {
 function configuration(
   primary: PrivateServer,
   quorum: number,
-  { password, downAfterMs = 400 }: SetupOptions,
+  { password, downAfterMs = 400, failoverTimeoutMs = 3_000, watcher }: SetupOptions,
 ): string {
+  const secret = watcher?.password ?? password;
   return [
     `sentinel monitor ${PRIMARY_NAME} 127.0.0.1 ${portOf(primary)} ${quorum}`,
     `sentinel down-after-milliseconds ${PRIMARY_NAME} ${downAfterMs}`,
-    `sentinel failover-timeout ${PRIMARY_NAME} 1000`,
-    ...(password === undefined ? [] : [`sentinel auth-pass ${PRIMARY_NAME} ${password}`]),
+    `sentinel failover-timeout ${PRIMARY_NAME} ${failoverTimeoutMs}`,
+    ...(watcher === undefined ? [] : [`sentinel auth-user ${PRIMARY_NAME} ${watcher.username}`]),
+    ...(secret === undefined ? [] : [`sentinel auth-pass ${PRIMARY_NAME} ${secret}`]),
     '',
   ].join('\n');
 }

@@ -3,7 +3,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { PrivateServer } from '../../scripts/redis-server.js';
+import { type PrivateServer, startPrivateServer } from '../../scripts/redis-server.js';
 import { createPool, type PlimsollOptions } from '../../src/index.js';
 import { startFakeServer, staysSilent } from '../support/fake-server.js';
 import { outcomeOf } from '../support/outcome.js';
@@ -232,6 +232,46 @@ describe('sentinels that are wrong', () => {
       await using pool = createPool({ sentinel }, {});
       expect(await pool.client.ping()).toBe('PONG');
     }
+  });
+});
+
+describe('sentinels that disagree', () => {
+  const bulk = (text: string | number) => `$${`${text}`.length}\r\n${text}\r\n`;
+  const naming = ({ host, port }: PrivateServer, epoch: number) =>
+    startScriptedServer(
+      afterHandshake(([, what]) => {
+        if (what === 'GET-MASTER-ADDR-BY-NAME') return `*2\r\n${bulk(host)}${bulk(port)}`;
+        return what === 'MASTER' ? `*2\r\n${bulk('config-epoch')}${bulk(epoch)}` : '*0\r\n';
+      }),
+    );
+
+  test('about the primary: the one of the latest failover is believed, wherever it stands', async () => {
+    await using old = await startPrivateServer();
+    await using young = await startPrivateServer();
+    await using behind = await naming(old, 3);
+    await using current = await naming(young, 4);
+    for (const nodes of [
+      [behind, current],
+      [current, behind],
+    ]) {
+      await using pool = createPool({ sentinel: { name: PRIMARY_NAME, nodes } }, {});
+      expect(await pool.client.info('server')).toContain(`tcp_port:${young.port}`);
+      // And by each connection that is made later.
+      for (let round = 0; round < 5; round++) {
+        const id = await pool.client.clientId();
+        await pool.client.sendCommand(['CLIENT', 'KILL', 'ID', `${id}`]).catch(() => undefined);
+        expect(await pool.client.info('server')).toContain(`tcp_port:${young.port}`);
+      }
+    }
+  });
+
+  test('about the primary: one that is behind is used where no other is left', async () => {
+    await using old = await startPrivateServer();
+    await using behind = await naming(old, 3);
+    await using silent = await startFakeServer(staysSilent);
+    const nodes = [silent, behind, { host: '127.0.0.1', port: 9 }];
+    await using pool = createPool({ sentinel: { name: PRIMARY_NAME, nodes } }, {});
+    expect((await outcomeOf(pool.client.ping())).tookMs).toBeLessThan(1_000);
   });
 });
 
