@@ -29,7 +29,7 @@ const RULES = [
   '- no reply is wrong, and no caller met an error that does not belong to the fault;',
   '- every promise settled within its deadline, 120 ms and the longest pause of the event loop being allowed;',
   '- afterwards nobody waits, pool and server count the same connections, the subscription hears;',
-  '- memory is not 3 MiB higher after the last round than after the second, and the closed pool leaves no connection,',
+  '- memory is not 1 MiB higher after the last round than after the second, and the closed pool leaves no connection,',
   '  no timer and no listener.',
 ].join('\n');
 

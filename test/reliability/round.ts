@@ -16,7 +16,7 @@ import { until } from '../support/until.js';
 import type { CallKind, Fault, Stage, World } from './fault.js';
 import { Load } from './load.js';
 import type { RoundResult } from './result.js';
-import { type Judgement, judgeTokens } from './tokens.js';
+import { type Judgement, judgeTokens, type Token } from './tokens.js';
 
 /** The load runs so many calls before the fault, and so long after callers are served again. */
 const WARM_CALLS = 150;
@@ -201,8 +201,13 @@ export class Round {
       mayBeGone: ({ startedAt }) => isLossy && startedAt < dangerEndsAt,
     });
     const { lost, twice, uninvited, halved } = judgement;
-    const note = (found: readonly unknown[], what: string) => {
-      if (found.length > 0) this.#violations.push(`${found.length} ${what}`);
+    const note = (found: readonly Token[], what: string) => {
+      if (found.length === 0) return;
+      const begun = found.map(({ startedAt }) => startedAt - (this.#firstHealedAt ?? 0));
+      const [first, last] = [Math.min(...begun), Math.max(...begun)].map(Math.round);
+      this.#violations.push(
+        `${found.length} ${what}, begun ${first} to ${last} ms after the fault`,
+      );
     };
     note(lost, 'acknowledged writes lost');
     note(twice, 'writes executed twice');

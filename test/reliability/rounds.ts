@@ -13,7 +13,7 @@ import { addUp, type FaultResult, type RoundResult } from './result.js';
 import { Round } from './round.js';
 
 /** What the rounds may leave in memory, over all rounds after the second. */
-const MAX_GROWTH_BYTES = 3 * 1024 * 1024;
+const MAX_GROWTH_BYTES = 1024 * 1024;
 /** The first rounds warm up: code is compiled, buffers are made. */
 const WARM_ROUNDS = 2;
 

@@ -17,6 +17,7 @@ const DEADLINE_MS = 1_000;
 export const RETURN_MS = 500;
 /** Between the old primary's end and the new one's beginning. */
 export const IN_FAILOVER: readonly string[] = [...LATE, 'BREAKER_OPEN', 'READONLY', 'EXECABORT'];
+const PASSWORD = 'of-everybody-else';
 const POOL_NAME = 'under-test';
 
 export interface SentinelWorld extends World {
@@ -37,8 +38,8 @@ export type SentinelStage = Stage<SentinelWorld>;
 export type SentinelFault = Omit<Fault<SentinelWorld>, 'topology' | 'build'> & {
   /** How long a server is silent until the sentinels replace it, ms. */
   readonly downAfterMs?: number;
-  /** Servers ask for one, and callers log in as a user of their own. */
-  readonly password?: string;
+  /** The sentinels log in as {@link WATCHER}. */
+  readonly isLockable?: boolean;
   /** Further sentinels that the pool is given, before the real ones. */
   readonly liars?: (servers: readonly PrivateServer[]) => Promise<readonly Liar[]>;
 };
@@ -50,7 +51,8 @@ export interface Liar {
   stop(): Promise<void>;
 }
 
-export const CALLERS = { username: 'callers', password: 'of-the-callers' } as const;
+/** A user whom a server can lock out without anybody else noticing. */
+export const WATCHER = { username: 'watcher', password: 'of-the-watcher' } as const;
 
 export function behindSentinels(faults: readonly SentinelFault[]): Fault<SentinelWorld>[] {
   return faults.map((fault) => ({
@@ -62,11 +64,11 @@ export function behindSentinels(faults: readonly SentinelFault[]): Fault<Sentine
 
 async function build(
   { found }: WorldContext,
-  { password, downAfterMs = NEVER_DOWN_MS, liars: startLiars }: SentinelFault,
+  { isLockable = false, downAfterMs = NEVER_DOWN_MS, liars: startLiars }: SentinelFault,
 ): Promise<SentinelWorld> {
-  const secret = password === undefined ? {} : { password };
-  const setup = await startSentinels({ server: found, sentinels: 3, downAfterMs, ...secret });
-  if (password !== undefined) await addCallers(setup);
+  // Without a password whoever is locked out goes on as the default user.
+  const watcher = isLockable ? { watcher: WATCHER, password: PASSWORD } : {};
+  const setup = await startSentinels({ server: found, sentinels: 3, downAfterMs, ...watcher });
   const liars = (await startLiars?.(setup.servers)) ?? [];
   const auditors = new Map<PrivateServer, Pool>();
   for (const server of setup.servers) {
@@ -77,7 +79,7 @@ async function build(
   const nodes = [...liars.map(({ host, port }) => ({ host, port })), ...setup.nodes];
   const options: PlimsollOptions = {
     sentinel: { name: PRIMARY_NAME, nodes },
-    ...(password === undefined ? {} : CALLERS),
+    ...(isLockable ? { password: PASSWORD } : {}),
     name: POOL_NAME,
     maxConnections: 8,
     laneDepth: 8,
@@ -136,12 +138,4 @@ async function build(
     },
   };
   return world;
-}
-
-/** A user for the pool, so that the sentinels alone can be locked out. */
-async function addCallers(setup: SentinelSetup): Promise<void> {
-  for (const server of setup.servers) {
-    const rules = ['on', `>${CALLERS.password}`, '~*', '&*', '+@all'];
-    await setup.ask(server, 'ACL', 'SETUSER', CALLERS.username, ...rules);
-  }
 }

@@ -8,15 +8,14 @@ import { afterHandshake, startScriptedServer } from '../../support/scripted-serv
 import { returnWithin } from '../fault.js';
 import {
   behindSentinels,
-  CALLERS,
   IN_FAILOVER,
   type Liar,
   RETURN_MS,
   type SentinelStage,
+  WATCHER,
 } from '../sentinel-world.js';
 
 const BOUND = returnWithin(RETURN_MS, 'the moment that the new primary says it is one');
-const PASSWORD = 'of-the-servers';
 /** For faults that kill; more than a busy machine lets anybody wait. */
 const DOWN_AFTER_MS = 800;
 /** How long two primaries are there at the same time, ms: longer than any look for a new one. */
@@ -27,6 +26,7 @@ export const sentinelFaults = behindSentinels([
     name: 'failover by command',
     does: '`SENTINEL FAILOVER`: the replica is promoted, and the old primary becomes its replica',
     rounds: 6,
+    isQuick: true,
     bound: BOUND,
     mayMeet: IN_FAILOVER,
     strike: async ({ world, healed }) => healed(await world.failOver()),
@@ -91,7 +91,7 @@ export const sentinelFaults = behindSentinels([
       'the sentinels are locked out of the primary and promote the replica; the old one goes on as a primary ' +
       `for ${SPLIT_MS / 1_000} s, and the first sentinel in the list names it all the time, while connections are killed`,
     rounds: 2,
-    password: PASSWORD,
+    isLockable: true,
     downAfterMs: DOWN_AFTER_MS,
     liars: startLiar,
     bound: BOUND,
@@ -115,16 +115,14 @@ async function startLiar([first]: readonly PrivateServer[]): Promise<readonly Li
 async function splitBrain({ world, healed, random }: SentinelStage): Promise<void> {
   const { current: old, setup } = world;
   const promoted = world.promotion();
-  await setup.ask(old, 'CONFIG', 'SET', 'requirepass', 'nobody-knows');
-  for (const type of ['normal', 'pubsub']) {
-    await setup.ask(old, 'CLIENT', 'KILL', 'TYPE', type, 'USER', 'default', 'SKIPME', 'yes');
-  }
+  await setup.ask(old, 'ACL', 'SETUSER', WATCHER.username, 'off');
+  await setup.ask(old, 'CLIENT', 'KILL', 'USER', WATCHER.username);
   await healed(await promoted);
   const until = performance.now() + SPLIT_MS;
   while (performance.now() < until) {
     await sleep(random.integer(200, 600));
     // Whoever connects anew has to ask who the primary is.
-    const kill = ['CLIENT', 'KILL', 'TYPE', 'normal', 'USER', CALLERS.username];
+    const kill = ['CLIENT', 'KILL', 'TYPE', 'normal', 'USER', 'default', 'SKIPME', 'yes'];
     await setup.ask(world.current, ...kill);
   }
   await healed();
@@ -133,7 +131,11 @@ async function splitBrain({ world, healed, random }: SentinelStage): Promise<voi
 /** The old primary obeys the sentinels again, and what the liar names is the primary in the end. */
 async function reunite({ world }: SentinelStage): Promise<void> {
   const { other: old, setup } = world;
-  await setup.ask(old, 'CONFIG', 'SET', 'requirepass', PASSWORD);
+  await setup.ask(old, 'ACL', 'SETUSER', WATCHER.username, 'on');
+  // Sentinels that were refused stay connected, and log in only when they connect.
+  for (const type of ['normal', 'pubsub']) {
+    await setup.ask(old, 'CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes');
+  }
   await world.untilInStep();
   await world.failOver();
   await world.untilInStep();

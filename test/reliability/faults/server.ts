@@ -34,7 +34,8 @@ export const serverFaults = oneServer([
     isDirect: true,
     server: DURABLE,
     bound: returnWithin(1_000, "the port's opening"),
-    mayMeet: LOST,
+    // Several restarts fit into a deadline, and a busy machine makes one of them long.
+    mayMeet: LATE,
     async strike({ world, random, healed }) {
       for (let count = 0; count < RESTARTS; count++) {
         await sleep(random.integer(0, 30));
