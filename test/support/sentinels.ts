@@ -182,13 +182,8 @@ class Setup implements SentinelSetup {
     }
   }
 
-  async findPrimary(): Promise<PrivateServer | undefined> {
-    for (const server of this.servers) {
-      if (!server.running) continue;
-      const role = await this.ask<unknown[]>(server, 'ROLE').catch(() => []);
-      if (role[0] === 'master') return server;
-    }
-    return undefined;
+  findPrimary(): Promise<PrivateServer | undefined> {
+    return this.#primaryAmong(this.servers);
   }
 
   async isInStep(): Promise<boolean> {
@@ -203,15 +198,16 @@ class Setup implements SentinelSetup {
 
   async failOver(): Promise<PrivateServer> {
     const before = await this.findPrimary();
+    const others = this.servers.filter((server) => server !== before);
     const deadline = performance.now() + READY_MS;
     for (;;) {
       // A sentinel whose facts are too old gives up, and has to be told again.
       const sentinel = this.sentinels[0] as PrivateServer;
       await this.ask(sentinel, 'SENTINEL', 'FAILOVER', PRIMARY_NAME).catch(() => undefined);
-      for (let look = 0; look < 40; look++) {
+      for (let look = 0; look < 60; look++) {
         await sleep(50);
-        const primary = await this.findPrimary();
-        if (primary !== undefined && primary !== before) return primary;
+        const primary = await this.#primaryAmong(others);
+        if (primary !== undefined) return await this.#untilAlone(primary, deadline);
       }
       if (performance.now() > deadline) throw new Error('There was no failover.');
     }
@@ -234,6 +230,25 @@ class Setup implements SentinelSetup {
   async stop(): Promise<void> {
     for (const pool of this.#pools.values()) await pool.close({ timeoutMs: 0 });
     await Promise.all([...this.sentinels, ...this.servers].map((server) => server.stop()));
+  }
+
+  async #primaryAmong(servers: readonly PrivateServer[]): Promise<PrivateServer | undefined> {
+    for (const server of servers) {
+      if (!server.running) continue;
+      const role = await this.ask<unknown[]>(server, 'ROLE').catch(() => []);
+      if (role[0] === 'master') return server;
+    }
+    return undefined;
+  }
+
+  /** The old primary goes on as one for a while. */
+  async #untilAlone(primary: PrivateServer, deadline: number): Promise<PrivateServer> {
+    const others = this.servers.filter((server) => server !== primary);
+    while ((await this.#primaryAmong(others)) !== undefined) {
+      if (performance.now() > deadline) throw new Error('There are two primaries.');
+      await sleep(50);
+    }
+    return primary;
   }
 
   async #isReady(): Promise<boolean> {
