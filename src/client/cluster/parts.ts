@@ -151,8 +151,11 @@ export function partialFailure(
 
 /** The whole may have run if a part of it may: no other error is to hide that. */
 function worstOf(failed: readonly CommandPart[]): unknown {
-  const isUncertain = ({ error }: CommandPart) => (error as Partial<PoolError>).sent === true;
-  return (failed.find(isUncertain) ?? (failed[0] as CommandPart)).error;
+  const errors = failed.map(({ error }) => error);
+  const isUncertain = (error: unknown) => (error as Partial<PoolError>).sent === true;
+  // Who cancels can't be told.
+  const isUnknown = (error: unknown) => error instanceof PoolError && error.sent === undefined;
+  return errors.find(isUncertain) ?? errors.find(isUnknown) ?? errors[0];
 }
 
 /** Numbers as the caller wants them. */
