@@ -2,6 +2,16 @@
 
 export { keySlot } from './base/key-slot.js';
 export type { LatencySummary } from './base/latency-histogram.js';
+export type {
+  BatchTrace,
+  CommandTrace,
+  ConnectTrace,
+  DatabaseSystem,
+  LeaseTrace,
+  OperationTrace,
+  Trace,
+  WaitTrace,
+} from './base/tracing.js';
 export type { ClusterFace, ClusterNode } from './client/cluster/face.js';
 export type { CommandOptions } from './client/context.js';
 export type { Lease, Pool } from './client/faces.js';
@@ -26,6 +36,7 @@ export type {
   RetryOptions,
   RetryWrites,
   SentinelOptions,
+  TracingOptions,
 } from './config/options.js';
 export { resolveOptions } from './config/resolve.js';
 export { createPool, getPool } from './create-pool.js';

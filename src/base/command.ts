@@ -6,6 +6,7 @@
 //      +-- retry ---+                        so that it can never reach another caller.
 
 import type { CommandRoute } from './route.js';
+import type { OperationTrace } from './tracing.js';
 
 /** RESP bytes: text alone, or text and binary arguments in turn. */
 export type Payload = string | readonly (string | Buffer)[];
@@ -91,7 +92,7 @@ export interface CommandSettings {
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
-/** What earlier attempts of a command have come to. */
+/** What earlier attempts of a command have come to, and who is told of it. */
 export interface CommandHistory {
   /** Since when servers put it off or send it away, on the pool's clock. */
   since: number | undefined;
@@ -103,15 +104,21 @@ export interface CommandHistory {
   uncertainty: Error | undefined;
   /** At which of several databases that was, of which one is used at a time. */
   site: string | undefined;
+  /** What listeners are told of it. */
+  trace: OperationTrace | undefined;
+  /** Called when it no longer waits for a connection. */
+  onServed: (() => void) | undefined;
 }
 
-export function newHistory(): CommandHistory {
+export function newHistory(trace?: OperationTrace): CommandHistory {
   return {
     since: undefined,
     redirects: 0,
     isAsking: false,
     uncertainty: undefined,
     site: undefined,
+    trace,
+    onServed: undefined,
   };
 }
 
@@ -161,7 +168,7 @@ export class Command {
    * answer says whether its own MOVED or ASK is the server's word. `undefined`: it is, or nobody asks.
    */
   declare probe?: Payload | undefined;
-  /** What came of earlier attempts; `undefined`: nothing that matters, as nearly always. */
+  /** `undefined`: nothing that matters came of earlier attempts and nobody listens, as nearly always. */
   history?: CommandHistory;
   /** Takes the listener off the caller's AbortSignal. */
   unlisten: (() => void) | undefined = undefined;

@@ -2,6 +2,7 @@
 // brings the two together; a test can put a simulated one here.
 
 import type { Command, Refusal } from './command.js';
+import type { ServerFacts } from './tracing.js';
 
 /** What became of the commands in flight when a connection ended. */
 export interface LostCommands {
@@ -47,6 +48,8 @@ export interface Link {
   readonly bytesWritten: number;
   /** The server's number for this connection, where the handshake told it. */
   readonly serverClientId: number | undefined;
+  /** Who is at the other end; `undefined`: a simulated server. */
+  readonly server?: ServerFacts | undefined;
   send(command: Command): void;
   /** Sends RESP bytes of which the caller matches the answers: `onPush` and `onUnasked` bring them. */
   sendUnanswered(payload: string): void;
@@ -66,6 +69,8 @@ export interface Link {
 export interface ConnectionSource {
   /** What is connected to, for messages: `host:port`, a path, a master's name. No secret. */
   readonly address: string;
+  /** It only looks for servers, and makes no connection. */
+  readonly isLobby?: true;
   /**
    * Makes one connection, ready for commands; `undefined`: none is needed any more.
    * @param keepsAlive Whether the attempt keeps the process alive.

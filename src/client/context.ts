@@ -2,6 +2,7 @@
 // `withCommandOptions()` makes a copy with something changed, so nothing is merged per command.
 
 import type { ReplyTypes } from '../base/command.js';
+import type { TraceOrigin } from '../base/tracing.js';
 import { PoolError } from '../errors.js';
 import type { ConnectionLease } from '../node/lease.js';
 import type { CommandExecutor, PoolExecutor } from '../pool/executor.js';
@@ -42,6 +43,8 @@ export class CommandContext {
   readonly replyTypes: ReplyTypes | undefined;
   readonly retryWrites: RetryWrites | undefined;
   readonly onError: ((error: unknown) => void) | undefined;
+  /** What is told of where they come from; `undefined`: nothing is told of them. */
+  readonly traceOrigin: TraceOrigin | undefined;
   /** The duplicate whose they are, as it may end before the pool. */
   readonly holder: object | undefined;
   /** The options that were given, complete, for `options` and `duplicate()`. */
@@ -66,6 +69,7 @@ export class CommandContext {
     this.replyTypes = options.typeMapping as ReplyTypes | undefined;
     this.retryWrites = options.retryWrites;
     this.onError = this.executor.onError;
+    this.traceOrigin = this.executor.traceOrigin;
     this.holder = this.executor.holder;
     this.options = options;
     this.defaultTimeoutMs = defaultTimeoutMs;

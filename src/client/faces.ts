@@ -4,8 +4,8 @@ import type { EventEmitter } from 'node:events';
 import type { ResolvedOptions } from '../config/options.js';
 import type { AcquireOptions } from '../node/lease-request.js';
 import type { PoolEvents } from '../pool/events.js';
-import type { CloseOptions, HealthReport, LatencyTotals } from '../pool/pool.js';
-import type { PoolStatus } from '../pool/snapshot.js';
+import type { CloseOptions, HealthReport } from '../pool/pool.js';
+import type { LatencyTotals, PoolStatus } from '../pool/snapshot.js';
 import type { SwitchOptions } from '../topology/failover.js';
 import type {
   None,

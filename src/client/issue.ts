@@ -5,8 +5,9 @@
 // Where keys decide which server runs it, they are looked at first: most commands go to one server,
 // as ever; some are cut by their keys, or go to all (`cluster/spread.ts`).
 
-import { Command } from '../base/command.js';
+import { Command, newHistory } from '../base/command.js';
 import { type CommandRoute, routeOf } from '../base/route.js';
+import type { CommandTrace } from '../base/tracing.js';
 import { PoolError } from '../errors.js';
 import { blockTimeMs, type CommandClass } from '../policy/command-class.js';
 import type { CommandEncoder } from '../wire/encoder.js';
@@ -15,6 +16,7 @@ import { isSpread, spread } from './cluster/spread.js';
 import type { CommandContext } from './context.js';
 import { type ClientCommandKind, transformed } from './kind.js';
 import { routeOfRead } from './reads.js';
+import { isCommandTraced, traceCommand } from './tracing.js';
 
 /** Sends what was encoded. The promise rejects; nothing is thrown. */
 export function issue(
@@ -22,10 +24,24 @@ export function issue(
   encoder: CommandEncoder,
   kind: ClientCommandKind,
 ): Promise<unknown> {
-  if (context.isRouted) return issueRouted(context, encoder, kind);
-  if (!kind.isOrdinary) return issueSpecial(context, encoder, kind, undefined);
+  if (isCommandTraced()) {
+    return traceCommand(context, encoder, kind, (trace) => send(context, encoder, kind, trace));
+  }
+  return send(context, encoder, kind, undefined);
+}
+
+/** @param trace What listeners are told of it; `undefined`: nobody listens. */
+function send(
+  context: CommandContext,
+  encoder: CommandEncoder,
+  kind: ClientCommandKind,
+  trace: CommandTrace | undefined,
+): Promise<unknown> {
+  if (context.isRouted) return issueRouted(context, encoder, kind, trace);
+  if (!kind.isOrdinary) return issueSpecial(context, encoder, kind, undefined, trace);
   const { ascii, preserve } = encoder;
   const command = new Command(kind, context, encoder.payload(), ascii, preserve);
+  if (trace !== undefined) command.history = newHistory(trace);
   return context.executor.execute(command, context.signal);
 }
 
@@ -34,12 +50,14 @@ function issueRouted(
   context: CommandContext,
   encoder: CommandEncoder,
   kind: ClientCommandKind,
+  trace: CommandTrace | undefined,
 ): Promise<unknown> {
-  if (context.isSharded) return issueSharded(context, encoder, kind);
-  if (!kind.isOrdinary) return issueSpecial(context, encoder, kind, undefined);
+  if (context.isSharded) return issueSharded(context, encoder, kind, trace);
+  if (!kind.isOrdinary) return issueSpecial(context, encoder, kind, undefined, trace);
   const { ascii, preserve } = encoder;
   const command = new Command(kind, context, encoder.payload(), ascii, preserve);
   command.route = routeOfRead(kind);
+  if (trace !== undefined) command.history = newHistory(trace);
   return context.executor.execute(command, context.signal);
 }
 
@@ -48,6 +66,7 @@ function issueSharded(
   context: CommandContext,
   encoder: CommandEncoder,
   kind: ClientCommandKind,
+  trace: CommandTrace | undefined,
 ): Promise<unknown> {
   const refusal = refusalOf(kind, context);
   if (refusal !== undefined) return refused(context, refusal);
@@ -55,10 +74,11 @@ function issueSharded(
   if (isSpread(kind.routing, slots)) return issueSpread(context, encoder, kind);
   if (slots === 'several') return refused(context, crossSlot(kind.name));
   const route = routeOf(slots, kind.routing.access);
-  if (!kind.isOrdinary) return issueSpecial(context, encoder, kind, route);
+  if (!kind.isOrdinary) return issueSpecial(context, encoder, kind, route, trace);
   const { ascii, preserve } = encoder;
   const command = new Command(kind, context, encoder.payload(), ascii, preserve);
   command.route = route;
+  if (trace !== undefined) command.history = newHistory(trace);
   if (kind.mayMakeUpErrors) command.probe = probeOf(encoder, kind);
   return context.executor.execute(command, context.signal);
 }
@@ -91,6 +111,7 @@ function issueSpecial(
   encoder: CommandEncoder,
   kind: ClientCommandKind,
   route: CommandRoute | undefined,
+  trace: CommandTrace | undefined,
 ): Promise<unknown> {
   const refusal = refusalOf(kind, context);
   if (refusal !== undefined) return refused(context, refusal);
@@ -101,6 +122,7 @@ function issueSpecial(
   const command = new Command(kind, settings, encoder.payload(), encoder.ascii, encoder.preserve);
   command.isBlocking = blockMs !== undefined;
   command.route = route;
+  if (trace !== undefined) command.history = newHistory(trace);
   if (command.isBlocking && context.pool !== undefined) {
     return context.pool.executeExclusive(command, context.signal);
   }

@@ -3,8 +3,15 @@
 // command can come between. Where keys decide which server runs them, a transaction has one slot,
 // and a pipeline is put in groups by slot (`cluster/pipeline.ts`).
 
-import { Command, type CommandKind, type Payload, type RetryClass } from '../base/command.js';
+import {
+  Command,
+  type CommandKind,
+  newHistory,
+  type Payload,
+  type RetryClass,
+} from '../base/command.js';
 import { textPayload } from '../base/payload.js';
+import type { BatchTrace } from '../base/tracing.js';
 import { PoolError } from '../errors.js';
 import type { ConnectionLease } from '../node/lease.js';
 import { blockTimeMs, type CommandClass } from '../policy/command-class.js';
@@ -41,6 +48,7 @@ import { NO_TRANSFORMS, type QueuedReply, type Transforms, transformsOf } from '
 import { pipelineKind, type Queue, transactionKind } from './multi-replies.js';
 import { isForReplicas, READ } from './reads.js';
 import { ScriptCall } from './script.js';
+import { isBatchTraced, traceBatch } from './tracing.js';
 
 const MULTI = textPayload(['MULTI']);
 const EXEC = textPayload(['EXEC']);
@@ -75,6 +83,8 @@ export class MultiCommand {
   #scriptsSent: Set<string> | undefined;
   /** A replica may serve all that was queued, where replicas serve reads. */
   #isForReplicas = true;
+  /** The name that all have so far; `undefined`: they differ. */
+  #commonName: string | undefined;
   /** The same commands with where they belong; `undefined`: all servers are one. */
   readonly #placed: PlacedCommand[] | undefined;
 
@@ -157,7 +167,8 @@ export class MultiCommand {
    * @throws WatchError, MultiErrorReply, ErrorReply, PoolError
    */
   exec(execAsPipeline = false): Promise<unknown[]> {
-    return execAsPipeline ? this.execAsPipeline() : this.#execTransaction();
+    if (execAsPipeline) return this.execAsPipeline();
+    return this.#told('MULTI', (trace) => this.#runTransaction(trace));
   }
 
   EXEC(execAsPipeline = false): Promise<unknown[]> {
@@ -172,6 +183,15 @@ export class MultiCommand {
   /** Sends what was queued without MULTI: others' commands are not kept out in between. */
   execAsPipeline(): Promise<unknown[]> {
     if (this.#queue.length === 0) return Promise.resolve([]);
+    return this.#told('PIPELINE', (trace) => this.#runPipeline(trace));
+  }
+
+  /** As `execAsPipeline()`; the type knows each reply. */
+  execAsPipelineTyped(): Promise<unknown[]> {
+    return this.execAsPipeline();
+  }
+
+  #runPipeline(trace: BatchTrace | undefined): Promise<unknown[]> {
     const refusal = this.#refusal(true);
     if (refusal !== undefined) return this.#context.executor.refusal(refusal);
     if (this.#placed !== undefined) return runPipeline(this.#context, this.#placed.slice());
@@ -181,15 +201,10 @@ export class MultiCommand {
     command.isBlocking = blockMs !== undefined;
     command.replyCount = this.#queue.length;
     if (this.#context.isRouted && this.#isForReplicas) command.route = READ;
-    return this.#send(command);
+    return this.#send(command, trace);
   }
 
-  /** As `execAsPipeline()`; the type knows each reply. */
-  execAsPipelineTyped(): Promise<unknown[]> {
-    return this.execAsPipeline();
-  }
-
-  #execTransaction(): Promise<unknown[]> {
+  #runTransaction(trace: BatchTrace | undefined): Promise<unknown[]> {
     const refusal = this.#refusal(false);
     if (refusal !== undefined) return this.#context.executor.refusal(refusal);
     const kind = TRANSACTION[this.#retryClass];
@@ -199,7 +214,7 @@ export class MultiCommand {
     // MULTI and EXEC are answered too.
     command.replyCount = this.#queue.length + 2;
     command.route = this.#placed && commonRoute(this.#placed);
-    return this.#send(command);
+    return this.#send(command, trace);
   }
 
   #parse(defined: DefinedCommand, args: readonly unknown[]): this {
@@ -217,6 +232,9 @@ export class MultiCommand {
     const { preserve } = encoder;
     this.#append(encoder.payload());
     if (!encoder.ascii) this.#ascii = false;
+    const { name } = commandClass;
+    if (this.#queue.length === 0) this.#commonName = name;
+    else if (name !== this.#commonName) this.#commonName = undefined;
     this.#retryClass = worseClass(this.#retryClass, commandClass.retryClass);
     if (this.#isForReplicas) this.#isForReplicas = isForReplicas(commandClass);
     if (commandClass.mayMakeUpErrors) {
@@ -228,8 +246,7 @@ export class MultiCommand {
     this.#queue.push(queued);
     this.#placed?.push(placedCommand(whole, commandClass, queued));
     if (!commandClass.isOrdinary) {
-      const { mayBlock, name } = commandClass;
-      const blockMs = mayBlock ? blockTimeMs(name, encoder.redisArgs) : undefined;
+      const blockMs = commandClass.mayBlock ? blockTimeMs(name, encoder.redisArgs) : undefined;
       this.#special.push({ commandClass, blockMs });
     }
     return this;
@@ -271,7 +288,20 @@ export class MultiCommand {
     return new Command(kind, settings, payload, this.#ascii, queue);
   }
 
-  #send(command: Command): Promise<unknown[]> {
+  /** Runs it, and tells of it where somebody listens. */
+  #told(
+    mode: BatchTrace['mode'],
+    run: (trace: BatchTrace | undefined) => Promise<unknown[]>,
+  ): Promise<unknown[]> {
+    if (!isBatchTraced()) return run(undefined);
+    const payload = mode === 'MULTI' ? this.#payload(MULTI, EXEC) : this.#payload('', '');
+    const size = this.#queue.length;
+    const facts = { mode, size, command: this.#commonName, payload, ascii: this.#ascii };
+    return traceBatch(this.#context, facts, run);
+  }
+
+  #send(command: Command, trace: BatchTrace | undefined): Promise<unknown[]> {
+    if (trace !== undefined) command.history = newHistory(trace);
     const { executor, lease, pool, signal } = this.#context;
     if (command.isBlocking && pool !== undefined) {
       return pool.executeExclusive(command, signal) as Promise<unknown[]>;

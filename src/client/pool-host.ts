@@ -5,6 +5,7 @@ import { systemClock } from '../base/clock.js';
 import { Command } from '../base/command.js';
 import { keySlot } from '../base/key-slot.js';
 import { type CommandRoute, routeOf } from '../base/route.js';
+import type { TraceOrigin } from '../base/tracing.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import type { ConnectionLease } from '../node/lease.js';
@@ -241,11 +242,13 @@ class Gate implements PoolExecutor {
   isClosed = false;
   readonly holder = this;
   readonly onError: ((error: unknown) => void) | undefined;
+  readonly traceOrigin: TraceOrigin | undefined;
   readonly #pool: PoolExecutor;
 
   constructor(pool: PoolExecutor) {
     this.#pool = pool;
     this.onError = pool.onError;
+    this.traceOrigin = pool.traceOrigin;
   }
 
   execute(command: Command, signal?: AbortSignal): Promise<unknown> {

@@ -13,6 +13,7 @@ import type {
   PoolOptions,
   RetryOptions,
   SentinelOptions,
+  TracingOptions,
 } from './options.js';
 import {
   describeRange,
@@ -83,6 +84,7 @@ export const OPTION_CHECKS: Readonly<Record<OptionName, Check>> = {
   retry: anObject,
   retryWrites: oneOf(RETRY_WRITES),
   breaker: anObject,
+  tracing: anObject,
   fallback: (value) =>
     typeof value === 'function' ? undefined : `must be a function, not ${kindOf(value)}`,
   RESP: (value) => (value === 2 || value === 3 ? undefined : 'must be 2 or 3'),
@@ -110,6 +112,11 @@ export const BREAKER_CHECKS: Readonly<Record<keyof BreakerOptions, Check>> = {
   failures: numberIn(ranges['breaker.failures']),
   maxPauseMs: numberIn(ranges['breaker.maxPauseMs']),
   patienceMs: numberIn(ranges['breaker.patienceMs']),
+};
+
+export const TRACING_CHECKS: Readonly<Record<keyof TracingOptions, Check>> = {
+  nodeRedisChannels: trueOrFalse,
+  arguments: oneOf(['none', 'redacted']),
 };
 
 export const FAILOVER_CHECKS: Readonly<Record<keyof FailoverOptions, Check>> = {

@@ -63,5 +63,6 @@ export const DEFAULTS: Defaults = Object.freeze({
     failbackIntervalMs: 120_000,
     drainMs: 1_000,
   }),
+  tracing: Object.freeze({ nodeRedisChannels: false, arguments: 'none' }),
   breaker: Object.freeze({ failures: 4, maxPauseMs: 512, patienceMs: 2_000 }),
 });

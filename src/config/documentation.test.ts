@@ -11,6 +11,7 @@ import {
   OPTION_CHECKS,
   RETRY_CHECKS,
   SENTINEL_CHECKS,
+  TRACING_CHECKS,
 } from './checks.js';
 import { DEFAULT_WEIGHT, DEFAULTS } from './defaults.js';
 import { ENVIRONMENT_VARIABLES } from './environment.js';
@@ -36,7 +37,7 @@ const optionRows = rows.filter(
 const variableRows = rows.filter((row) => row.length === 3 && /^[A-Z]/.test(row[0]!));
 
 const INTERNAL = ['clock'];
-const GROUPS = ['retry', 'breaker', 'sentinel', 'cluster', 'failover'];
+const GROUPS = ['retry', 'breaker', 'sentinel', 'cluster', 'failover', 'tracing'];
 const optionNames = [
   ...Object.keys(CLUSTER_CHECKS).map((name) => `cluster.${name}`),
   ...Object.keys(OPTION_CHECKS).filter((name) => !GROUPS.includes(name)),
@@ -47,6 +48,7 @@ const optionNames = [
   ...Object.keys(FAILOVER_CHECKS).map((name) => `failover.${name}`),
   ...Object.keys(SENTINEL_CHECKS).map((name) => `sentinel.${name}`),
   ...Object.keys(RETRY_CHECKS).map((name) => `retry.${name}`),
+  ...Object.keys(TRACING_CHECKS).map((name) => `tracing.${name}`),
   ...Object.keys(BREAKER_CHECKS).map((name) => `breaker.${name}`),
 ].filter((name) => !INTERNAL.includes(name));
 
@@ -79,9 +81,10 @@ describe('docs/configuration.md', () => {
   });
 
   it('gives the default of every option that has a fixed one', () => {
-    const { retry, breaker, failover, ...plain } = DEFAULTS;
-    const nested = Object.entries({ retry, breaker, failover }).flatMap(([group, defaults]) =>
-      Object.entries(defaults).map(([name, value]) => [`${group}.${name}`, value] as const),
+    const { retry, breaker, failover, tracing, ...plain } = DEFAULTS;
+    const nested = Object.entries({ retry, breaker, failover, tracing }).flatMap(
+      ([group, defaults]) =>
+        Object.entries(defaults).map(([name, value]) => [`${group}.${name}`, value] as const),
     );
     for (const [option, value] of [
       ...Object.entries(plain),

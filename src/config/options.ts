@@ -85,6 +85,17 @@ export interface EndpointOptions extends ServerOptions {
   weight?: number;
 }
 
+/** What is told on tracing channels, see docs/tracing.md; nothing is made while nobody listens. */
+export interface TracingOptions {
+  /** Also under the channel names of node-redis 6 and in its shapes. Default false. */
+  readonly nodeRedisChannels: boolean;
+  /**
+   * What of a command's arguments: nothing, or its keys as they are and `?` in place of all other
+   * arguments. Default `'none'`.
+   */
+  readonly arguments: 'none' | 'redacted';
+}
+
 /** A read that found the breaker open, as handed to `fallback`. */
 export interface FallbackRequest {
   /** Command name in capitals, e.g. `GET`. */
@@ -207,6 +218,7 @@ export interface PoolOptions {
   breaker?: Partial<BreakerOptions>;
   /** Answers reads while the breaker is open. Default: none. */
   fallback?: Fallback;
+  tracing?: Partial<TracingOptions>;
 }
 
 /**
@@ -302,6 +314,7 @@ export interface ResolvedOptions {
   readonly retryWrites: RetryWrites;
   readonly breaker: BreakerOptions;
   readonly fallback: Fallback | undefined;
+  readonly tracing: TracingOptions;
   /** What the event `warning` tells. */
   readonly warnings: readonly PoolWarning[];
 }

@@ -52,6 +52,7 @@ export function resolveOptions(
     target,
     endpoints,
     failover: resolveFailover(given),
+    tracing: Object.freeze({ ...DEFAULTS.tracing, ...given.tracing }),
     maxWaiters: given.maxWaiters ?? DEFAULTS.maxWaiters,
     maxQueuedBytes: given.maxQueuedBytes ?? DEFAULTS.maxQueuedBytes,
     acquireTimeoutMs: given.acquireTimeoutMs ?? DEFAULTS.acquireTimeoutMs,

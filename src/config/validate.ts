@@ -10,6 +10,7 @@ import {
   OPTION_CHECKS,
   RETRY_CHECKS,
   SENTINEL_CHECKS,
+  TRACING_CHECKS,
 } from './checks.js';
 import { isObject, kindOf } from './kinds.js';
 import type { ClientOptionsSubset, PoolOptions } from './options.js';
@@ -58,6 +59,9 @@ export function validateOptions(
   }
   if (isObject(valid.failover)) {
     valid.failover = pickValid(valid.failover, FAILOVER_CHECKS, 'failover.', problems);
+  }
+  if (isObject(valid.tracing)) {
+    valid.tracing = pickValid(valid.tracing, TRACING_CHECKS, 'tracing.', problems);
   }
   pickValidServer(valid, '', problems);
   if (Array.isArray(valid.endpoints)) {

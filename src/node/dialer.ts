@@ -3,8 +3,10 @@
 
 import type { Clock } from '../base/clock.js';
 import type { ConnectionSource, Link } from '../base/link.js';
+import type { TraceOrigin } from '../base/tracing.js';
 import { PoolError } from '../errors.js';
 import type { Breaker } from '../policy/breaker.js';
+import { isConnectTraced, traceConnect } from './tracing.js';
 
 /** A server that restarts is not met by all connections at the same moment. */
 const CONCURRENT_DIALS = 4;
@@ -20,6 +22,8 @@ export interface DialerOwner {
   readonly keepsAlive: boolean;
   /** Somebody waits, so that a pause must not let the process end. */
   readonly mustStayAlive: boolean;
+  /** What is told of where connections come from; `undefined`: none is made there. */
+  readonly traceOrigin?: TraceOrigin | undefined;
   /** @param tookMs From the dial until it was ready. */
   onConnected(connection: Link, generation: number, tookMs: number): void;
   onConnectFailed(error: PoolError): void;
@@ -107,7 +111,7 @@ export class Dialer {
     const dialedAt = this.#clock.now();
     if (servingConnections === 0) this.#breaker.noteOutage(dialedAt);
     try {
-      const connection = await this.#source.connect(this.#abort.signal, this.#owner.keepsAlive);
+      const connection = await this.#connect();
       // It may have ended since the server's last word, of which nobody would hear any more.
       if (connection?.writable === false) throw endedAtOnce();
       this.#dialing--;
@@ -117,6 +121,13 @@ export class Dialer {
       if (!this.#abort.signal.aborted) this.#onFailure(error);
     }
     this.pump();
+  }
+
+  #connect(): Promise<Link | undefined> {
+    const { traceOrigin, keepsAlive } = this.#owner;
+    const connect = () => this.#source.connect(this.#abort.signal, keepsAlive);
+    if (traceOrigin === undefined || !isConnectTraced()) return connect();
+    return traceConnect(traceOrigin, connect);
   }
 
   #onSuccess(connection: Link | undefined, generation: number, tookMs: number): void {

@@ -7,6 +7,7 @@
 
 import type { Command } from '../base/command.js';
 import type { Link } from '../base/link.js';
+import { noteServer } from '../base/tracing.js';
 import type { ConnectionLease } from './lease.js';
 import { ownCommand } from './own-command.js';
 
@@ -72,7 +73,7 @@ export class Entry {
   }
 }
 
-/** Sends a command; one that another server has sent here comes in behind its word for it. */
+/** Sends a command that has a history; behind ASKING where another server has sent it here. */
 export function sendOn({ connection }: Entry, command: Command): void {
   const { history } = command;
   if (history?.isAsking) {
@@ -82,6 +83,13 @@ export function sendOn({ connection }: Entry, command: Command): void {
     asking.promise.catch(() => undefined);
     connection.send(asking);
   }
+  const trace = history?.trace;
+  if (trace !== undefined) {
+    trace.attempts++;
+    trace.redirects = history?.redirects ?? 0;
+    noteServer(trace, connection.server);
+  }
+  history?.onServed?.();
   connection.send(command);
 }
 

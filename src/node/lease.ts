@@ -4,14 +4,16 @@
 
 import { onceAborted } from '../base/abort-signal.js';
 import { type Command, isSendable, type Redirect } from '../base/command.js';
+import type { TraceOrigin } from '../base/tracing.js';
 import { PoolError } from '../errors.js';
 import { newSession, type Session, trackSession } from '../policy/session.js';
 import { abortedError, notSendable } from './caller-errors.js';
-import type { Entry } from './entry.js';
+import { type Entry, sendOn } from './entry.js';
 
 /** What a lease asks of the pool that lent it. */
 export interface LeaseOwner {
   readonly onError: (error: unknown) => void;
+  readonly traceOrigin: TraceOrigin;
   /** Fails a command that must not be sent. */
   refuse(command: Command, error: Error): void;
   refusal(error: Error): Promise<never>;
@@ -41,6 +43,8 @@ export class ConnectionLease {
   isDisplaced = false;
   /** Called once when the connection ends before the lease is released. */
   onLost: ((error: Error) => void) | undefined = undefined;
+  /** Called once when the loan is over, with the reason where the connection was lost. */
+  onOver: ((error: Error | undefined) => void) | undefined = undefined;
   /** What the borrower changed on the server's side; `undefined`: nothing was sent yet. */
   session: Session | undefined = undefined;
   /** When its first command was sent; 0: none was yet. */
@@ -75,6 +79,10 @@ export class ConnectionLease {
     return this.owner.onError;
   }
 
+  get traceOrigin(): TraceOrigin {
+    return this.owner.traceOrigin;
+  }
+
   get isReleased(): boolean {
     return this.released;
   }
@@ -102,7 +110,8 @@ export class ConnectionLease {
       // It may depend on what the connection went through, so it has no place on another one.
       command.forbidRetry();
       if (command.isBlocking) this.hasRunBlocking = true;
-      this.entry.connection.send(command);
+      if (command.history === undefined) this.entry.connection.send(command);
+      else sendOn(this.entry, command);
       if (this.usedAt === 0) this.usedAt = command.startedAt;
     }
     return command.promise;
@@ -128,6 +137,7 @@ export class ConnectionLease {
   release(): void {
     if (this.released) throw releasedError('release()');
     this.released = true;
+    this.onOver?.(undefined);
     this.owner.takeBack(this);
   }
 
@@ -135,12 +145,14 @@ export class ConnectionLease {
   destroy(reason: Error = new PoolError('CONNECTION_LOST', 'The lease was destroyed')): void {
     if (this.released) return;
     this.released = true;
+    this.onOver?.(undefined);
     this.owner.discard(this, reason);
   }
 
   /** For the pool alone: the connection ended. */
   noteLoss(error: Error): void {
     this.lossError = error;
+    this.onOver?.(error);
     this.onLost?.(error);
   }
 

@@ -4,6 +4,7 @@
 import type { Clock } from '../base/clock.js';
 import type { Command, Refusal } from '../base/command.js';
 import type { ConnectionSource, Link, LostCommands } from '../base/link.js';
+import type { TraceOrigin } from '../base/tracing.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import { Breaker } from '../policy/breaker.js';
@@ -38,6 +39,8 @@ export interface MembershipDependencies {
   /** Uniform in [0, 1), for jitter. */
   readonly random: () => number;
   readonly statistics: Statistics;
+  /** What is told of where connections come from; `undefined`: none is made there. */
+  readonly traceOrigin?: TraceOrigin | undefined;
 }
 
 export class Membership implements BudgetMember {
@@ -288,7 +291,7 @@ export class Membership implements BudgetMember {
   }
 
   #createDialer(): Dialer {
-    const { source, clock, statistics } = this.#dependencies;
+    const { source, clock, statistics, traceOrigin } = this.#dependencies;
     const membership = this;
     return new Dialer(source, this.#breaker, clock, {
       get missingConnections() {
@@ -306,6 +309,7 @@ export class Membership implements BudgetMember {
       get mustStayAlive() {
         return membership.#owner.mustStayAlive;
       },
+      traceOrigin,
       onConnected: (connection, generation, tookMs) => {
         statistics.connectDuration.record(tookMs);
         this.#onConnected(connection, generation);

@@ -12,6 +12,7 @@ import type { Clock } from '../base/clock.js';
 import type { Command, Redirect, Refusal, ReplyVerdict } from '../base/command.js';
 import type { Endpoint } from '../base/endpoint.js';
 import type { LostCommands } from '../base/link.js';
+import { isTraced, LEASE, type TraceOrigin, WAIT } from '../base/tracing.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import { Blocking, isUnblocked } from './blocking.js';
@@ -27,6 +28,7 @@ import { Membership } from './membership.js';
 import { ownCommand } from './own-command.js';
 import type { Refusals } from './refusals.js';
 import type { Statistics } from './statistics.js';
+import { traceLease, traceLeaseWait, traceWait } from './tracing.js';
 import { WaitingRoom } from './waiting-room.js';
 
 /** The one timer of the pool, as its nodes use it. */
@@ -49,6 +51,8 @@ export interface NodeDependencies {
   readonly statistics: Statistics;
   readonly refusals: Refusals;
   readonly timer: NodeTimer;
+  /** What is told of where things happen. */
+  readonly traceOrigin: TraceOrigin;
 }
 
 export interface NodeOwner {
@@ -91,6 +95,7 @@ export class NodePool implements LeaseOwner {
   readonly membership: Membership;
   readonly waitingRoom: WaitingRoom;
   readonly blocking: Blocking;
+  readonly traceOrigin: TraceOrigin;
   readonly #options: ResolvedOptions;
   readonly #clock: Clock;
   readonly #statistics: Statistics;
@@ -108,6 +113,7 @@ export class NodePool implements LeaseOwner {
   ) {
     this.endpoint = endpoint;
     const { clock, statistics, refusals, timer } = dependencies;
+    this.traceOrigin = dependencies.traceOrigin;
     this.#options = options;
     this.#clock = clock;
     this.#statistics = statistics;
@@ -138,6 +144,7 @@ export class NodePool implements LeaseOwner {
   send(command: Command): void {
     const lane = this.waitingRoom.mustQueue ? undefined : this.membership.fleet.pickLane();
     if (lane === undefined) {
+      if (isTraced(WAIT)) traceWait(this.traceOrigin, command);
       this.waitingRoom.admitCommand(command);
       return;
     }
@@ -177,6 +184,12 @@ export class NodePool implements LeaseOwner {
   }
 
   acquireLease(options: LeaseTerms): Promise<ConnectionLease> {
+    const lease = this.#acquireLease(options);
+    if (!isTraced(LEASE)) return lease;
+    return lease.then((granted) => traceLease(this.traceOrigin, granted));
+  }
+
+  #acquireLease(options: LeaseTerms): Promise<ConnectionLease> {
     const mistake = acquireMistake(options);
     if (mistake !== undefined) return this.waitingRoom.refuseLease(mistake);
     const isLongLived = options.isLongLived === true;
@@ -198,7 +211,8 @@ export class NodePool implements LeaseOwner {
         );
       }
     }
-    return this.waitingRoom.admitLease(options, isLongLived);
+    const request = this.waitingRoom.admitLease(options, isLongLived);
+    return isTraced(WAIT) ? traceLeaseWait(this.traceOrigin, request) : request;
   }
 
   /** Counts an error that a caller gets. */
@@ -279,7 +293,7 @@ export class NodePool implements LeaseOwner {
     const { source } = this.endpoint;
     return new Membership(
       this.#options,
-      { ...dependencies, source },
+      { ...dependencies, source, traceOrigin: source.isLobby ? undefined : this.traceOrigin },
       {
         get wantedConnections() {
           return node.waitingRoom.wantedConnections;
@@ -322,6 +336,7 @@ export class NodePool implements LeaseOwner {
 
   #onReady(entry: Entry): void {
     const { address } = this.endpoint;
+    if (this.traceOrigin.hasOneServer) this.traceOrigin.server = entry.connection.server;
     this.#owner.announce('open', { connectionId: entry.id, address });
     if (this.waitingRoom.length > 0) this.waitingRoom.serve(entry);
   }

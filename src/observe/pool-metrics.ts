@@ -4,8 +4,7 @@
 
 import type { LatencyHistogram } from '../base/latency-histogram.js';
 import { ERROR_CODES, type PoolErrorCode } from '../errors.js';
-import type { LatencyTotals } from '../pool/pool.js';
-import type { PoolStatus } from '../pool/snapshot.js';
+import type { LatencyTotals, PoolStatus } from '../pool/snapshot.js';
 import type { FailoverEndpoint } from '../topology/failover.js';
 import { ENDPOINT_SCALARS, SCALARS } from './pool-scalars.js';
 

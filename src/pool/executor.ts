@@ -2,6 +2,7 @@
 
 import type { Command } from '../base/command.js';
 import type { Endpoint } from '../base/endpoint.js';
+import type { TraceOrigin } from '../base/tracing.js';
 import type { ConnectionLease } from '../node/lease.js';
 import type { LeaseTerms } from '../node/lease-request.js';
 
@@ -12,6 +13,8 @@ export interface CommandExecutor {
   readonly hasReaders?: boolean;
   /** Counts an error that a caller gets; commands carry it in their settings. */
   readonly onError?: ((error: unknown) => void) | undefined;
+  /** What is told of where commands come from; `undefined`: nothing is told of them. */
+  readonly traceOrigin?: TraceOrigin | undefined;
   /** Whose the commands are, where that may end before the pool; they carry it likewise. */
   readonly holder?: object | undefined;
   /** Runs an ordinary command. The promise rejects; nothing is thrown. */

@@ -11,8 +11,8 @@ import { EventEmitter } from 'node:events';
 import type { Clock } from '../base/clock.js';
 import { type Command, isSendable } from '../base/command.js';
 import type { Endpoint } from '../base/endpoint.js';
-import type { LatencyHistogram } from '../base/latency-histogram.js';
 import { routeOf } from '../base/route.js';
+import type { TraceOrigin } from '../base/tracing.js';
 import { callListener } from '../base/uncaught.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
@@ -35,7 +35,8 @@ import { Housekeeper } from './housekeeper.js';
 import { Recovery } from './recovery.js';
 import { Refused } from './refused.js';
 import { goneError, Router } from './router.js';
-import { type PoolState, type PoolStatus, takeSnapshot } from './snapshot.js';
+import { type LatencyTotals, type PoolState, type PoolStatus, takeSnapshot } from './snapshot.js';
+import { traceOriginOf } from './trace-origin.js';
 
 const DEFAULT_CLOSE_TIMEOUT_MS = 5_000;
 
@@ -51,19 +52,6 @@ export interface CloseOptions {
   readonly timeoutMs?: number;
 }
 
-export interface LatencyTotals {
-  /** From the caller's call to the reply. */
-  readonly command: LatencyHistogram;
-  /** Of those callers that had to wait for a connection. */
-  readonly wait: LatencyHistogram;
-  /** How long connections were lent, but for those that are kept for good on purpose. */
-  readonly lease: LatencyHistogram;
-  /** From the dial to a connection that is ready, of those that became so. */
-  readonly connect: LatencyHistogram;
-  /** How late the pool's timer came: every 20 ms while anything is going on, else every 500 ms. */
-  readonly eventLoopLag: LatencyHistogram;
-}
-
 /** What `healthCheck()` answers. */
 export interface HealthReport extends ProbeReport {
   readonly status: PoolStatus;
@@ -73,6 +61,8 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   readonly options: ResolvedOptions;
   /** For duplicates, which end before the pool. @internal */
   readonly ending: Ending;
+  /** What is told of it on tracing channels. @internal */
+  readonly traceOrigin: TraceOrigin;
   readonly #statistics = new Statistics();
   readonly #refusals: Refusals;
   readonly #recovery: Recovery;
@@ -93,6 +83,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     super();
     const { topology, clock, random } = dependencies;
     this.options = options;
+    this.traceOrigin = traceOriginOf(options);
     this.#clock = clock;
     this.#budget = new Budget(options.maxConnections);
     this.#housekeeper = this.#createHousekeeper(clock);
@@ -375,6 +366,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       statistics: this.#statistics,
       refusals: this.#refusals,
       timer: this.#housekeeper,
+      traceOrigin: this.traceOrigin,
     };
     const node = new NodePool(options, endpoint, dependencies, this.#nodeOwner);
     if (this.#isSuspended) node.waitingRoom.suspend();

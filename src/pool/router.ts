@@ -267,6 +267,7 @@ export class Router {
       get address() {
         return topology.address;
       },
+      isLobby: true,
       onMoved: undefined,
       connect: async () => {
         await topology.look();

@@ -2,7 +2,7 @@
 // scrape. Names follow brief §4 and OpenTelemetry's connection states.
 
 import type { RetryClass } from '../base/command.js';
-import type { LatencySummary } from '../base/latency-histogram.js';
+import type { LatencyHistogram, LatencySummary } from '../base/latency-histogram.js';
 import type { PoolErrorCode } from '../errors.js';
 import { countInUse, type Entry, type EvictionReason } from '../node/entry.js';
 import type { NodePool } from '../node/node-pool.js';
@@ -28,6 +28,19 @@ export interface EndpointStatus {
   readonly connecting: number;
   readonly inFlight: number;
   readonly waiting: number;
+}
+
+export interface LatencyTotals {
+  /** From the caller's call to the reply. */
+  readonly command: LatencyHistogram;
+  /** Of those callers that had to wait for a connection. */
+  readonly wait: LatencyHistogram;
+  /** How long connections were lent, but for those that are kept for good on purpose. */
+  readonly lease: LatencyHistogram;
+  /** From the dial to a connection that is ready, of those that became so. */
+  readonly connect: LatencyHistogram;
+  /** How late the pool's timer came: every 20 ms while anything is going on, else every 500 ms. */
+  readonly eventLoopLag: LatencyHistogram;
 }
 
 export interface PoolStatus {

@@ -12,6 +12,7 @@ import type { Clock } from '../base/clock.js';
 import type { Batch, Break, Command, Refusal, ReplyTypes } from '../base/command.js';
 import type { Link, LinkListener } from '../base/link.js';
 import { RingQueue } from '../base/ring-queue.js';
+import type { ServerFacts } from '../base/tracing.js';
 import { PoolError } from '../errors.js';
 import { judgeErrorReply } from '../policy/reply-verdict.js';
 import { afterBreak, lostInBreak } from './broken-transaction.js';
@@ -29,6 +30,8 @@ export class Connection implements Link {
   serverClientId: number | undefined = undefined;
   /** Where the server stands, where HELLO told it (Valkey 8.1 on). */
   availabilityZone: string | undefined = undefined;
+  /** Who is at the other end; the connector sets it, and the handshake what it calls itself. */
+  server: ServerFacts | undefined = undefined;
   /** What the server speaks; the handshake sets it. */
   protocol: 2 | 3 = 3;
   lastReadAt: number;

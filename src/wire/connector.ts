@@ -211,6 +211,9 @@ function dial(target: ConnectionTarget, clock: Clock): Dialed {
     ? connectTls({ ...plainAddress(target), ...serverName(target), ...tls, ...identityCheck(tls) })
     : connectTcp({ ...plainAddress(target), onread: { buffer: readBuffer, callback: receive } });
   const connection = new Connection(socket, clock, NOBODY_LISTENS, target.maxReplyBytes);
+  const [address, port] =
+    target.path === undefined ? [target.host, target.port] : [target.path, undefined];
+  connection.server = { address, port, system: 'redis' };
   function receive(length: number): boolean {
     connection.receive(readBuffer, length);
     return true;

@@ -131,6 +131,9 @@ function noteFacts(connection: Connection, reply: unknown): void {
     ? (reply as Record<string, unknown>)
     : { proto: 2, id: list[list.indexOf('id') + 1] };
   connection.protocol = isMap && facts.proto !== 2 ? 3 : 2;
+  if (facts.server === 'valkey' && connection.server !== undefined) {
+    connection.server = { ...connection.server, system: 'valkey' };
+  }
   connection.serverClientId = typeof facts.id === 'number' ? facts.id : undefined;
   const zone = facts.availability_zone;
   connection.availabilityZone = typeof zone === 'string' && zone !== '' ? zone : undefined;

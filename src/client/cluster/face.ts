@@ -5,6 +5,7 @@
 import type { Command } from '../../base/command.js';
 import { keySlot } from '../../base/key-slot.js';
 import type { CommandRoute } from '../../base/route.js';
+import type { TraceOrigin } from '../../base/tracing.js';
 import { PoolError } from '../../errors.js';
 import type { ConnectionLease } from '../../node/lease.js';
 import type { LeaseTerms } from '../../node/lease-request.js';
@@ -178,6 +179,7 @@ class NodeExecutor implements PoolExecutor {
   readonly endpoints: readonly KnownEndpoint[] = [];
   readonly onError: ((error: unknown) => void) | undefined;
   readonly holder: object | undefined;
+  readonly traceOrigin: TraceOrigin | undefined;
   readonly #pool: PoolExecutor;
   readonly #route: CommandRoute;
 
@@ -186,6 +188,7 @@ class NodeExecutor implements PoolExecutor {
     this.#route = routeTo(endpointId, 'write');
     this.onError = pool.onError;
     this.holder = pool.holder;
+    this.traceOrigin = pool.traceOrigin;
   }
 
   execute(command: Command, signal?: AbortSignal): Promise<unknown> {
