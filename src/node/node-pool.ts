@@ -162,10 +162,12 @@ export class NodePool implements LeaseOwner {
     command: Command,
     signal: AbortSignal | undefined,
   ): Promise<Redirected | Displaced | { readonly reply: unknown }> {
-    // The deadline counts from here, as it covers the wait for a connection too.
-    if (command.startedAt === 0) command.startedAt = this.#clock.now();
+    // The deadline counts from here, as it covers the wait for a connection too, at each server.
+    const now = this.#clock.now();
+    if (command.startedAt === 0) command.startedAt = now;
     const { acquireTimeoutMs } = this.#options;
-    const timeoutMs = Math.min(command.timeoutMs || acquireTimeoutMs, acquireTimeoutMs);
+    const wholeMs = Math.min(command.timeoutMs || acquireTimeoutMs, acquireTimeoutMs);
+    const timeoutMs = wholeMs === 0 ? 0 : Math.max(1, wholeMs - (now - command.startedAt));
     const isLongLived = command.timeoutMs === 0;
     const { holder } = command.settings;
     const { route } = command;

@@ -310,6 +310,20 @@ test('a blocking command follows its slot', async () => {
   expect(pool.status().connections.leased).toBe(0);
 });
 
+test('a blocking command that was sent away waits no longer than its own deadline', async () => {
+  const { a, b, pool, commandFor } = await openCluster({ maxConnections: 1 });
+  const lent = await soon(pool.acquireLease({ route: routeOf(2, 'write') }));
+  const command = commandFor(1, 'BLPOP');
+  command.isBlocking = true;
+  const outcome = outcomeOf(pool.executeExclusive(command));
+  await settle(3_000);
+  expect(namesAt(a)).toEqual(['BLPOP']);
+  a.source.open.find(({ inFlight }) => inFlight > 0)?.reply(moved(1, 'b:1'));
+  await settle(2_100);
+  expect(await outcome).toMatchObject({ code: 'ACQUIRE_TIMEOUT' });
+  expect(lent.value?.entry.connection).toBe(b.source.open[0]);
+});
+
 test('close() waits for what is in flight on all servers', async () => {
   const { a, b, pool, send } = await openCluster();
   const outcomes = [outcomeOf(send(1, 'ONE')), outcomeOf(send(2, 'TWO'))];
