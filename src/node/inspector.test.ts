@@ -282,6 +282,14 @@ describe('a server that owes a reply', () => {
 });
 
 describe('healthCheck()', () => {
+  test('of a pool that has been idle ends in time where nothing answers', async () => {
+    const { pool } = await openSimulatedPool({ minConnections: 1, connectTimeoutMs: 200 });
+    await settle(2_000);
+    const report = outcomeOf(pool.healthCheck());
+    await settle(250);
+    expect((await report).value).toMatchObject({ healthy: false, failedConnections: 1 });
+  });
+
   test('asks every connection that nobody leases, and says how it went', async () => {
     const opened = await openSimulatedPool({ minConnections: 3 });
     const { pool, source } = opened;

@@ -275,7 +275,9 @@ export class NodePool implements LeaseOwner {
       this.send(command);
       await command.promise.catch(onlyErrors);
     }
-    return this.#inspector.probe();
+    const report = this.#inspector.probe();
+    if (!this.#timer.isFast) this.#timer.hurry();
+    return report;
   }
 
   /** Somebody waits who has no socket that would keep the process alive. */
