@@ -2,7 +2,7 @@
 // should and no more, works from import and from require(), and the README's code compiles.
 
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -109,6 +109,15 @@ test('the package holds the build, the papers and nothing else', () => {
   expect(strays).toEqual([]);
 });
 
+test('the package holds what each of its exports names', () => {
+  const { exports } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8'));
+  const files = Object.values(exports as Record<string, string | Record<string, string>>).flatMap(
+    (entry) => (typeof entry === 'string' ? entry : Object.values(entry)),
+  );
+  expect(files.length).toBeGreaterThan(8);
+  expect(files.filter((file) => !packedFiles.includes(file.replace('./', '')))).toEqual([]);
+});
+
 describe('the installed package', () => {
   const server = useServer();
   const useIt = `
@@ -130,6 +139,17 @@ describe('the installed package', () => {
   test('works from require()', async () => {
     const text = `const { createPool, getPool, PoolError } = require('plimsoll');\n${useIt}`;
     expect(await runProgram('use.cjs', text, server().url)).toBe('ahoy function POOL_CLOSED');
+  });
+
+  test('listens for OpenTelemetry where its API is there, from import and from require()', async () => {
+    const api = path.join(ROOT, 'node_modules/@opentelemetry/api');
+    mkdirSync(path.join(folder, 'node_modules/@opentelemetry'), { recursive: true });
+    symlinkSync(api, path.join(folder, 'node_modules/@opentelemetry/api'));
+    const use = 'instrument().stop(); console.log(typeof instrument);';
+    const imported = `import { instrument } from 'plimsoll/opentelemetry';\n${use}`;
+    expect(await runProgram('listen.mjs', imported)).toBe('function');
+    const required = `const { instrument } = require('plimsoll/opentelemetry');\n${use}`;
+    expect(await runProgram('listen.cjs', required)).toBe('function');
   });
 
   test('has types for import and for require(), of what users may call and nothing else', async () => {
