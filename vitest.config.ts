@@ -7,6 +7,7 @@ const TIMED = [
   'test/faults/!(leftovers|right-caller).test.ts',
   'test/reliability/short.test.ts',
   'test/wire/**/*.test.ts',
+  'test/scripts/validate-topology.test.ts',
   'apps/load/test/{command-line,cross-check,models}.test.ts',
   'apps/auth/test/{cluster,overload,secrets}.test.ts',
 ];

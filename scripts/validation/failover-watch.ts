@@ -101,8 +101,12 @@ export class Probes {
     return probes;
   }
 
-  async finish(killedAt: number, replacedAt: number): Promise<ProbeResult> {
+  stop(): void {
     this.#isOver = true;
+  }
+
+  async finish(killedAt: number, replacedAt: number): Promise<ProbeResult> {
+    this.stop();
     await Promise.all(this.#running);
     for (const agent of this.#agents) agent.destroy();
     const { affected, others, revoked } = this.#answers;
@@ -169,6 +173,7 @@ export class Endings {
   readonly #ended: Account[] = [];
   #retried = 0;
   #refused = 0;
+  #isOver = false;
   #running: Promise<unknown> = Promise.resolve();
 
   constructor(url: string, accounts: readonly Account[]) {
@@ -184,6 +189,11 @@ export class Endings {
       }
     };
     this.#running = Promise.all(Array.from({ length: ENDERS }, one));
+  }
+
+  /** Before its time. */
+  stop(): void {
+    this.#isOver = true;
   }
 
   /** Shows all that were ended once more. */
@@ -205,7 +215,7 @@ export class Endings {
 
   async #end(account: Account): Promise<void> {
     const question = { method: 'POST', path: '/auth/logout', token: account.accessToken };
-    for (let tries = 1; tries <= MAX_TRIES; tries++) {
+    for (let tries = 1; tries <= MAX_TRIES && !this.#isOver; tries++) {
       const { status, retryAfterMs } = await ask(this.#url, this.#agent, question);
       if (status === 204) {
         this.#ended.push(account);

@@ -60,10 +60,13 @@ export async function failoverSection(
   const accounts = await accountsOf(service, PROBES + REVOKED + ENDINGS);
   const sessions = await SessionWatch.open(service);
   const redirectsBefore = (await service.scrape()).redirects;
-  const driving = drive(stage, service, phase, { seconds });
-  await sleep((users / SPAWN_RATE + settle) * 1000);
-  const result = await failOver(service.url, topology, accounts, sessions);
-  const { result: load, report } = await driving;
+  const over = new AbortController();
+  const [{ result: load, report }, result] = await Promise.all([
+    drive(stage, service, phase, { seconds }),
+    sleep((users / SPAWN_RATE + settle) * 1000).then(() =>
+      failOver(service.url, topology, accounts, sessions, over.signal),
+    ),
+  ]).finally(() => over.abort());
   const redirects = (await service.scrape()).redirects - redirectsBefore;
   return {
     title: failoverTitle(topology),
@@ -84,7 +87,9 @@ async function failOver(
   topology: Topology,
   accounts: readonly Account[],
   sessions: SessionWatch,
+  over: AbortSignal,
 ): Promise<FailoverResult> {
+  over.throwIfAborted();
   const victim = (await topology.primaries())[0] as PrivateServer;
   const keys = await topology.ask<string[]>(victim, 'KEYS', 'auth:{*}:session:*');
   const there = new Set(keys.map((key) => key.slice(key.lastIndexOf(':') + 1)));
@@ -97,26 +102,35 @@ async function failOver(
     others: valid.filter((account) => !isThere(account)),
     revoked: rest.slice(0, REVOKED),
   });
-  await sleep(LEAD_MS - STREAM_MS);
-  for (const stream of [sessions, endings, logins]) stream.start();
-  await sleep(STREAM_MS);
-  await victim.kill();
-  const killedAt = performance.now();
-  sessions.stop();
-  logins.stop();
-  await topology.untilReplaced(victim);
-  const replacedAt = performance.now();
-  await topology.untilForgotten(victim);
-  await victim.restart();
-  await sleep(WATCH_MS);
-  const ended = await endings.finish();
-  return {
-    ...(await sessions.finish()),
-    ...(await probes.finish(killedAt, replacedAt)),
-    ...ended,
-    ...(await logins.finish()),
-    replacedMs: replacedAt - killedAt,
+  const stopAll = () => {
+    for (const stream of [probes, sessions, endings, logins]) stream.stop();
   };
+  // They would go on without end where the users' side has failed.
+  over.addEventListener('abort', stopAll, { once: true });
+  try {
+    await sleep(LEAD_MS - STREAM_MS);
+    for (const stream of [sessions, endings, logins]) stream.start();
+    await sleep(STREAM_MS);
+    await victim.kill();
+    const killedAt = performance.now();
+    sessions.stop();
+    logins.stop();
+    await topology.untilReplaced(victim);
+    const replacedAt = performance.now();
+    await topology.untilForgotten(victim);
+    await victim.restart();
+    await sleep(WATCH_MS);
+    const ended = await endings.finish();
+    return {
+      ...(await sessions.finish()),
+      ...(await probes.finish(killedAt, replacedAt)),
+      ...ended,
+      ...(await logins.finish()),
+      replacedMs: replacedAt - killedAt,
+    };
+  } finally {
+    stopAll();
+  }
 }
 
 function unjudged(

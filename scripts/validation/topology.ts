@@ -15,6 +15,8 @@ export type TopologyName = (typeof TOPOLOGIES)[number];
 const DEAD_AFTER_MS = 2_000;
 const READY_MS = 30_000;
 const POLL_MS = 20;
+/** The machine may be as busy as it gets. */
+const ASK_TIMEOUT_MS = 10_000;
 const GROUP = 'validation';
 
 export interface Topology {
@@ -40,6 +42,7 @@ export function startTopology(name: TopologyName, args: readonly string[]): Prom
 
 abstract class Servers {
   readonly #pools = new Map<PrivateServer, Pool>();
+  #isStopped = false;
 
   constructor(
     readonly servers: readonly PrivateServer[],
@@ -47,9 +50,10 @@ abstract class Servers {
   ) {}
 
   async ask<T>(server: PrivateServer, ...words: string[]): Promise<T> {
+    if (this.#isStopped) throw new Error('The servers have been stopped.');
     let pool = this.#pools.get(server);
     if (pool === undefined) {
-      const options = { url: server.url, maxConnections: 1, commandTimeoutMs: 2_000 };
+      const options = { url: server.url, maxConnections: 1, commandTimeoutMs: ASK_TIMEOUT_MS };
       pool = createPool({ ...options, breaker: { patienceMs: 100, maxPauseMs: 50 } }, {}) as Pool;
       this.#pools.set(server, pool);
     }
@@ -68,6 +72,7 @@ abstract class Servers {
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true;
     for (const pool of this.#pools.values()) await pool.close({ timeoutMs: 0 });
     await Promise.all([...this.others, ...this.servers].map((server) => server.stop()));
   }

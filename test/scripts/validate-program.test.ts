@@ -103,28 +103,6 @@ describe('npm run validate', () => {
     }
   });
 
-  test('kills a primary of a cluster, and tells what that cost', { timeout: 180_000 }, async () => {
-    const folder = mkdtempSync(path.join(tmpdir(), 'plimsoll-validate-'));
-    try {
-      const args = ['--topology', 'cluster', '--scale', '0.02', '--reports', folder];
-      // How long a busy machine takes is no matter here.
-      const { stdout } = await validate(...args).catch(
-        (error: { code: number; stdout: string }) => {
-          expect(error.code).toBe(1);
-          return error;
-        },
-      );
-      expect(stdout).toMatch(/revoked tokens accepted +0 +0 +PASS/);
-      expect(stdout).toMatch(/logouts answered, and undone +0 +0 +PASS/);
-      expect(stdout).toMatch(/sessions lost that a replica had +0 +0 +PASS/);
-      const report = readFileSync(path.join(folder, 'validation.md'), 'utf8');
-      expect(report).toMatch(/until a replica said that it is the primary \| [\d,]+ ms/);
-      expect(report).not.toContain('One Redis without a replica');
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
-  });
-
   test.each([
     [['--docs', '--scale', '0.1'], '--docs takes whole runs only'],
     [['--docs', '--capacity', '--soak'], '--docs takes one kind of run at a time'],
