@@ -7,6 +7,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { keySlot } from '../../src/base/key-slot.js';
 import type { Pool } from '../../src/index.js';
 import { type Outcome, outcomeOf } from '../support/outcome.js';
 import type { SeededRandom } from '../support/seeded-random.js';
@@ -32,6 +33,10 @@ export interface Call {
   readonly deadlineMs: number;
   /** `ok` or the code of its error. */
   readonly code: string;
+  /** The error's message. */
+  readonly message: string | undefined;
+  /** Of a call that concerns one key. */
+  readonly slot: number | undefined;
 }
 
 interface Caller {
@@ -169,16 +174,19 @@ export class Load {
   /** Looks at what was answered, where it was answered. */
   async #track<T>(
     kind: CallKind,
+    key: string | undefined,
     call: () => Promise<T>,
     wrong: (value: T) => string | undefined,
   ): Promise<Outcome<T>> {
+    const slot = key === undefined ? undefined : keySlot(key);
     const startedAt = performance.now();
     this.#pending++;
     const outcome = await outcomeOf(call);
     this.#pending--;
     const { code, value, error } = outcome;
     const deadlineMs = this.#deadlineMs(kind);
-    this.calls.push({ kind, startedAt, endedAt: performance.now(), deadlineMs, code });
+    const [endedAt, message] = [performance.now(), error?.message.slice(0, 160)];
+    this.calls.push({ kind, startedAt, endedAt, deadlineMs, code, message, slot });
     const sentence = error === undefined ? wrong(value as T) : undefined;
     if (sentence !== undefined) this.wrongReplies.push(sentence);
     return outcome;
@@ -199,6 +207,7 @@ export class Load {
     const key = this.#fixedKey();
     return this.#track(
       'read',
+      key,
       () => this.#patient.get(key),
       (value) => differs(`get ${key}`, value, FIXED_VALUES.get(key)),
     );
@@ -208,6 +217,7 @@ export class Load {
     const keys = [this.#fixedKey(), this.#fixedKey(), this.#fixedKey()];
     return this.#track(
       'read',
+      undefined,
       () => this.#patient.mGet(keys),
       (values) =>
         keys
@@ -233,7 +243,7 @@ export class Load {
 
   /** Appends tokens; `call` answers how long the list is then. */
   async #write(caller: Caller, tokens: readonly Token[], call: () => Promise<unknown>) {
-    const outcome = await this.#track('write', call, (length) => {
+    const outcome = await this.#track('write', caller.list, call, (length) => {
       const isPossible = Number(length) >= caller.length + tokens.length || this.#world.isLossy;
       return isPossible ? undefined : `rPush answered ${length} after ${caller.length} elements`;
     });
@@ -246,6 +256,7 @@ export class Load {
     increments.most++;
     const outcome = await this.#track(
       'write',
+      counter,
       () => this.pool.client.incr(counter),
       (count) => {
         const isLow = count <= increments.least && !this.#world.isLossy;
@@ -266,6 +277,7 @@ export class Load {
     let replicas = 0;
     const outcome = await this.#track(
       'lease',
+      caller.list,
       () =>
         this.#world.lend(this.pool, caller.list, async (redis) => {
           await redis.watch(`${caller.list}:lock`);
@@ -287,6 +299,7 @@ export class Load {
     const token = this.#token(this.#jobs('open'));
     const outcome = await this.#track(
       'write',
+      token.list,
       () => this.pool.client.rPush(token.list, token.text),
       (length) => (length >= 1 ? undefined : `a job's rPush answered ${length}`),
     );
@@ -300,6 +313,7 @@ export class Load {
     while (!this.#isOver) {
       const { error } = await this.#track(
         'block',
+        open,
         () => this.pool.client.blMove(open, done, 'LEFT', 'RIGHT', BLOCK_SECONDS),
         (job) =>
           job === null || job.startsWith(this.prefix) ? undefined : `blMove answered ${job}`,

@@ -28,6 +28,7 @@ const SLOW_MS = 250;
 const TOLERANCE_MS = 120;
 /** Waiting longer for callers to be served only shows by how much a bound was missed. */
 const GIVE_UP_MS = 15_000;
+const ALL_KINDS: readonly CallKind[] = ['read', 'write', 'lease', 'block'];
 const AT_REST_WITHIN_MS = 3_000;
 
 export class Round {
@@ -130,18 +131,14 @@ export class Round {
   }
 
   #judgeCalls(load: Load): void {
-    const { bound, unnoticedBy = [] } = this.fault;
-    const unexpected = new Map<string, number>();
-    for (const { code, kind } of load.calls) {
-      if (code === 'ok') continue;
-      const isAllowed = load.mayMeet.includes(code) && !unnoticedBy.includes(kind);
-      if (!isAllowed)
-        unexpected.set(`${kind} ${code}`, (unexpected.get(`${kind} ${code}`) ?? 0) + 1);
-    }
-    for (const [what, count] of unexpected) {
-      this.#violations.push(
-        `${count} x ${what}${bound.kind === 'unnoticed' ? '' : ', unforeseen'}`,
-      );
+    const { unnoticedBy = [] } = this.fault;
+    const unexpected = load.calls.filter(
+      ({ code, kind }) =>
+        code !== 'ok' && (!load.mayMeet.includes(code) || unnoticedBy.includes(kind)),
+    );
+    for (const what of new Set(unexpected.map(({ code, kind }) => `${kind} ${code}`))) {
+      const same = unexpected.filter(({ code, kind }) => `${kind} ${code}` === what);
+      this.#violations.push(`${same.length} x ${what}, not foreseen: ${same[0]?.message}`);
     }
     const [wrong] = load.wrongReplies;
     if (wrong !== undefined) {
@@ -253,7 +250,11 @@ export class Round {
 
   #result(judgement: Judgement | undefined): RoundResult {
     const calls = this.#loads.flatMap((load) => load.calls);
-    const failed = this.#loads.map((load) => load.calls.filter(({ code }) => code !== 'ok').length);
+    const { unnoticedBy = ALL_KINDS } = this.fault;
+    const failed = this.#loads.map(
+      (load) =>
+        load.calls.filter(({ code, kind }) => code !== 'ok' && unnoticedBy.includes(kind)).length,
+    );
     const wrongReplies = this.#loads.reduce((sum, load) => sum + load.wrongReplies.length, 0);
     const slowestMs = calls.reduce(
       (most, { startedAt, endedAt }) => Math.max(most, endedAt - startedAt),

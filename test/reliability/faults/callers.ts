@@ -25,7 +25,7 @@ export const callerFaults = oneServer([
   {
     name: 'event loop blocked',
     does: `the process stands still for 800 ms, three times, with deadlines of ${SHORT_DEADLINE_MS} ms`,
-    rounds: 10,
+    rounds: 5,
     isDirect: true,
     pool: { commandTimeoutMs: SHORT_DEADLINE_MS, acquireTimeoutMs: SHORT_DEADLINE_MS },
     bound: UNNOTICED,
@@ -56,7 +56,7 @@ export const callerFaults = oneServer([
   {
     name: 'a worker killed',
     does: 'a process that writes through a pool of its own dies by `kill -9`; ours goes on',
-    rounds: 4,
+    rounds: 3,
     bound: UNNOTICED,
     mayMeet: [],
     strike: killWorker,

@@ -69,7 +69,7 @@ export const networkFaults = oneServer([
   {
     name: 'half-open for longer than the deadline',
     does: `nothing passes for 900 ms with deadlines of ${SHORT_DEADLINE_MS} ms; then all of it`,
-    rounds: 10,
+    rounds: 6,
     pool: { commandTimeoutMs: SHORT_DEADLINE_MS, acquireTimeoutMs: SHORT_DEADLINE_MS },
     bound: returnWithin(1_000, 'the end of the silence'),
     mayMeet: [...LATE, 'BREAKER_OPEN'],
@@ -83,7 +83,7 @@ export const networkFaults = oneServer([
   {
     name: 'swallowed',
     does: 'all that passes within 20 ms is lost, and the connections stay silent for good; new ones work',
-    rounds: 10,
+    rounds: 6,
     isQuick: true,
     pool: { commandTimeoutMs: LONG_DEADLINE_MS, acquireTimeoutMs: LONG_DEADLINE_MS },
     bound: returnWithin(1_500, 'the first lost byte'),

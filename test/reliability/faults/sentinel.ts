@@ -25,7 +25,7 @@ export const sentinelFaults = behindSentinels([
   {
     name: 'failover by command',
     does: '`SENTINEL FAILOVER`: the replica is promoted, and the old primary becomes its replica',
-    rounds: 6,
+    rounds: 4,
     isQuick: true,
     bound: BOUND,
     mayMeet: IN_FAILOVER,
@@ -35,7 +35,7 @@ export const sentinelFaults = behindSentinels([
   {
     name: 'failover by kill',
     does: '`kill -9` of the primary; the sentinels promote the replica; the old one comes back as its replica',
-    rounds: 5,
+    rounds: 3,
     downAfterMs: DOWN_AFTER_MS,
     bound: BOUND,
     mayMeet: IN_FAILOVER,
@@ -52,7 +52,7 @@ export const sentinelFaults = behindSentinels([
   {
     name: 'all sentinels restarted',
     does: 'all three killed, started again 300 ms later, and then asked for a failover',
-    rounds: 3,
+    rounds: 2,
     bound: BOUND,
     mayMeet: IN_FAILOVER,
     async strike({ world, healed, load, check }) {
@@ -71,7 +71,7 @@ export const sentinelFaults = behindSentinels([
   {
     name: 'sentinels at new addresses',
     does: 'one sentinel restarted, the other two replaced by ones at new addresses; then a failover',
-    rounds: 3,
+    rounds: 2,
     bound: BOUND,
     mayMeet: IN_FAILOVER,
     async strike({ world, healed, load, check }) {

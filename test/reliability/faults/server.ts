@@ -10,6 +10,7 @@ import { DURABLE, oneServer, untilInfo } from '../one-server.js';
 
 const RESTARTS = 50;
 const SHORT_DEADLINE_MS = 300;
+const OUTAGE_DEADLINE_MS = 2_000;
 
 export const serverFaults = oneServer([
   {
@@ -19,6 +20,8 @@ export const serverFaults = oneServer([
     isQuick: true,
     isDirect: true,
     server: DURABLE,
+    // Longer than the outage, on a busy machine too.
+    pool: { commandTimeoutMs: OUTAGE_DEADLINE_MS, acquireTimeoutMs: OUTAGE_DEADLINE_MS },
     bound: returnWithin(1_000, "the port's opening"),
     mayMeet: LOST,
     async strike({ world, random, healed }) {
@@ -59,7 +62,7 @@ export const serverFaults = oneServer([
   {
     name: 'stopped for longer than the deadline',
     does: `SIGSTOP for 900 ms with deadlines of ${SHORT_DEADLINE_MS} ms, then SIGCONT`,
-    rounds: 10,
+    rounds: 6,
     isQuick: true,
     pool: { commandTimeoutMs: SHORT_DEADLINE_MS, acquireTimeoutMs: SHORT_DEADLINE_MS },
     bound: returnWithin(1_000, 'SIGCONT'),
