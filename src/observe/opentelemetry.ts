@@ -309,8 +309,11 @@ function listen<C extends object>(
 }
 
 function present(attributes: Record<string, string | number | undefined>): Attributes {
+  // Not by deletion, which makes objects slow for whoever reads them.
+  const found: Attributes = {};
   for (const name of Object.keys(attributes)) {
-    if (attributes[name] === undefined) delete attributes[name];
+    const value = attributes[name];
+    if (value !== undefined) found[name] = value;
   }
-  return attributes;
+  return found;
 }
