@@ -44,6 +44,8 @@ export interface NodeTimer {
 }
 
 export interface NodeDependencies {
+  /** Whether keys decide which of several servers a command runs on. */
+  readonly isSharded: boolean;
   readonly budget: Budget;
   readonly clock: Clock;
   /** Uniform in [0, 1), for jitter. */
@@ -102,6 +104,7 @@ export class NodePool implements LeaseOwner {
   readonly #refusals: Refusals;
   readonly #timer: NodeTimer;
   readonly #owner: NodeOwner;
+  readonly #isSharded: boolean;
   readonly #lending: Lending;
   readonly #inspector: Inspector;
 
@@ -112,6 +115,7 @@ export class NodePool implements LeaseOwner {
     owner: NodeOwner,
   ) {
     this.endpoint = endpoint;
+    this.#isSharded = dependencies.isSharded;
     const { clock, statistics, refusals, timer } = dependencies;
     this.traceOrigin = dependencies.traceOrigin;
     this.#options = options;
@@ -375,8 +379,14 @@ export class NodePool implements LeaseOwner {
       return mayBeAsked && this.#owner.confirm(this, command, error);
     }
     if (lease === undefined) return this.#owner.tryAgain(this, command, verdict);
-    if (verdict.redirect === undefined || lease.onRedirect === undefined) return false;
-    lease.onRedirect(verdict.redirect);
+    if (verdict.redirect !== undefined && lease.onRedirect !== undefined) {
+      lease.onRedirect(verdict.redirect);
+      return true;
+    }
+    // What it blocked on is another primary's by now, which a cluster finds out.
+    const isElsewhere = this.#isSharded && error.message.startsWith('UNBLOCKED ');
+    if (!isElsewhere || lease.onDisplaced === undefined) return false;
+    lease.onDisplaced();
     return true;
   }
 

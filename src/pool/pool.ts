@@ -59,6 +59,8 @@ export interface HealthReport extends ProbeReport {
 
 export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExecutor {
   readonly options: ResolvedOptions;
+  /** Whether keys decide where a command runs, so that commands must have routes. @internal */
+  readonly isSharded: boolean;
   /** For duplicates, which end before the pool. @internal */
   readonly ending: Ending;
   /** What is told of it on tracing channels. @internal */
@@ -83,6 +85,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     super();
     const { topology, clock, random } = dependencies;
     this.options = options;
+    this.isSharded = topology.isSharded;
     this.traceOrigin = traceOriginOf(options);
     this.#clock = clock;
     this.#budget = new Budget(options.maxConnections);
@@ -134,11 +137,6 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   /** Counts an error that a caller gets. @internal */
   get onError(): (error: unknown) => void {
     return this.#statistics.countError;
-  }
-
-  /** Whether keys decide where a command runs, so that commands must have routes. @internal */
-  get isSharded(): boolean {
-    return this.#router.topology.isSharded;
   }
 
   /** Whether replicas serve reads where keys decide nothing. @internal */
@@ -360,6 +358,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     random: () => number,
   ): NodePool {
     const dependencies = {
+      isSharded: this.isSharded,
       budget,
       clock: this.#clock,
       random,

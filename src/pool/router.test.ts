@@ -324,6 +324,20 @@ test('a blocking command that was sent away waits no longer than its own deadlin
   expect(lent.value?.entry.connection).toBe(b.source.open[0]);
 });
 
+test('a blocking command goes on where its slot went when its primary became a replica', async () => {
+  const { a, b, topology, pool, commandFor } = await openCluster();
+  const command = commandFor(1, 'BLPOP');
+  command.isBlocking = true;
+  const outcome = outcomeOf(pool.executeExclusive(command));
+  await settle(50);
+  topology.show([a, b], { 1: b, 2: b });
+  b.source.answer = () => 'element';
+  const text = 'UNBLOCKED force unblock, instance state changed (master -> replica?)';
+  a.source.open.find(({ inFlight }) => inFlight > 0)?.reply(new ErrorReply(text));
+  await settle(50);
+  expect(await outcome).toMatchObject({ value: 'element' });
+});
+
 test('close() waits for what is in flight on all servers', async () => {
   const { a, b, pool, send } = await openCluster();
   const outcomes = [outcomeOf(send(1, 'ONE')), outcomeOf(send(2, 'TWO'))];
