@@ -24,6 +24,8 @@ export interface Queue {
   readonly commands: readonly QueuedReply[];
   /** Indexes of those whose errors a script or a module may have written; `undefined`: none. */
   readonly errorAuthors: ReadonlySet<number> | undefined;
+  /** It went to a node of a cluster. */
+  readonly isSharded?: boolean;
 }
 
 type Replies = readonly unknown[];
@@ -135,7 +137,7 @@ function refusalOfExec(exec: ErrorReply, replies: Replies, queue: Queue): Refusa
       outcome: 'not-applied',
       again: placeOfNextAttempt(verdicts),
       retire: verdicts.find(({ retire }) => retire !== undefined)?.retire,
-      breaks: breakAfterRefusedExec(exec.message),
+      breaks: breakAfterRefusedExec(exec.message, queue.isSharded),
       redirect: redirectAmong(verdicts),
     },
   };

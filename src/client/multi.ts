@@ -284,7 +284,11 @@ export class MultiCommand {
     const { replyTypes, retryWrites, holder } = this.#context;
     const timeoutMs = deadlineWith(blockMs, this.#context.timeoutMs);
     const settings = { timeoutMs, replyTypes, retryWrites, holder };
-    const queue: Queue = { commands: this.#queue.slice(), errorAuthors: this.#errorAuthors };
+    const queue: Queue = {
+      commands: this.#queue.slice(),
+      errorAuthors: this.#errorAuthors,
+      isSharded: this.#context.isSharded,
+    };
     return new Command(kind, settings, payload, this.#ascii, queue);
   }
 

@@ -152,6 +152,14 @@ describe('of what closes MULTI or forgets WATCH', () => {
     'ERR DISCARD without MULTI',
   ];
 
+  test.each(['MOVED 1 a:1', 'TRYAGAIN Multiple keys', 'CLUSTERDOWN The cluster is down'])(
+    '%s: a node of a cluster has closed it; who else says so may not have',
+    (text) => {
+      expect(breakAfterRefusedExec(text, true)).toBeUndefined();
+      expect(breakAfterRefusedExec(text)).toBe('unknown');
+    },
+  );
+
   test.each(NOBODY_LOOKED)('%s: the transaction is %s', (text, breaks) => {
     expect(breakAfterRefusedExec(text)).toBe(breaks);
     // Sent by hand, or on the way back from a lease: perhaps there was no MULTI.

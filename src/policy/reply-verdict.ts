@@ -61,7 +61,7 @@ const MAX_PORT = 65_535;
 const CLOSING = new Set(['EXEC', 'DISCARD', 'UNWATCH']);
 /** MULTI is closed: EXECABORT discards, and what had not been opened needs no closing. */
 const CLOSED = /^EXECABORT\b|without MULTI/;
-/** An EXEC that a cluster sends away or puts off discards too. */
+/** An EXEC that a node of a cluster sends away or puts off discards too; who else says so may not. */
 const SENT_AWAY = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN|CROSSSLOT) /;
 /** The server never got as far as to look at what it was to close. */
 const NOT_PERMITTED = /^NOPERM\b/;
@@ -74,7 +74,7 @@ export function judgeErrorReply(text: string, author: ErrorAuthor): ReplyVerdict
   if (author.mayMakeUpErrors === true) return judgeMadeUp(text);
   const verdict = judgeServersWord(text);
   // By hand, MULTI may have been sent or not.
-  const isClosed = CLOSED.test(text) || (author.name === 'EXEC' && SENT_AWAY.test(text));
+  const isClosed = CLOSED.test(text);
   const isInStep = !CLOSING.has(author.name) || isClosed;
   return isInStep ? verdict : { ...verdict, breaks: 'unknown' };
 }
@@ -122,8 +122,8 @@ export function redirectAmong(verdicts: readonly ReplyVerdict[]): Redirect | und
 }
 
 /** What becomes of the connection when the EXEC to an accepted MULTI is refused. */
-export function breakAfterRefusedExec(text: string): Break | undefined {
-  if (CLOSED.test(text) || SENT_AWAY.test(text)) return undefined;
+export function breakAfterRefusedExec(text: string, isSharded = false): Break | undefined {
+  if (CLOSED.test(text) || (isSharded && SENT_AWAY.test(text))) return undefined;
   if (NOT_KNOWN.test(text)) return 'open for good';
   return NOT_PERMITTED.test(text) ? 'open' : 'unknown';
 }
