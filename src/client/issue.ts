@@ -24,10 +24,17 @@ export function issue(
   encoder: CommandEncoder,
   kind: ClientCommandKind,
 ): Promise<unknown> {
-  if (isCommandTraced()) {
-    return traceCommand(context, encoder, kind, (trace) => send(context, encoder, kind, trace));
-  }
+  // A closure here would cost each command a scope of its own, traced or not.
+  if (isCommandTraced()) return issueTraced(context, encoder, kind);
   return send(context, encoder, kind, undefined);
+}
+
+function issueTraced(
+  context: CommandContext,
+  encoder: CommandEncoder,
+  kind: ClientCommandKind,
+): Promise<unknown> {
+  return traceCommand(context, encoder, kind, (trace) => send(context, encoder, kind, trace));
 }
 
 /** @param trace What listeners are told of it; `undefined`: nobody listens. */
