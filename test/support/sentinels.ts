@@ -9,7 +9,7 @@ import {
   type PrivateServerOptions,
   startPrivateServer,
 } from '../../scripts/redis-server.js';
-import { createPool } from '../../src/index.js';
+import { createPool, PoolError } from '../../src/index.js';
 
 /**
  * Sentinel's own periods, ms. From 250 for PING on, a candidate's INFO is never too old. Sentinels that
@@ -22,6 +22,8 @@ const PERIODS = [
   ...['slave-reconf-timeout', '1000', 'tilt-period', '500'],
 ];
 const READY_MS = 15_000;
+/** A server that is back is found at the next attempt to connect. */
+const RETURN_MS = 2_000;
 
 export const PRIMARY_NAME = 'harbour';
 
@@ -169,7 +171,16 @@ class Setup implements SentinelSetup {
       pool = createPool({ url: server.url, commandTimeoutMs: 1_000, breaker: { patienceMs: 500 } });
       this.#pools.set(server, pool);
     }
-    return (await pool.client.sendCommand(args)) as T;
+    const deadline = performance.now() + RETURN_MS;
+    for (;;) {
+      try {
+        return (await pool.client.sendCommand(args)) as T;
+      } catch (error) {
+        const isRefused = error instanceof PoolError && error.code === 'BREAKER_OPEN';
+        if (!isRefused || !server.running || performance.now() > deadline) throw error;
+        await sleep(50);
+      }
+    }
   }
 
   async prepare(): Promise<void> {
