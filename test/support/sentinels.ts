@@ -152,6 +152,8 @@ function configuration(
   ].join('\n');
 }
 
+type SeenReplica = Readonly<Record<string, string>>;
+
 class Setup implements SentinelSetup {
   readonly #pools = new Map<PrivateServer, ReturnType<typeof createPool>>();
 
@@ -186,6 +188,10 @@ class Setup implements SentinelSetup {
   async prepare(): Promise<void> {
     for (const sentinel of this.sentinels)
       await this.ask(sentinel, 'SENTINEL', 'DEBUG', ...PERIODS);
+    await this.#untilReady();
+  }
+
+  async #untilReady(): Promise<void> {
     const deadline = performance.now() + READY_MS;
     while (!(await this.#isReady())) {
       if (performance.now() > deadline) throw new Error('The sentinels did not become ready.');
@@ -208,6 +214,7 @@ class Setup implements SentinelSetup {
   }
 
   async failOver(): Promise<PrivateServer> {
+    await this.#untilReady();
     const before = await this.findPrimary();
     const others = this.servers.filter((server) => server !== before);
     const deadline = performance.now() + READY_MS;
@@ -266,14 +273,28 @@ class Setup implements SentinelSetup {
     if (!(await this.isInStep())) return false;
     for (const sentinel of this.sentinels) {
       const peers = await this.ask<unknown[]>(sentinel, 'SENTINEL', 'SENTINELS', PRIMARY_NAME);
-      const replicas = await this.ask<unknown[]>(sentinel, 'SENTINEL', 'REPLICAS', PRIMARY_NAME);
+      const replicas = await this.ask<SeenReplica[]>(
+        sentinel,
+        'SENTINEL',
+        'REPLICAS',
+        PRIMARY_NAME,
+      );
       if (
         peers.length !== this.sentinels.length - 1 ||
-        replicas.length !== this.servers.length - 1
+        replicas.length !== this.servers.length - 1 ||
+        !replicas.every(isSeenAsReplica)
       ) {
         return false;
       }
     }
     return true;
   }
+}
+
+/**
+ * A sentinel that still takes an old primary's role for that of a primary would make it a replica
+ * again as soon as it is promoted.
+ */
+function isSeenAsReplica(seen: SeenReplica): boolean {
+  return seen['role-reported'] === 'slave';
 }
