@@ -7,6 +7,9 @@
 //                             |   v                |   | stale: another one connects meanwhile,
 //                             pausing <---(lost)---+---+ takes over, and the old one goes
 //
+// One that is too old does no harm until then; one that leads to a server that has been replaced
+// does, so it is replaced as fast as a lost one.
+//
 // What is asked is matched with its answers here, in order: they are pushes, or over RESP2 plain
 // replies, and a refusal is an error reply. So a refusal ends its own question and nothing else.
 
@@ -29,8 +32,8 @@ const NEVER_GIVES_UP = {
 };
 /** So many connections in a row that end without an answer say that there won't be one. */
 const MAX_HANG_UPS = 5;
-/** After an old connection could not be replaced, the next attempt comes this much later, ms. */
-const STALE_PAUSE_MS = 30_000;
+/** After a connection that is too old could not be replaced, the next attempt comes this much later, ms. */
+const AGED_PAUSE_MS = 30_000;
 
 const PING = textPayload(['PING']);
 /** Its answer is the last thing that is read from a connection that another one has replaced. */
@@ -175,11 +178,14 @@ export class KeptLease {
     this.#user.onConnected();
     // Its answer says that all that was asked before it is in force.
     if (previous !== undefined) this.#ping(() => this.#sayFarewell());
+    // It may have become so before anybody listened.
+    if (lease.staleReason !== undefined) this.#replaceLater(lease);
   }
 
   #onDialFailed(error: Error): void {
     this.#connecting = undefined;
-    if (this.#lease === undefined) {
+    const lease = this.#lease;
+    if (lease === undefined) {
       this.#user.onConnectFailed(error);
       if (this.#user.isNeeded) this.#connectLater(error);
     } else if (isExhausted(error)) {
@@ -188,7 +194,7 @@ export class KeptLease {
       this.#user.onLost(error, false);
       this.#dial();
     } else {
-      this.#replaceLater();
+      this.#replaceLater(lease);
     }
   }
 
@@ -202,8 +208,7 @@ export class KeptLease {
   }
 
   #connectLater(error: Error): void {
-    this.#failures++;
-    const waitMs = retryWaitMs(this.#failures, NEVER_GIVES_UP, () => 0);
+    const waitMs = this.#nextPauseMs();
     clearTimeout(this.#pause);
     this.#pause = setTimeout(() => {
       this.#pause = undefined;
@@ -218,12 +223,20 @@ export class KeptLease {
     if (this.#lease !== undefined && this.#connecting === undefined) this.#dial();
   }
 
-  #replaceLater(): void {
-    const old = this.#lease;
-    const timer = setTimeout(() => {
-      if (this.#lease === old) this.#replace();
-    }, STALE_PAUSE_MS);
+  #replaceLater(stale: ConnectionLease): void {
+    const isMisled = stale.staleReason === 'failover';
+    const timer = setTimeout(
+      () => {
+        if (this.#lease === stale) this.#replace();
+      },
+      isMisled ? this.#nextPauseMs() : AGED_PAUSE_MS,
+    );
     timer.unref();
+  }
+
+  #nextPauseMs(): number {
+    this.#failures++;
+    return retryWaitMs(this.#failures, NEVER_GIVES_UP, () => 0) as number;
   }
 
   #onReply(lease: ConnectionLease, reply: unknown): void {

@@ -8,7 +8,7 @@ import type { TraceOrigin } from '../base/tracing.js';
 import { PoolError } from '../errors.js';
 import { newSession, type Session, trackSession } from '../policy/session.js';
 import { abortedError, notSendable } from './caller-errors.js';
-import { type Entry, sendOn } from './entry.js';
+import { type Entry, type EvictionReason, sendOn } from './entry.js';
 
 /** What a lease asks of the pool that lent it. */
 export interface LeaseOwner {
@@ -90,6 +90,11 @@ export class ConnectionLease {
   /** Why the connection ended under the borrower's hands; `undefined` while it lives. */
   get lostError(): Error | undefined {
     return this.lossError;
+  }
+
+  /** Why the connection is to be replaced, `failover` if it leads to the wrong server. */
+  get staleReason(): EvictionReason | undefined {
+    return this.entry.staleReason;
   }
 
   /** The server's number for the connection (CLIENT ID), where it is known. */
