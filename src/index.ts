@@ -52,7 +52,7 @@ export type { EvictionReason } from './node/entry.js';
 export type { AcquireOptions } from './node/lease-request.js';
 export type { PoolEvents } from './pool/events.js';
 export type { CloseOptions, HealthReport } from './pool/pool.js';
-export type { PoolState, PoolStatus } from './pool/snapshot.js';
+export type { ConnectionStatus, PoolState, PoolStatus } from './pool/snapshot.js';
 export type { FailoverStatus, SwitchOptions, SwitchReason } from './topology/failover.js';
 export {
   type CommandDefinition,

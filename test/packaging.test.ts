@@ -18,6 +18,9 @@ const TSC = path.join(ROOT, 'node_modules/typescript/bin/tsc');
 const SET_UP_TIMEOUT_MS = 120_000;
 const RUN_TIMEOUT_MS = 30_000;
 /** Beside these only `dist/` may be in the package. */
+const PAGE_FILES = ['page.css', 'page.html', 'theme.css', 'token.html'].map(
+  (name) => `src/http/page/${name}`,
+);
 const SINGLE_FILES = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'];
 
 interface PackedFile {
@@ -102,7 +105,7 @@ function codeBlocks(markdown: string): string[] {
 
 test('the package holds the build, the papers and nothing else', () => {
   const others = packedFiles.filter((file) => !file.startsWith('dist/'));
-  expect(others).toEqual(SINGLE_FILES);
+  expect(others).toEqual([...SINGLE_FILES, ...PAGE_FILES]);
   expect(packedFiles).toContain('dist/index.js');
   expect(packedFiles).toContain('dist/index.d.ts');
   const strays = packedFiles.filter((file) => /\.test\.|\.tsbuildinfo$|(?<!\.d)\.ts$/.test(file));
@@ -141,6 +144,22 @@ describe('the installed package', () => {
     expect(await runProgram('use.cjs', text, server().url)).toBe('ahoy function POOL_CLOSED');
   });
 
+  test('serves the live page from its own files, from import and from require()', async () => {
+    const use = `
+      const pool = createPool({ url: process.argv[2] });
+      const server = createServer(dashboardHandler(pool)).listen(0, '127.0.0.1', async () => {
+        const page = await fetch('http://127.0.0.1:' + server.address().port);
+        console.log(page.status, (await page.text()).includes('uPlot'));
+        process.exit();
+      });`;
+    const imported = `import { createServer } from 'node:http'; import { createPool } from 'plimsoll';
+      import { dashboardHandler } from 'plimsoll/http';\n${use}`;
+    expect(await runProgram('page.mjs', imported, server().url)).toBe('200 true');
+    const required = `const { createServer } = require('node:http'); const { createPool } = require('plimsoll');
+      const { dashboardHandler } = require('plimsoll/http');\n${use}`;
+    expect(await runProgram('page.cjs', required, server().url)).toBe('200 true');
+  });
+
   test('listens for OpenTelemetry where its API is there, from import and from require()', async () => {
     const api = path.join(ROOT, 'node_modules/@opentelemetry/api');
     mkdirSync(path.join(folder, 'node_modules/@opentelemetry'), { recursive: true });
@@ -166,7 +185,7 @@ describe('the installed package', () => {
       import type { AcquireOptions, Lease, Pool } from 'plimsoll';
       type Own<T> = Exclude<keyof T, keyof EventEmitter | typeof Symbol.asyncDispose>;
       export const pool: Record<Own<Pool>, 0> = { options: 0, client: 0, acquire: 0, withLease: 0,
-        status: 0, latencyTotals: 0, healthCheck: 0, switchTo: 0, resize: 0, suspend: 0, resume: 0,
+        status: 0, connections: 0, latencyTotals: 0, healthCheck: 0, switchTo: 0, resize: 0, suspend: 0, resume: 0,
         close: 0, keepsAlive: 0, ref: 0, unref: 0 };
       export const lease: Record<Own<Lease>, 0> = { client: 0, isReleased: 0, lostError: 0,
         serverClientId: 0, release: 0, destroy: 0, [Symbol.dispose]: 0 };

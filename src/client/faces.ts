@@ -5,7 +5,7 @@ import type { ResolvedOptions } from '../config/options.js';
 import type { AcquireOptions } from '../node/lease-request.js';
 import type { PoolEvents } from '../pool/events.js';
 import type { CloseOptions, HealthReport } from '../pool/pool.js';
-import type { LatencyTotals, PoolStatus } from '../pool/snapshot.js';
+import type { ConnectionStatus, LatencyTotals, PoolStatus } from '../pool/snapshot.js';
 import type { SwitchOptions } from '../topology/failover.js';
 import type {
   None,
@@ -45,6 +45,8 @@ export interface Pool<
   ): Promise<T>;
   /** A snapshot of the pool; cheap. */
   status(): PoolStatus;
+  /** Each open connection, and what it carries; costs more than `status()` where there are many. */
+  connections(): ConnectionStatus[];
   /** Latencies since the pool was made, in buckets: what a scrape wants beside `status()`. */
   latencyTotals(): LatencyTotals;
   /**

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Statistics } from '../node/statistics.js';
 import { ALL_IS_WELL } from '../policy/recommendations.js';
 import { type PoolStatus, type SnapshotFacts, takeSnapshot } from '../pool/snapshot.js';
-import { EXHAUSTION_WINDOW_MS, healthAnswer, PoolHealth, REPORT_MAX_AGE_MS } from './index.js';
+import { EXHAUSTION_WINDOW_MS, healthAnswer, PoolHealth, REPORT_MAX_AGE_MS } from './health.js';
 
 const STATISTICS = new Statistics();
 const FACTS: SnapshotFacts = {

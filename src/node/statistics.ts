@@ -72,6 +72,17 @@ export class Statistics {
     this.errors[code] = (this.errors[code] ?? 0) + 1;
   };
 
+  /** All that was ever recorded, by what was timed. */
+  latencyTotals() {
+    return {
+      command: this.commandLatency.total(),
+      wait: this.waitLatency.total(),
+      lease: this.leaseDuration,
+      connect: this.connectDuration,
+      eventLoopLag: this.eventLoopLag,
+    };
+  }
+
   countConnectFailure({ code }: PoolError): void {
     this.connectErrors++;
     this.connectFailures[code] = (this.connectFailures[code] ?? 0) + 1;

@@ -35,7 +35,14 @@ import { Housekeeper } from './housekeeper.js';
 import { Recovery } from './recovery.js';
 import { Refused } from './refused.js';
 import { goneError, Router } from './router.js';
-import { type LatencyTotals, type PoolState, type PoolStatus, takeSnapshot } from './snapshot.js';
+import {
+  type ConnectionStatus,
+  type LatencyTotals,
+  listConnections,
+  type PoolState,
+  type PoolStatus,
+  takeSnapshot,
+} from './snapshot.js';
 import { traceOriginOf } from './trace-origin.js';
 
 const DEFAULT_CLOSE_TIMEOUT_MS = 5_000;
@@ -194,32 +201,32 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
 
   /** Latencies since the pool was made, in buckets: what a scrape wants beside `status()`. */
   latencyTotals(): LatencyTotals {
-    const { commandLatency, waitLatency, ...histograms } = this.#statistics;
-    return {
-      command: commandLatency.total(),
-      wait: waitLatency.total(),
-      lease: histograms.leaseDuration,
-      connect: histograms.connectDuration,
-      eventLoopLag: histograms.eventLoopLag,
-    };
+    return this.#statistics.latencyTotals();
   }
 
   /** A snapshot of the pool; cheap. */
   status(): PoolStatus {
+    const { topology } = this.#router;
     return takeSnapshot({
       name: this.options.target.name,
       state: this.#state(),
-      address: this.#router.topology.address,
+      address: topology.address,
       nodes: this.#router.nodes,
       serving: this.#router.serving,
-      failover: this.#router.topology.failover?.status(),
+      slotsOf: topology.slotsOf?.bind(topology),
+      failover: topology.failover?.status(),
       minConnections: this.options.minConnections,
       maxConnections: this.#budget.max,
       alert: this.#isAlertRaised,
-      primariesWithoutReplica: this.#router.topology.primariesWithoutReplica,
+      primariesWithoutReplica: topology.primariesWithoutReplica,
       statistics: this.#statistics,
       now: this.#clock.now(),
     });
+  }
+
+  /** Each open connection, and what it carries. Costs more than `status()`. */
+  connections(): ConnectionStatus[] {
+    return listConnections(this.#router.nodes, this.#clock.now());
   }
 
   /**

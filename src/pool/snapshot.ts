@@ -4,11 +4,12 @@
 import type { RetryClass } from '../base/command.js';
 import type { LatencyHistogram, LatencySummary } from '../base/latency-histogram.js';
 import type { PoolErrorCode } from '../errors.js';
-import { countInUse, type Entry, type EvictionReason } from '../node/entry.js';
+import { countInUse, type Entry, type EntryState, type EvictionReason } from '../node/entry.js';
 import type { NodePool } from '../node/node-pool.js';
 import type { CountedErrorCode, Statistics } from '../node/statistics.js';
 import { utilizationPercent } from '../policy/recommendations.js';
 import type { FailoverStatus } from '../topology/failover.js';
+import type { Endpoint, SlotSpan } from '../topology/topology.js';
 
 /** `degraded`: the alert is raised or no connection is ready yet; `down`: the breaker is open. */
 export type PoolState = 'ready' | 'degraded' | 'down' | 'suspended' | 'closing' | 'closed';
@@ -20,6 +21,8 @@ export interface EndpointStatus {
   readonly role: 'primary' | 'replica';
   /** Availability zone, where the server tells it. */
   readonly zone: string | undefined;
+  /** Of a cluster: the slots it serves, each from the first to the last; else `undefined`. */
+  readonly slots: readonly SlotSpan[] | undefined;
   /** `empty`: no connection, and none was needed yet; `down`: its breaker is open. */
   readonly state: 'ready' | 'empty' | 'down';
   readonly open: number;
@@ -28,6 +31,24 @@ export interface EndpointStatus {
   readonly connecting: number;
   readonly inFlight: number;
   readonly waiting: number;
+}
+
+/** One of the open connections. */
+export interface ConnectionStatus {
+  /** Among those to its server; a number is not given twice. */
+  readonly id: number;
+  /** Of its server; no secret. */
+  readonly address: string;
+  /** `ready`: a lane; `restoring`: comes back from a lease; `draining`: takes no more. */
+  readonly state: EntryState;
+  /** Commands whose reply has not come. */
+  readonly inFlight: number;
+  /** Since it was ready, ms. */
+  readonly ageMs: number;
+  /** How long it has been lent, ms; `undefined`: it is not. */
+  readonly heldMs: number | undefined;
+  /** It owes replies and is silent: it may be dead, so others are preferred. */
+  readonly isSuspect: boolean;
 }
 
 export interface LatencyTotals {
@@ -121,6 +142,8 @@ export interface SnapshotFacts {
   readonly nodes: readonly NodePool[];
   /** Those of them that are servers in use. */
   readonly serving: readonly NodePool[];
+  /** Absent: keys decide nothing. */
+  readonly slotsOf?: ((endpoint: Endpoint) => readonly SlotSpan[] | undefined) | undefined;
   readonly failover?: FailoverStatus | undefined;
   readonly minConnections: number;
   readonly maxConnections: number;
@@ -154,7 +177,9 @@ export function takeSnapshot(facts: SnapshotFacts): PoolStatus {
       min: facts.minConnections,
       max: maxConnections,
     }),
-    endpoints: Object.freeze(facts.serving.map(endpointStatus)),
+    endpoints: Object.freeze(
+      facts.serving.map((node) => endpointStatus(node, facts.slotsOf?.(node.endpoint))),
+    ),
     failover: facts.failover,
     inFlight: sum(entries, ({ connection }) => connection.inFlight),
     waiting: sum(nodes, ({ waitingRoom }) => waitingRoom.length),
@@ -172,13 +197,31 @@ export function takeSnapshot(facts: SnapshotFacts): PoolStatus {
   });
 }
 
-function endpointStatus({ endpoint, membership, waitingRoom }: NodePool): EndpointStatus {
+export function listConnections(nodes: readonly NodePool[], now: number): ConnectionStatus[] {
+  return nodes.flatMap(({ endpoint, membership }) =>
+    membership.fleet.entries.map(({ id, state, connection, createdAt, lease, isSuspect }) => ({
+      id,
+      address: endpoint.address,
+      state,
+      inFlight: connection.inFlight,
+      ageMs: now - createdAt,
+      heldMs: lease === undefined ? undefined : now - lease.acquiredAt,
+      isSuspect,
+    })),
+  );
+}
+
+function endpointStatus(
+  { endpoint, membership, waitingRoom }: NodePool,
+  slots: readonly SlotSpan[] | undefined,
+): EndpointStatus {
   const { entries } = membership.fleet;
   const quiet = entries.length === 0 ? 'empty' : 'ready';
   return Object.freeze({
     address: endpoint.address,
     role: endpoint.role,
     zone: endpoint.zone,
+    slots,
     state: membership.isDown ? 'down' : quiet,
     open: entries.length,
     inUse: countInUse(entries),

@@ -21,6 +21,9 @@ export type TopologyFact =
   /** A server that was a primary says that it is none any more. */
   | { readonly kind: 'demoted'; readonly endpoint: Endpoint };
 
+/** Slots from the first to the last of them. */
+export type SlotSpan = readonly [first: number, last: number];
+
 /** How endpoints are left that came out of use. */
 export interface LeaveTerms {
   /**
@@ -51,6 +54,8 @@ export interface Topology {
   readonly endpoints: readonly Endpoint[];
   /** Of how many primaries no replica is known; `undefined`: replicas are not looked for. */
   readonly primariesWithoutReplica?: number | undefined;
+  /** Where keys decide: the slots that an endpoint serves, in ascending order. Cheap. */
+  slotsOf?(endpoint: Endpoint): readonly SlotSpan[];
   start(owner: TopologyOwner): void;
   /** Who serves it now; `undefined`: nobody is known to. `route` is `undefined` where all may. */
   route(route: CommandRoute | undefined): Endpoint | undefined;

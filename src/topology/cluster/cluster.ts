@@ -10,7 +10,7 @@ import type { CommandRoute } from '../../base/route.js';
 import type { ClusterTarget, ConnectionTarget, NodeAddress } from '../../config/options.js';
 import { openConnection } from '../../wire/connector.js';
 import { textOf } from '../addresses.js';
-import type { Endpoint, Topology, TopologyFact, TopologyOwner } from '../topology.js';
+import type { Endpoint, SlotSpan, Topology, TopologyFact, TopologyOwner } from '../topology.js';
 import { type Answer, bestOf, isKin, listedIn } from './answers.js';
 import { type Finding, LookSchedule } from './look-schedule.js';
 import { ClusterNode, type NodeDependencies, type Open } from './node.js';
@@ -87,6 +87,10 @@ export class ClusterTopology implements Topology {
     if (this.#view === undefined) return undefined;
     // Nodes don't list those that have failed; nobody may have asked a replica, so no more is known.
     return [...this.#view.shards].filter(({ replicas }) => replicas.length === 0).length;
+  }
+
+  slotsOf({ id }: Endpoint): readonly SlotSpan[] {
+    return this.#view?.slotsOf(id) ?? [];
   }
 
   start(owner: TopologyOwner): void {

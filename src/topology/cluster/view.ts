@@ -3,6 +3,7 @@
 
 import { SLOT_COUNT } from '../../base/key-slot.js';
 import { type ReadPreference, Shard } from '../shard.js';
+import type { SlotSpan } from '../topology.js';
 import type { ClusterEndpoint, ClusterNode } from './node.js';
 import type { ListedNode, SlotRange } from './slot-map.js';
 
@@ -14,6 +15,8 @@ export class ClusterView {
   readonly #preference: ReadPreference;
   #endpoints: readonly ClusterEndpoint[] | undefined;
   #turn = 0;
+  /** By the endpoint's id; made when it is asked for. */
+  #spans: ReadonlyMap<string, readonly SlotSpan[]> | undefined;
   /** Slots that have a primary. */
   coverage = 0;
 
@@ -53,6 +56,12 @@ export class ClusterView {
 
   shardOf(slot: number): ClusterShard | undefined {
     return this.#bySlot[slot];
+  }
+
+  /** The slots that an endpoint serves: a primary its shard's, and so do its replicas. */
+  slotsOf(endpointId: string): readonly SlotSpan[] {
+    this.#spans ??= spansOf(this.#bySlot);
+    return this.#spans.get(endpointId) ?? [];
   }
 
   /** One of the primaries in turn, for what any of them can do. */
@@ -104,6 +113,7 @@ export class ClusterView {
   #set(slot: number, shard: ClusterShard): void {
     if (this.#bySlot[slot] === undefined) this.coverage++;
     this.#bySlot[slot] = shard;
+    this.#spans = undefined;
   }
 
   #newShard(primary: ClusterNode, replicas: readonly ClusterNode[]): ClusterShard {
@@ -111,6 +121,7 @@ export class ClusterView {
     const shard = new Shard(primary.as('primary'), endpoints, this.#preference);
     this.#shards.set(primary.text, shard);
     this.#endpoints = undefined;
+    this.#spans = undefined;
     return shard;
   }
 
@@ -128,4 +139,18 @@ export class ClusterView {
       }
     }
   }
+}
+
+function spansOf(bySlot: readonly (ClusterShard | undefined)[]): Map<string, SlotSpan[]> {
+  const spans = new Map<string, SlotSpan[]>();
+  for (let first = 0; first < SLOT_COUNT; ) {
+    const shard = bySlot[first];
+    let last = first;
+    while (last + 1 < SLOT_COUNT && bySlot[last + 1] === shard) last++;
+    for (const { id } of shard === undefined ? [] : [shard.primary, ...shard.replicas]) {
+      spans.set(id, [...(spans.get(id) ?? []), [first, last]]);
+    }
+    first = last + 1;
+  }
+  return spans;
 }

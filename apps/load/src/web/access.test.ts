@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Access, type Asked, checkWebOptions, isLoopback } from './access.js';
+import { Access, type Asked, checkWebOptions } from './access.js';
+import { isLoopback } from './visitor.js';
 
 const TOKEN = 'a-token-of-this-test';
 const WRITE = { isWrite: true, isPublic: false, isPage: false };

@@ -5,10 +5,10 @@
 //   another site, by DNS      without a token the Host header names this machine (a name of theirs
 //   rebinding                 that leads here is another host; with a token they lack the cookie)
 
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { isIP } from 'node:net';
 import { LoadError } from '../errors.js';
+import { cookiesOf, digestOf, hostOf, isForeignFetch, isLoopback, isSecret } from './visitor.js';
 
 export interface WebOptions {
   /** An address or name to listen at; `*` for all. Default 127.0.0.1. */
@@ -41,13 +41,6 @@ export function checkWebOptions({ host, port, token }: WebOptions): void {
   }
 }
 
-/** A name or an address, with or without brackets. */
-export function isLoopback(host: string): boolean {
-  const name = host.toLowerCase().replace(/^\[(.*)\]$/, '$1');
-  if (name === 'localhost' || name.endsWith('.localhost')) return true;
-  return isIP(name) === 4 ? name.startsWith('127.') : name === '::1';
-}
-
 export type Verdict = 'allowed' | 'foreign-host' | 'foreign-site' | 'token-missing';
 
 export interface Asked {
@@ -66,7 +59,7 @@ export class Access {
   readonly #token: Buffer | undefined;
 
   constructor(token: string | undefined) {
-    this.#token = token === undefined ? undefined : digest(token);
+    this.#token = token === undefined ? undefined : digestOf(token);
   }
 
   get wantsToken(): boolean {
@@ -77,7 +70,7 @@ export class Access {
     const host = hostOf(headers.host);
     if (host === undefined) return 'foreign-host';
     if (!this.wantsToken && !isLoopback(host.name)) return 'foreign-host';
-    if (isWrite ? !isOwnOrigin(headers, host.text) : isForeignFetch(headers, isPage)) {
+    if (isWrite ? !isOwnOrigin(headers, host.text) : !isPage && isForeignFetch(headers)) {
       return 'foreign-site';
     }
     if (this.#token === undefined || isPublic || this.#isKnown(headers)) return 'allowed';
@@ -85,7 +78,7 @@ export class Access {
   }
 
   isToken(text: string): boolean {
-    return this.#token !== undefined && timingSafeEqual(digest(text), this.#token);
+    return this.#token !== undefined && isSecret(text, this.#token);
   }
 
   /** For the browser that gave the token. Cookies know no ports, so the name does. */
@@ -96,25 +89,12 @@ export class Access {
   #isKnown({ authorization, cookie = '' }: IncomingHttpHeaders): boolean {
     const [, bearer] = /^Bearer +(\S+)$/i.exec(authorization ?? '') ?? [];
     if (bearer !== undefined) return this.isToken(bearer);
-    const expected = digest(this.#session);
-    return cookie
-      .split('; ')
-      .filter((one) => one.startsWith(COOKIE))
-      .some((one) => timingSafeEqual(digest(one.slice(one.indexOf('=') + 1)), expected));
+    const expected = digestOf(this.#session);
+    return cookiesOf(cookie, COOKIE).some((value) => isSecret(value, expected));
   }
 }
 
 const COOKIE = 'plimsoll_load_';
-
-/** Of equal length, so that they can be compared in constant time. */
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
-}
-
-function hostOf(text: string | undefined): { text: string; name: string } | undefined {
-  if (text === undefined || !URL.canParse(`http://${text}`)) return undefined;
-  return { text: text.toLowerCase(), name: new URL(`http://${text}`).hostname };
-}
 
 /** Browsers name the origin of each request that changes something; programs name none. */
 function isOwnOrigin({ origin, ...headers }: IncomingHttpHeaders, host: string): boolean {
@@ -127,9 +107,4 @@ function isOwnOrigin({ origin, ...headers }: IncomingHttpHeaders, host: string):
 /** As a URL has it: a proxy for https may name port 443, or not. */
 function withoutDefaultPort(origin: string, host: string): string {
   return new URL(`${new URL(origin).protocol}//${host}`).host;
-}
-
-function isForeignFetch(headers: IncomingHttpHeaders, isPage: boolean): boolean {
-  const site = headers['sec-fetch-site'];
-  return !isPage && site !== undefined && site !== 'same-origin' && site !== 'none';
 }

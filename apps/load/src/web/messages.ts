@@ -10,9 +10,6 @@ import type { ThresholdVerdict } from '../thresholds.js';
 
 export type Phase = 'ready' | 'starting' | 'spawning' | 'running' | 'stopping' | 'ended';
 
-/** How often something is heard at least, ms. */
-export const BEAT_MS = 1000;
-
 /** What the form for the next run is filled with; all as it is typed. */
 export interface StartForm {
   host: string;

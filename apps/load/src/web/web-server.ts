@@ -159,7 +159,8 @@ export class WebServer {
 
   #openStream(response: ServerResponse): void {
     if (this.#streams.isFull) throw new Refused(503, 'TOO_MANY_PAGES', 'Too many pages are open.');
-    this.#streams.open(response, 'state', stateMessage(this.session, this.subject));
+    this.#streams.open(response);
+    this.tellState();
   }
 
   #sendAsset(name: string, response: ServerResponse): void {

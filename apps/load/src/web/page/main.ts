@@ -13,6 +13,7 @@ import { showTiles } from './tiles.js';
 
 /** Beyond so many seconds everything is asked for anew, and comes with fewer points. */
 const MAX_POINTS = 7200;
+const SILENCE_MS = 5000;
 
 const PHASES: Readonly<Record<Phase, string>> = {
   ready: 'Ready',
@@ -41,7 +42,13 @@ const tables = new TablesView();
 /** Made when there is something to show: a chart needs its width. */
 let charts: Charts | undefined;
 
-const stream = new Stream({ onState, onSecond, onStale });
+const stream = new Stream({
+  url: '/api/events',
+  pageUrl: '/',
+  silenceMs: SILENCE_MS,
+  listeners: { state: onState, second: onSecond },
+  onStale,
+});
 
 function onState(state: StateMessage): void {
   freshen();

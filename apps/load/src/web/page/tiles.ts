@@ -1,22 +1,15 @@
 // The figures that are looked at first.
 
 import type { Figures } from '../messages.js';
-import { byId, element, fillList, setClass, setText } from './dom.js';
+import { byId } from './dom.js';
 import { measure, percent, whole } from './format.js';
+import { fillTiles, type Tile } from './tile.js';
 
 /** From here on the tester itself may be what is slow. */
 const BUSY_PERCENT = 85;
 
-interface Tile {
-  readonly name: string;
-  readonly value: string;
-  readonly unit: string;
-  readonly more: string;
-  readonly style: '' | 'bad' | 'warn';
-}
-
 export function showTiles(figures: Figures): void {
-  fillList(byId('tiles'), tilesOf(figures), createTile, fillTile);
+  fillTiles(byId('tiles'), tilesOf(figures));
 }
 
 function tilesOf(figures: Figures): Tile[] {
@@ -57,18 +50,4 @@ function tilesOf(figures: Figures): Tile[] {
       style: isBusy ? 'warn' : '',
     },
   ];
-}
-
-function createTile(): HTMLDivElement {
-  const value = element('dd', 'value', element('span'), element('small'));
-  return element('div', '', element('dt'), value, element('dd', 'more'));
-}
-
-function fillTile(tile: HTMLDivElement, { name, value, unit, more, style }: Tile): void {
-  const [term, figure, rest] = tile.children as unknown as HTMLElement[];
-  setClass(tile, style);
-  setText(term!, name);
-  setText(figure!.children[0] as HTMLElement, value);
-  setText(figure!.children[1] as HTMLElement, unit);
-  setText(rest!, more);
 }
