@@ -19,12 +19,16 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const wanted = Number(process.env.PORT ?? DEFAULT_PORT);
   const port = (await canListen(wanted)) ? wanted : await freePort();
-  const stage = await openStage({ port });
+  const stage = await openStage({ port, hasDashboard: true });
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
   });
   try {
-    console.log(`${stage.serverVersion}; four workers at ${stage.service.url}\n\nWarming up ...`);
+    const { url } = stage.service;
+    console.log(`${stage.serverVersion}; four workers at ${url}
+Watch them live:  ${url}/dashboard
+
+Warming up ...`);
     const seconds = FIRST_IMPRESSION.seconds.short;
     const drive = warmUp(stage.service).then(() => runPhase(stage, FIRST_IMPRESSION, { seconds }));
     const section = await Promise.race([drive, stopped]);
@@ -39,6 +43,7 @@ async function main(args: readonly string[]): Promise<number> {
 
 async function serve({ service: { url } }: Stage, stopped: Promise<void>): Promise<void> {
   console.log(`Serving until Ctrl-C:
+  ${url}/dashboard              the pool, live
   ${url}/health/redis           is the pool well?
   ${url}/metrics                for Prometheus, all workers
   ${url}/.well-known/jwks.json  the public keys

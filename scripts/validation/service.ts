@@ -45,6 +45,8 @@ export interface ServiceOptions {
   readonly hasOwnStores?: boolean;
   /** Replicas that must have a logout before it is answered. Default: none. */
   readonly revocationReplicas?: number;
+  /** Serves the live page. Default: false. */
+  readonly hasDashboard?: boolean;
 }
 
 export interface Service {
@@ -67,7 +69,7 @@ export interface Service {
 /** @throws Error with the service's last output where it doesn't become ready. */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { redisUrl, driver = 'plimsoll', cpus, workers, hasOwnStores = false } = options;
-  const { revocationReplicas = 0 } = options;
+  const { revocationReplicas = 0, hasDashboard = false } = options;
   const port = options.port ?? (await freePort());
   const url = `http://127.0.0.1:${port}`;
   const folder = mkdtempSync(path.join(tmpdir(), 'plimsoll-auth-'));
@@ -79,6 +81,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     LOG_LEVEL: 'warn',
     REDIS_URL: redisUrl,
     AUTH_STORE_DRIVER: driver,
+    AUTH_DASHBOARD: String(hasDashboard),
     AUTH_REVOCATION_REPLICAS: String(revocationReplicas),
     AUTH_ISSUER: url,
     AUTH_USER_TTL_SECONDS: String(USER_SECONDS),

@@ -29,8 +29,10 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-/** @param port - Of the service. Default: any that is free. */
-export async function openStage({ port }: { port?: number } = {}): Promise<Stage> {
+/** @param terms - Of the service. */
+export async function openStage(
+  terms: Pick<ServiceOptions, 'port' | 'hasDashboard'> = {},
+): Promise<Stage> {
   const given = serverFromEnvironment();
   const privateServer =
     given === undefined ? await startPrivateServer({ args: PERSISTENT }) : undefined;
@@ -44,7 +46,7 @@ export async function openStage({ port }: { port?: number } = {}): Promise<Stage
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
-    const service = await startService({ redisUrl, ...(port === undefined ? {} : { port }) });
+    const service = await startService({ redisUrl, ...terms });
     closers.push(() => service.stop());
     return {
       service,

@@ -47,6 +47,7 @@ export const VARIABLES = [
   'AUTH_OPERATOR_PORT',
   'AUTH_OPERATOR_TOKEN',
   'AUTH_OPERATOR_TOKEN_FILE',
+  'AUTH_DASHBOARD',
   'AUTH_PID_FILE',
   'AUTH_STOP_TIMEOUT_MS',
 ] as const;
@@ -103,6 +104,8 @@ export interface AuthConfig {
   readonly operatorPort: number | undefined;
   /** SHA-256 of the token that they ask for, hex; `undefined`: they ask for none. */
   readonly operatorTokenHash: string | undefined;
+  /** Whether the live page is served where the metrics are. */
+  readonly dashboard: boolean;
   /** Where the primary's process id stands while the service is ready. */
   readonly pidFile: string | undefined;
   readonly stopTimeoutMs: number;
@@ -153,6 +156,7 @@ export function resolveConfig(env: NodeJS.ProcessEnv): AuthConfig {
     trustProxy: read.trustedProxies('AUTH_TRUST_PROXY'),
     maxConnections: read.integer('AUTH_MAX_CONNECTIONS', 10_000, 1, 1_000_000),
     ...readOperator(read, port, isLoopback(host) && !isProduction),
+    dashboard: read.choice('AUTH_DASHBOARD', ['true', 'false'], 'false') === 'true',
     pidFile: read.optional('AUTH_PID_FILE'),
     stopTimeoutMs: read.integer('AUTH_STOP_TIMEOUT_MS', 10_000, 0, 600_000),
   };

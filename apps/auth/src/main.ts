@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { InvalidOptionsError, resolveOptions } from 'plimsoll';
+import { DashboardClient, tell } from './cluster/dashboard.js';
 import { removePidFile, writePidFile } from './cluster/pid-file.js';
 import { ServiceManager } from './cluster/service-manager.js';
 import { Supervisor } from './cluster/supervisor.js';
@@ -48,6 +49,7 @@ async function runPrimary(): Promise<number> {
     program: process.argv[1]!,
     ...(keys === undefined ? {} : { env: { AUTH_KEYS_FILE: keys.file } }),
     stopTimeoutMs: config.stopTimeoutMs,
+    hasDashboard: config.dashboard,
     log,
     onReady: (port, operatorPort) => {
       if (config.pidFile !== undefined) writePidFile(config.pidFile, log);
@@ -86,11 +88,14 @@ async function runWorker(): Promise<void> {
   try {
     const config = resolveConfig(process.env);
     const metrics = new MetricsClient();
+    const dashboard = new DashboardClient();
     const keysFile = config.keysFile!;
-    const worker = await openWorkerApp({ ...config, keysFile }, process.env, () =>
-      metrics.scrape(),
-    );
-    await serve(worker, metrics, config.stopTimeoutMs);
+    const worker = await openWorkerApp({ ...config, keysFile }, process.env, {
+      metrics: () => metrics.scrape(),
+      dashboard,
+      tellOfPool: (report) => tell({ type: 'pool', report }),
+    });
+    await serve(worker, { metrics, dashboard }, config.stopTimeoutMs);
   } catch (error) {
     console.error(`A worker could not start: ${(error as Error).message}`);
     process.exit(1);

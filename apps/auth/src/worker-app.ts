@@ -2,7 +2,13 @@
 
 import type { FastifyInstance } from 'fastify';
 import { createPool, type Pool } from 'plimsoll';
-import { healthReport } from 'plimsoll/http';
+import {
+  type DashboardFeed,
+  dashboardHandler,
+  healthReport,
+  PoolReporter,
+  type WorkerReport,
+} from 'plimsoll/http';
 import { registerPoolMetrics } from 'plimsoll/prometheus';
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import { Attempts } from './attempts.js';
@@ -34,15 +40,27 @@ export interface WorkerApp {
   readonly operatorApp: FastifyInstance | undefined;
   readonly registry: Registry;
   listen(): Promise<void>;
+  /** Ends the live pages that are open here. */
+  endDashboard(): void;
   /** Finishes what is in flight, then lets go of Redis. */
   close(): Promise<void>;
 }
 
-/** @param metrics How `GET /metrics` is answered. Default: with this worker's own. */
+/** What this worker has of the others. */
+export interface Siblings {
+  /** How `GET /metrics` is answered. */
+  readonly metrics: OperatorHooks['metrics'];
+  /** What the live page shows. */
+  readonly dashboard: DashboardFeed;
+  /** Called twice a second where there is a live page. */
+  readonly tellOfPool: (report: WorkerReport) => void;
+}
+
+/** @param siblings Default: none; it tells of itself alone. */
 export async function openWorkerApp(
   config: AuthConfig & { readonly keysFile: string },
   env: NodeJS.ProcessEnv,
-  metrics?: OperatorHooks['metrics'],
+  siblings?: Siblings,
 ): Promise<WorkerApp> {
   const registry = new Registry();
   collectProcessMetrics(registry);
@@ -61,6 +79,15 @@ export async function openWorkerApp(
     confirm: confirmation.isWanted ? (home) => confirmation.confirm(home) : undefined,
     outages: Outages.of(pool),
   });
+  const isReporting = config.dashboard && siblings !== undefined;
+  const reporter = isReporting ? new PoolReporter(pool, siblings.tellOfPool) : undefined;
+  const dashboard = config.dashboard
+    ? dashboardHandler(siblings?.dashboard ?? pool, {
+        tokenSha256: config.operatorTokenHash,
+        onRefused: ({ socket: { remoteAddress: address = 'unknown' } }) =>
+          events.emit('operator_refused', { address }),
+      })
+    : undefined;
   const parts: AppParts = {
     config,
     store,
@@ -75,8 +102,9 @@ export async function openWorkerApp(
     hooks: {
       onAnswer: measuringHook(registry),
       healthRedis: () => healthReport(pool),
+      dashboard,
       metrics:
-        metrics ??
+        siblings?.metrics ??
         (async () => ({ contentType: registry.contentType, body: await registry.metrics() })),
     },
   };
@@ -97,7 +125,11 @@ export async function openWorkerApp(
       await operatorApp?.listen({ host: config.operatorHost, port: operatorPort! });
       await app.listen({ host: config.host, port: config.port });
     },
+    endDashboard() {
+      dashboard?.close();
+    },
     async close() {
+      reporter?.stop();
       await app.close();
       await operatorApp?.close();
       endWatch();

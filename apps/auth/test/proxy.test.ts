@@ -139,6 +139,7 @@ describe('behind nginx', () => {
   test('what is for operators is not there', async () => {
     for (const url of [
       '/metrics',
+      '/dashboard/events',
       '/health/redis',
       '/metrics?x=1',
       '//metrics',

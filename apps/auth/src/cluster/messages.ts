@@ -1,5 +1,6 @@
 // What primary and workers say to each other.
 
+import type { DashboardMessage, WorkerReport } from 'plimsoll/http';
 import type { WorkerMetrics } from 'plimsoll/prometheus';
 
 export type FromWorker =
@@ -10,7 +11,11 @@ export type FromWorker =
   | { readonly type: 'closed' }
   /** A worker was scraped and wants everybody's metrics. */
   | { readonly type: 'collect'; readonly id: number }
-  | { readonly type: 'metrics'; readonly id: number; readonly metrics: WorkerMetrics['metrics'] };
+  | { readonly type: 'metrics'; readonly id: number; readonly metrics: WorkerMetrics['metrics'] }
+  /** Twice a second, where the live page is on. */
+  | { readonly type: 'pool'; readonly report: WorkerReport }
+  /** A live page was opened at it, or the last one has gone. */
+  | { readonly type: 'watch' | 'unwatch' };
 
 export type FromPrimary =
   /** Take no new connection; those that are open go on as before. */
@@ -18,4 +23,6 @@ export type FromPrimary =
   /** End the open connections, each with its next answer, and then yourself. */
   | { readonly type: 'drain' }
   | { readonly type: 'report'; readonly id: number }
-  | { readonly type: 'collected'; readonly id: number; readonly workers: WorkerMetrics[] };
+  | { readonly type: 'collected'; readonly id: number; readonly workers: WorkerMetrics[] }
+  /** For its live pages. */
+  | { readonly type: 'dashboard'; readonly message: DashboardMessage };

@@ -12,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { failuresAfter, pauseMs } from './backoff.js';
 import { Collector, send } from './collector.js';
+import { DashboardRelay } from './dashboard.js';
 import type { FromWorker } from './messages.js';
 import { PrimaryMetrics } from './primary-metrics.js';
 import { HEARTBEAT_MS, Watchdog } from './watchdog.js';
@@ -37,6 +38,8 @@ export interface SupervisorOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** How long a worker may finish what it has, ms. */
   readonly stopTimeoutMs: number;
+  /** Whether workers tell of their pools, for the live page. */
+  readonly hasDashboard: boolean;
   readonly log: Logger;
   /** All workers serve; called once. */
   readonly onReady?: (port: number, operatorPort: number) => void;
@@ -57,6 +60,7 @@ export class Supervisor {
   readonly #leaving = new Set<Worker>();
   readonly #metrics = new PrimaryMetrics();
   readonly #collector: Collector;
+  readonly #dashboard: DashboardRelay | undefined;
   readonly #watchdog = new Watchdog(performance.now());
   #finish!: (code: number) => void;
   #hasServed = false;
@@ -75,6 +79,7 @@ export class Supervisor {
     this.done = new Promise((resolve) => {
       this.#finish = resolve;
     });
+    this.#dashboard = options.hasDashboard ? new DashboardRelay() : undefined;
     this.#collector = new Collector(
       () => this.#serving().map(({ worker }) => worker!),
       (missing) => this.#metrics.read(this.#serving().length, missing),
@@ -217,6 +222,7 @@ export class Supervisor {
   #onMessage(worker: Worker, message: FromWorker): void {
     this.#watchdog.heard(worker.id);
     this.#collector.take(worker, message);
+    this.#dashboard?.take(worker, message);
     if (message.type !== 'ready') return;
     const slot = this.#slots.find((one) => one.worker === worker);
     if (slot === undefined) return;
@@ -228,6 +234,7 @@ export class Supervisor {
 
   #onExit(worker: Worker, code: number | null, signal: string | null): void {
     const wasLeaving = this.#leaving.delete(worker);
+    this.#dashboard?.forget(worker);
     if (this.#stopCode !== undefined) {
       if (Object.keys(cluster.workers ?? {}).length === 0) this.#finish(this.#stopCode);
       return;

@@ -5,13 +5,13 @@
 //
 // It ends by itself when the primary is gone.
 
-import cluster from 'node:cluster';
 import { type AddressInfo, Server as NetServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { aggregateWorkerMetrics, type WorkerMetrics } from 'plimsoll/prometheus';
 import type { WorkerApp } from '../worker-app.js';
 import { COLLECT_TIMEOUT_MS } from './collector.js';
-import type { FromPrimary, FromWorker } from './messages.js';
+import { type DashboardClient, tell } from './dashboard.js';
+import type { FromPrimary } from './messages.js';
 import { HEARTBEAT_MS } from './watchdog.js';
 
 const DRAIN_POLL_MS = 20;
@@ -47,10 +47,15 @@ export class MetricsClient {
   }
 }
 
+export interface PrimaryClients {
+  readonly metrics: MetricsClient;
+  readonly dashboard: DashboardClient;
+}
+
 /** Serves until the primary says stop, or is gone. */
 export async function serve(
   worker: WorkerApp,
-  metrics: MetricsClient,
+  { metrics, dashboard }: PrimaryClients,
   stopTimeoutMs: number,
 ): Promise<void> {
   const drain = drainer(worker);
@@ -65,6 +70,7 @@ export async function serve(
   };
   process.on('message', (message: FromPrimary) => {
     metrics.take(message);
+    dashboard.take(message);
     if (message.type === 'close') {
       stopListening(worker);
       tell({ type: 'closed' });
@@ -89,7 +95,9 @@ function portOf({ server }: WorkerApp['app']): number {
   return (server.address() as AddressInfo).port;
 }
 
-function stopListening({ app }: WorkerApp): void {
+function stopListening({ app, endDashboard }: WorkerApp): void {
+  // Its pages would be connections that never end; they open again at others.
+  endDashboard();
   // http.Server.close() would also end idle connections, on which a request may be on its way.
   NetServer.prototype.close.call(app.server);
 }
@@ -117,8 +125,4 @@ function connectionsOf(server: NetServer): Promise<number> {
 async function report({ registry }: WorkerApp, id: number): Promise<void> {
   const metrics = (await registry.getMetricsAsJSON()) as WorkerMetrics['metrics'];
   tell({ type: 'metrics', id, metrics });
-}
-
-function tell(message: FromWorker): void {
-  if (cluster.worker?.isConnected()) process.send?.(message);
 }

@@ -2,11 +2,14 @@
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { type DashboardHandler, dashboardPlugin } from 'plimsoll/http';
 import { Problem } from '../errors.js';
 import type { AppParts } from './app.js';
 
 export interface OperatorHooks {
   healthRedis(): Promise<{ readonly statusCode: number; readonly body: unknown }>;
+  /** The live page, which asks for the operators' token by itself. */
+  readonly dashboard?: DashboardHandler | undefined;
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
   /** Measures a request. @param route The route's pattern, or `unknown`. */
   onAnswer?(method: string, route: string, status: number, seconds: number): void;
@@ -52,6 +55,8 @@ export function registerOperatorRoutes(app: FastifyInstance, parts: AppParts): v
     const { contentType, body } = await hooks.metrics();
     return reply.type(contentType).send(body);
   });
+
+  if (hooks.dashboard !== undefined) app.register(dashboardPlugin, { handler: hooks.dashboard });
 }
 
 /** Hashes have one length, and what their comparison may tell is of no use. */
