@@ -17,11 +17,12 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const TSC = path.join(ROOT, 'node_modules/typescript/bin/tsc');
 const SET_UP_TIMEOUT_MS = 120_000;
 const RUN_TIMEOUT_MS = 30_000;
-/** Beside these only `dist/` may be in the package. */
+/** Beside these only `dist/` and the command `plimsoll` may be in the package. */
 const PAGE_FILES = ['page.css', 'page.html', 'theme.css', 'token.html'].map(
   (name) => `src/http/page/${name}`,
 );
 const SINGLE_FILES = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'];
+const COMMAND_FILES = ['apps/cli/bin/plimsoll.js'];
 
 interface PackedFile {
   readonly path: string;
@@ -104,8 +105,8 @@ function codeBlocks(markdown: string): string[] {
 }
 
 test('the package holds the build, the papers and nothing else', () => {
-  const others = packedFiles.filter((file) => !file.startsWith('dist/'));
-  expect(others).toEqual([...SINGLE_FILES, ...PAGE_FILES]);
+  const others = packedFiles.filter((file) => !/^(apps\/cli\/)?dist\//.test(file));
+  expect(others).toEqual([...SINGLE_FILES, ...COMMAND_FILES, ...PAGE_FILES].sort());
   expect(packedFiles).toContain('dist/index.js');
   expect(packedFiles).toContain('dist/index.d.ts');
   const strays = packedFiles.filter((file) => /\.test\.|\.tsbuildinfo$|(?<!\.d)\.ts$/.test(file));
@@ -158,6 +159,13 @@ describe('the installed package', () => {
     const required = `const { createServer } = require('node:http'); const { createPool } = require('plimsoll');
       const { dashboardHandler } = require('plimsoll/http');\n${use}`;
     expect(await runProgram('page.cjs', required, server().url)).toBe('200 true');
+  });
+
+  test('has the command plimsoll', async () => {
+    const options = { cwd: folder, env: { ...process.env, REDIS_URL: server().url } };
+    const command = path.join(folder, 'node_modules/.bin/plimsoll');
+    const { stdout } = await run(command, ['top', '--once', '--interval', '0.1'], options);
+    expect(stdout).toContain(`${server().host}:${server().port}  version ${server().version}`);
   });
 
   test('listens for OpenTelemetry where its API is there, from import and from require()', async () => {
