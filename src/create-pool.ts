@@ -30,6 +30,7 @@ import { SentinelTopology } from './topology/sentinel-topology.js';
 import { SingleTopology } from './topology/single.js';
 import { StandaloneSource } from './topology/standalone.js';
 import type { Topology } from './topology/topology.js';
+import './wire/error-classes.js';
 
 type PlainOptions = PlimsollOptions<None, None, None, 3, None>;
 

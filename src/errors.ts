@@ -33,11 +33,43 @@ export const ERROR_CODES = [
 
 export type PoolErrorCode = (typeof ERROR_CODES)[number];
 
+/** What node-redis has a class of its own for. */
+export type NodeRedisKind =
+  | 'aborted'
+  | 'client closed'
+  | 'client disconnected'
+  | 'client offline'
+  | 'connect timed out'
+  | 'socket closed'
+  | 'timed out';
+
+const KIND_BY_CODE: Partial<Record<PoolErrorCode, NodeRedisKind>> = {
+  ABORTED: 'aborted',
+  ACQUIRE_TIMEOUT: 'timed out',
+  BREAKER_OPEN: 'client offline',
+  COMMAND_TIMEOUT: 'timed out',
+  CONNECTION_LOST: 'socket closed',
+  CONNECT_TIMEOUT: 'connect timed out',
+  POOL_CLOSED: 'client closed',
+};
+
+/** They have the prototype of node-redis' class instead of ours. */
+const presented = new WeakSet<object>();
+
+const nodeRedisClasses = new Map<NodeRedisKind, { readonly prototype: object }>();
+
+/** Errors of this kind are instances of node-redis' class from now on, and of PoolError as ever. */
+export function presentAs(kind: NodeRedisKind, errorClass: { readonly prototype: object }): void {
+  nodeRedisClasses.set(kind, errorClass);
+}
+
 export interface PoolErrorDetails {
   /** What led to this error: the socket's error, the server's reply, the last failed connect. */
   readonly cause?: unknown;
   /** Whether the command had been handed to the socket. Absent where no command is concerned. */
   readonly sent?: boolean;
+  /** Of which class of node-redis it is too. Default: as its code says. */
+  readonly kind?: NodeRedisKind;
 }
 
 /** An error of the pool, its configuration or its connections. */
@@ -56,8 +88,20 @@ export class PoolError extends Error {
     this.sent = details.sent;
     // The web platform's convention: code that cancels checks for this name.
     if (code === 'ABORTED') this.name = 'AbortError';
+    const kind = details.kind ?? KIND_BY_CODE[code];
+    const nodeRedisClass = kind && nodeRedisClasses.get(kind);
+    if (nodeRedisClass === undefined) return;
+    Object.setPrototypeOf(this, nodeRedisClass.prototype);
+    presented.add(this);
   }
 }
+
+Object.defineProperty(PoolError, Symbol.hasInstance, {
+  value(this: unknown, value: unknown): boolean {
+    if (Function.prototype[Symbol.hasInstance].call(this as never, value)) return true;
+    return this === PoolError && presented.has(value as object);
+  },
+});
 
 /** Refused configuration: every problem that was found, in one error. */
 export class InvalidOptionsError extends PoolError {

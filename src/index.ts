@@ -55,8 +55,13 @@ export type { CloseOptions, HealthReport } from './pool/pool.js';
 export type { ConnectionStatus, PoolState, PoolStatus } from './pool/snapshot.js';
 export type { FailoverStatus, SwitchOptions, SwitchReason } from './topology/failover.js';
 export {
+  AbortError,
+  ClientClosedError,
+  ClientOfflineError,
   type CommandDefinition,
   type CommandParser,
+  ConnectionTimeoutError,
+  DisconnectsClientError,
   defineScript,
   ErrorReply,
   MultiErrorReply,
@@ -67,6 +72,8 @@ export {
   type RedisModules,
   type RedisScripts,
   type RespVersions,
+  SocketClosedUnexpectedlyError,
+  TimeoutError,
   type TypeMapping,
   VerbatimString,
   WatchError,

@@ -88,6 +88,8 @@ export interface CommandSettings {
   readonly retryWrites?: 'safe' | 'always' | 'never' | undefined;
   /** Whose they are, where that may end before the pool does: a duplicate's. */
   readonly holder?: object | undefined;
+  /** Told that one of them is tried again, so that later ones don't overtake it. */
+  readonly order?: { noteRetry(): void } | undefined;
   /** Told of each error that a caller gets: for counting, so it must not throw. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }

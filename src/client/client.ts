@@ -113,14 +113,17 @@ export class Client extends EventEmitter {
     return this.host.isPubSubActive;
   }
 
-  /** Always false on `pool.client`, which can't WATCH. */
+  /** Always false on `pool.client`, which can't WATCH; a duplicate can. */
   get isWatching(): boolean {
     return this.host.isWatching;
   }
 
-  /** A lease whose connection is lost rejects what follows, so no WATCH is ever silently void. */
+  /**
+   * The connection on which keys were watched was lost, so that the next `exec()` is a WatchError.
+   * Always false on a lease: where its connection is lost, it rejects all that follows.
+   */
   get isDirtyWatch(): boolean {
-    return false;
+    return this.host.isDirtyWatch;
   }
 
   /** What the client was made with; holds no secret. */
@@ -175,8 +178,10 @@ export class Client extends EventEmitter {
   }
 
   /**
-   * A client of the same pool, which shares all connections: events, subscriptions and `close()`
-   * are its own. Overrides: `keyPrefix`, `commandOptions`, `modules`, `functions`, `scripts`.
+   * A client of the same pool, which shares its connections: events, subscriptions and `close()`
+   * are its own. It has a connection of its own once it is used as one, by a name, SELECT, WATCH or
+   * a blocking call, until it is closed. Overrides: `name`, `keyPrefix`, `commandOptions`, `modules`,
+   * `functions`, `scripts`.
    * @throws PoolError INVALID_ARGUMENT for an override that needs a pool of its own.
    */
   duplicate(overrides: object = {}): Client {
@@ -254,12 +259,15 @@ export class Client extends EventEmitter {
     return scan.zScanIterator(this, key, options);
   }
 
-  /** Ends subscriptions and MONITOR; on a lease, undoes WATCH, MULTI and SELECT. */
+  /** Ends subscriptions, MONITOR and a duplicate's session; on a lease, undoes WATCH, MULTI, SELECT. */
   reset(): Promise<void> {
     return this.host.reset();
   }
 
-  /** `pool.client`: closes the pool. A duplicate: ends what is its own. A lease: gives it back. */
+  /**
+   * Ends what is this client's own, after what is in flight; `connect()` opens it again. When no
+   * client of the pool is open any more, its connections are closed too. A lease: gives it back.
+   */
   close(): Promise<void> {
     return this.host.close();
   }

@@ -17,6 +17,8 @@ export interface ClientHost {
   readonly isReady: boolean;
   readonly isPubSubActive: boolean;
   readonly isWatching: boolean;
+  /** The connection on which keys were watched was lost. */
+  readonly isDirtyWatch: boolean;
   readonly setup: ClientSetup;
   /** Name, address and protocol, for `options`; no secret. */
   readonly description: Readonly<Record<string, unknown>>;

@@ -9,7 +9,7 @@ import { Command, newHistory } from '../base/command.js';
 import { type CommandRoute, routeOf } from '../base/route.js';
 import type { CommandTrace } from '../base/tracing.js';
 import { PoolError } from '../errors.js';
-import { blockTimeMs, type CommandClass } from '../policy/command-class.js';
+import { blockTimeMs, type CommandClass, isAboutOwnWrites } from '../policy/command-class.js';
 import type { CommandEncoder } from '../wire/encoder.js';
 import { crossSlot, probeOf, slotsOf } from './cluster/slots.js';
 import { isSpread, spread } from './cluster/spread.js';
@@ -130,9 +130,9 @@ function issueSpecial(
   command.isBlocking = blockMs !== undefined;
   command.route = route;
   if (trace !== undefined) command.history = newHistory(trace);
-  if (command.isBlocking && context.pool !== undefined) {
-    return context.pool.executeExclusive(command, context.signal);
-  }
+  const { pool, session, signal } = context;
+  if (kind.need === 'lease' && session !== undefined) return session.execute(command, signal);
+  if (command.isBlocking && pool !== undefined) return pool.executeExclusive(command, signal);
   return context.executor.execute(command, context.signal);
 }
 
@@ -160,9 +160,12 @@ export function refusalOf(
     return new PoolError('INVALID_ARGUMENT', text, { sent: false });
   }
   if (need === 'any') return undefined;
-  const { lease } = context;
-  if (lease === undefined) return leaseRequired(name);
-  return IDENTIFYING.has(name) && lease.entry.connection.inFlight > 0 ? mustWait(name) : undefined;
+  const { lease, session } = context;
+  if (lease === undefined && session === undefined) return leaseRequired(name);
+  // What was written until now went over lanes, so that the answer would be about nothing.
+  if (session?.isBinding === false && isAboutOwnWrites(name)) return leaseRequired(name);
+  const isIdle = session?.isIdle ?? lease?.entry.connection.inFlight === 0;
+  return IDENTIFYING.has(name) && !isIdle ? mustWait(name) : undefined;
 }
 
 function mustWait(name: string): PoolError {

@@ -62,6 +62,10 @@ class LeaseClientHost implements ClientHost {
     return this.#lease.session?.watching === true;
   }
 
+  get isDirtyWatch(): boolean {
+    return false;
+  }
+
   get description(): Readonly<Record<string, unknown>> {
     const { name, database } = this.#pool.options.target;
     return { name, database };

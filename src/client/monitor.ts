@@ -17,6 +17,8 @@ export interface MonitorOwner extends LeaseSource {
   readonly timeoutMs: number;
   /** The connection was lost or refused; another attempt follows. */
   onTrouble(error: Error): void;
+  /** The server has begun, for the first time or again. */
+  onRestored(): void;
   onStop(monitor: Monitor): void;
 }
 
@@ -64,6 +66,7 @@ export class Monitor implements LeaseUser {
       onAnswered: () => {
         this.#hasStarted = true;
         this.#start?.countDown();
+        this.#owner.onRestored();
       },
       onRefused: (error: Error) => this.#onRefused(error),
       onGone() {},

@@ -13,9 +13,8 @@ import {
 import { textPayload } from '../base/payload.js';
 import type { BatchTrace } from '../base/tracing.js';
 import { PoolError } from '../errors.js';
-import type { ConnectionLease } from '../node/lease.js';
 import { blockTimeMs, type CommandClass } from '../policy/command-class.js';
-import { newSession, trackSession } from '../policy/session.js';
+import { newSession, type Session, trackSession } from '../policy/session.js';
 import type { CommandEncoder } from '../wire/encoder.js';
 import {
   attachConfig,
@@ -205,7 +204,7 @@ export class MultiCommand {
   }
 
   #runTransaction(trace: BatchTrace | undefined): Promise<unknown[]> {
-    const refusal = this.#refusal(false);
+    const refusal = this.#refusal(false) ?? voidWatch(this.#context);
     if (refusal !== undefined) return this.#context.executor.refusal(refusal);
     const kind = TRANSACTION[this.#retryClass];
     const command = this.#newCommand(kind, this.#payload(MULTI, EXEC), undefined);
@@ -268,10 +267,14 @@ export class MultiCommand {
   }
 
   #refusal(isPipeline: boolean): PoolError | undefined {
-    const { lease } = this.#context;
-    if (!isPipeline && lease?.session?.inTransaction === true) return alreadyInTransaction();
+    const { lease, session } = this.#context;
+    const state = lease?.session ?? session?.state;
+    if (!isPipeline && state?.inTransaction === true) return alreadyInTransaction();
     for (const { commandClass, blockMs } of this.#special) {
-      const refusal = refusalOf(commandClass, this.#context) ?? refusalInBatch(commandClass);
+      const isOutOfPlace = commandClass.need === 'lease' && lease === undefined;
+      const refusal = isOutOfPlace
+        ? leaseRequired(`${commandClass.name} in multi()`)
+        : (refusalOf(commandClass, this.#context) ?? refusalInBatch(commandClass));
       if (refusal !== undefined) return refusal;
       // It would hold up everybody on the lane, as MULTI does not keep it from blocking.
       const blocksLane = isPipeline && blockMs !== undefined && lease === undefined;
@@ -281,9 +284,9 @@ export class MultiCommand {
   }
 
   #newCommand(kind: CommandKind, payload: Payload, blockMs: number | undefined): Command {
-    const { replyTypes, retryWrites, holder } = this.#context;
+    const { replyTypes, retryWrites, holder, order } = this.#context;
     const timeoutMs = deadlineWith(blockMs, this.#context.timeoutMs);
-    const settings = { timeoutMs, replyTypes, retryWrites, holder };
+    const settings = { timeoutMs, replyTypes, retryWrites, holder, order };
     const queue: Queue = {
       commands: this.#queue.slice(),
       errorAuthors: this.#errorAuthors,
@@ -306,13 +309,13 @@ export class MultiCommand {
 
   #send(command: Command, trace: BatchTrace | undefined): Promise<unknown[]> {
     if (trace !== undefined) command.history = newHistory(trace);
-    const { executor, lease, pool, signal } = this.#context;
+    const { executor, lease, pool, session, signal } = this.#context;
     if (command.isBlocking && pool !== undefined) {
       return pool.executeExclusive(command, signal) as Promise<unknown[]>;
     }
-    const isWatching = lease?.session?.watching === true;
+    const state = lease?.session ?? session?.state;
     const reply = executor.execute(command, signal) as Promise<unknown[]>;
-    if (isWatching) reply.catch((error) => keepsWatching(error) && taint(lease));
+    if (state?.watching) reply.catch((error) => keepsWatching(error) && taint(state));
     // The lease sees one command; what the queued ones do to its session has to be told.
     if (lease !== undefined) {
       lease.session ??= newSession();
@@ -327,8 +330,8 @@ function keepsWatching(error: unknown): boolean {
   return !(error instanceof WatchError || error instanceof MultiErrorReply);
 }
 
-function taint(lease: ConnectionLease | undefined): void {
-  if (lease?.session !== undefined) lease.session.tainted = true;
+function taint(session: Session): void {
+  session.tainted = true;
 }
 
 function refusalInBatch({ name }: CommandClass): PoolError | undefined {
@@ -342,6 +345,13 @@ function crossing(commands: readonly PlacedCommand[], isPipeline: boolean): Pool
   if (!isPipeline) return commonRoute(commands) === undefined ? crossSlot('multi()') : undefined;
   const found = firstCrossing(commands);
   return found && crossSlot(found.commandClass.name);
+}
+
+/** The connection on which keys were watched is not this one: they may have changed meanwhile. */
+function voidWatch({ session }: CommandContext): Error | undefined {
+  if (session === undefined || !session.isWatchVoid) return undefined;
+  session.forgetWatch();
+  return new WatchError('Client reconnected after WATCH');
 }
 
 function alreadyInTransaction(): PoolError {

@@ -13,6 +13,9 @@ import type { HostedClient } from './host.js';
 
 interface Member {
   readonly client: HostedClient;
+  readonly isOpen: () => boolean;
+  /** The pool is connected, for the first time or again. */
+  readonly onConnected: () => void;
   /** Ends what the client keeps on leases of its own, so that the pool can drain. */
   readonly endLeases: () => void;
 }
@@ -46,6 +49,10 @@ export class PoolFeed {
     return this.#isClosing;
   }
 
+  get hasOpenMember(): boolean {
+    return [...this.#members].some((member) => member.isOpen());
+  }
+
   add(member: Member): void {
     this.#members.add(member);
   }
@@ -64,8 +71,7 @@ export class PoolFeed {
   #onConnected(): void {
     if (this.#isConnected) return;
     this.#isConnected = true;
-    this.#tell('connect');
-    this.#tell('ready');
+    for (const member of [...this.#members]) member.onConnected();
   }
 
   #tell(event: string, ...args: unknown[]): void {

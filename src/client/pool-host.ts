@@ -1,27 +1,34 @@
 // The host of `pool.client` and of its duplicates. All of them share the pool's connections; each
-// has subscriptions, MONITORs and an end of its own. Only the end of `pool.client` is the pool's.
+// has subscriptions, MONITORs and an end of its own, and can be opened again. When the last one that
+// is open ends, the pool keeps no connection for nobody (`pool/ending.ts`).
+//
+//   new --connect()--> connecting --answered--> open --close(), destroy()--> closed
+//                          ^                     ^                              |
+//   `pool.client` is open  +---------------------|------------ connect() -------+
+//   from the start         a duplicate is too, when it subscribes or MONITORs
 
 import { systemClock } from '../base/clock.js';
 import { Command } from '../base/command.js';
 import { keySlot } from '../base/key-slot.js';
 import { type CommandRoute, routeOf } from '../base/route.js';
-import type { TraceOrigin } from '../base/tracing.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
-import type { ConnectionLease } from '../node/lease.js';
+import { closedError, disconnectedError } from '../node/caller-errors.js';
 import type { LeaseTerms } from '../node/lease-request.js';
 import type { Ending } from '../pool/ending.js';
-import type { KnownEndpoint, PoolExecutor } from '../pool/executor.js';
+import type { PoolExecutor } from '../pool/executor.js';
 import { CommandEncoder } from '../wire/encoder.js';
 import type { Client } from './client.js';
 import { clientClass } from './client-class.js';
 import type { ShardHomes } from './cluster/shard-homes.js';
 import { CommandContext } from './context.js';
+import { Gate } from './gate.js';
 import type { ClientHost, HostedClient } from './host.js';
 import type { LeaseSource } from './kept-lease.js';
 import { Monitor, type MonitorListener } from './monitor.js';
 import { type PoolFeed, tell } from './pool-feed.js';
 import { reachServer } from './reach.js';
+import { ClientSession } from './session.js';
 import type { ClientSetup } from './setup.js';
 import { Subscriber } from './subscriber.js';
 
@@ -32,12 +39,13 @@ const ANY_PRIMARY = routeOf(undefined, 'write');
 export interface ClientPool extends PoolExecutor {
   readonly options: ResolvedOptions;
   readonly feed: PoolFeed;
-  close(options?: { timeoutMs?: number }): Promise<void>;
   /** Whether what is open keeps the process alive. */
   readonly keepsAlive: boolean;
   ref(): void;
   unref(): void;
-  readonly ending: Pick<Ending, 'abandon' | 'finish'>;
+  /** Whose the commands of `pool.client` are. */
+  readonly holder: object;
+  readonly ending: Pick<Ending, 'abandon' | 'finish' | 'refuseFrom' | 'rest' | 'wake'>;
 }
 
 /** `pool.client`. */
@@ -53,6 +61,9 @@ class PoolClientHost implements ClientHost {
   readonly #pool: ClientPool;
   /** Where a duplicate's commands go, so that they end with it; `undefined`: `pool.client`. */
   readonly #gate: Gate | undefined;
+  #state: 'new' | 'connecting' | 'open' | 'closed';
+  /** A connection of its own was lost, and its place is not taken yet. */
+  #isReconnecting = false;
   readonly #monitors = new Set<Monitor>();
   #subscriber: Subscriber | undefined;
   #client: Client | undefined;
@@ -61,6 +72,8 @@ class PoolClientHost implements ClientHost {
       emit: (event: string, ...args: unknown[]) => this.#client!.emit(event, ...args),
       listenerCount: (event: string) => this.#client!.listenerCount(event),
     } satisfies HostedClient,
+    isOpen: () => this.isOpen,
+    onConnected: () => this.#onPoolConnected(),
     endLeases: () => this.#endLeases(),
   };
 
@@ -68,15 +81,18 @@ class PoolClientHost implements ClientHost {
     this.#pool = pool;
     this.setup = setup;
     this.#gate = gate;
+    this.#state = gate === undefined ? 'open' : 'new';
+    if (gate !== undefined && !pool.isSharded) gate.session = this.#createSession(gate);
     pool.feed.add(this.#member);
   }
 
   get isOpen(): boolean {
-    return !this.#pool.feed.isClosing && this.#gate?.isClosed !== true;
+    return this.#isUsable && this.#state !== 'new';
   }
 
   get isReady(): boolean {
-    return this.isOpen && this.#pool.feed.isReady;
+    const isSettled = this.#state === 'open' && this.#gate?.session?.isLost !== true;
+    return this.isOpen && isSettled && this.#pool.feed.isReady;
   }
 
   get isPubSubActive(): boolean {
@@ -84,11 +100,16 @@ class PoolClientHost implements ClientHost {
   }
 
   get isWatching(): boolean {
-    return false;
+    return this.#gate?.session?.isWatching === true;
+  }
+
+  get isDirtyWatch(): boolean {
+    return this.#gate?.session?.isWatchVoid === true;
   }
 
   get description(): Readonly<Record<string, unknown>> {
-    const { host, port, path, tls, database, name } = this.#pool.options.target;
+    const { host, port, path, tls, database, name: common } = this.#pool.options.target;
+    const name = this.setup.name ?? common;
     const address = path === undefined ? { host, port } : { path };
     return { name, database, socket: { ...address, tls: tls !== undefined } };
   }
@@ -100,12 +121,13 @@ class PoolClientHost implements ClientHost {
   }
 
   subscriber(): Subscriber {
-    if (!this.isOpen) throw closedError('Subscribing');
+    this.#openImplicitly();
     this.#subscriber ??= new Subscriber({
       ...this.#leaseSource(ANY_PRIMARY),
       shards: this.#pool.isSharded ? this.#shardHomes() : undefined,
       timeoutMs: this.#pool.options.commandTimeoutMs,
       onTrouble: (error) => this.#onTrouble(error),
+      onRestored: () => this.#onRestored(),
       onRefused: (error) => tell(this.#member.client, 'error', error),
       onMoved: (channel) => tell(this.#member.client, 'sharded-channel-moved', channel),
     });
@@ -116,11 +138,12 @@ class PoolClientHost implements ClientHost {
     if (typeof listener !== 'function') {
       throw new PoolError('INVALID_ARGUMENT', 'monitor(): the callback must be a function');
     }
-    if (!this.isOpen) throw closedError('MONITOR');
+    this.#openImplicitly();
     const owner = {
       ...this.#leaseSource(ANY_PRIMARY),
       timeoutMs: context.timeoutMs,
       onTrouble: (error: Error) => this.#onTrouble(error),
+      onRestored: () => this.#onRestored(),
       onStop: (stopped: Monitor) => this.#monitors.delete(stopped),
     };
     const monitor = new Monitor(owner, listener);
@@ -130,42 +153,50 @@ class PoolClientHost implements ClientHost {
   }
 
   async connect(context: CommandContext): Promise<void> {
-    if (this.#gate?.isClosed === true) {
-      this.#gate.isClosed = false;
-      this.#pool.feed.add(this.#member);
-    }
+    const before = this.#state;
+    if (before === 'closed') this.#takeAgain();
+    this.#pool.ending.wake();
+    if (before !== 'open') this.#state = 'connecting';
     const { timeoutMs, signal } = context;
-    await reachServer(this.#gate ?? this.#pool, timeoutMs, signal, () => this.#pool.keepsAlive);
+    try {
+      await this.#reach(timeoutMs, signal);
+      await this.#gate?.session?.openIfKnown(timeoutMs, signal);
+    } catch (error) {
+      if (this.#isConnecting) {
+        if (before === 'closed') this.#close();
+        else this.#state = before;
+      }
+      throw error;
+    }
+    if (!this.#isUsable) throw closedError();
+    if (!this.#isConnecting) return;
+    this.#state = 'open';
+    this.#announceReady();
   }
 
   duplicate(context: CommandContext, setup: ClientSetup): Client {
     const pool = new Gate(this.#pool);
     const { keyPrefix, commandOptions } = setup;
-    return new PoolClientHost(this.#pool, setup, pool).createClient(
-      context.at({ pool }, keyPrefix, commandOptions),
-    );
+    const host = new PoolClientHost(this.#pool, setup, pool);
+    const place = { pool, session: pool.session, isOrdered: true };
+    return host.createClient(context.at(place, keyPrefix, commandOptions));
   }
 
   async reset(): Promise<void> {
     this.#endLeases();
+    this.#gate?.session?.reset(this.setup.name);
   }
 
   async close(): Promise<void> {
-    if (this.#gate === undefined) {
-      await this.#pool.close();
-      return;
-    }
-    this.#closeGate(this.#gate);
-    await this.#pool.ending.finish(this.#gate, closedError);
+    this.#close();
+    await this.#pool.ending.finish(this.#gate ?? this.#pool.holder);
+    this.#restIfLast();
   }
 
   destroy(): void {
-    if (this.#gate === undefined) {
-      void this.#pool.close({ timeoutMs: 0 });
-      return;
-    }
-    this.#closeGate(this.#gate);
-    this.#pool.ending.abandon(this.#gate, closedError);
+    this.#close();
+    this.#pool.ending.abandon(this.#gate ?? this.#pool.holder);
+    this.#restIfLast();
   }
 
   #leaseSource(route: CommandRoute): LeaseSource {
@@ -193,9 +224,77 @@ class PoolClientHost implements ClientHost {
     };
   }
 
+  #createSession(gate: Gate): ClientSession {
+    const pool = this.#pool;
+    const { target, commandTimeoutMs } = pool.options;
+    const owner = {
+      get keepsAlive() {
+        return pool.keepsAlive;
+      },
+      database: target.database,
+      restoreTimeoutMs: commandTimeoutMs || target.connectTimeoutMs,
+      acquireLease: (terms: LeaseTerms) => {
+        if (this.#state === 'new') this.#state = 'open';
+        return gate.acquireLease({ ...terms, route: ANY_PRIMARY });
+      },
+      refuse: (command: Command, error: Error) => gate.refuse(command, error),
+      onTrouble: (error: Error) => this.#onTrouble(error),
+      onRestored: () => this.#onRestored(),
+    };
+    return new ClientSession(owner, this.setup.name);
+  }
+
+  #announceReady(): void {
+    tell(this.#member.client, 'connect');
+    tell(this.#member.client, 'ready');
+  }
+
+  /** What has connections of its own is told once they are there again too. */
+  #onPoolConnected(): void {
+    const hasOwn = this.isPubSubActive || this.#monitors.size > 0 || this.#gate?.session?.isLost;
+    if (this.#state !== 'open' || (this.#isReconnecting && hasOwn)) return;
+    this.#isReconnecting = false;
+    this.#announceReady();
+  }
+
   #onTrouble(error: Error): void {
-    tell(this.#member.client, 'error', error);
+    this.#isReconnecting = true;
+    tell(this.#member.client, 'error', lostSocket(error));
     tell(this.#member.client, 'reconnecting');
+  }
+
+  #onRestored(): void {
+    if (!this.#isReconnecting) return;
+    this.#isReconnecting = false;
+    this.#announceReady();
+  }
+
+  /** Neither closed, nor is the pool. */
+  get #isUsable(): boolean {
+    return !this.#pool.feed.isClosing && this.#state !== 'closed';
+  }
+
+  /** Asked after waiting, when it may have changed. */
+  get #isConnecting(): boolean {
+    return this.#state === 'connecting';
+  }
+
+  #reach(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const pool = this.#pool;
+    const isWanted = () => this.#state !== 'closed';
+    return reachServer(this.#gate ?? pool, timeoutMs, signal, () => pool.keepsAlive, isWanted);
+  }
+
+  #openImplicitly(): void {
+    if (!this.#isUsable) throw closedError();
+    this.#pool.ending.wake();
+    if (this.#state === 'new') this.#state = 'open';
+  }
+
+  #takeAgain(): void {
+    if (this.#gate === undefined) this.#pool.ending.refuseFrom(undefined);
+    else this.#gate.isClosed = false;
+    this.#pool.feed.add(this.#member);
   }
 
   /** All clients share the pool's sockets, so that the pool's own client decides for all. */
@@ -207,19 +306,34 @@ class PoolClientHost implements ClientHost {
     if (this.#gate === undefined) this.#pool.unref();
   }
 
-  #closeGate(gate: Gate): void {
-    if (gate.isClosed) return;
-    gate.isClosed = true;
+  #close(): void {
+    if (!this.#isUsable) return;
+    this.#state = 'closed';
+    this.#isReconnecting = false;
+    if (this.#gate === undefined) this.#pool.ending.refuseFrom(this.#pool.holder);
+    else this.#gate.isClosed = true;
     this.#endLeases();
     this.#pool.feed.remove(this.#member);
     tell(this.#member.client, 'end');
   }
 
-  #endLeases(): void {
-    this.#subscriber?.close(closedError('The subscription'));
-    this.#subscriber = undefined;
-    for (const monitor of [...this.#monitors]) monitor.stop(closedError('MONITOR'));
+  /** Who holds no client, but the pool itself, has a connection whenever he asks for one. */
+  #restIfLast(): void {
+    if (!this.#pool.feed.hasOpenMember) this.#pool.ending.rest();
   }
+
+  #endLeases(): void {
+    this.#gate?.session?.end();
+    this.#subscriber?.close(disconnectedError());
+    this.#subscriber = undefined;
+    for (const monitor of [...this.#monitors]) monitor.stop(disconnectedError());
+  }
+}
+
+/** In node-redis' words, which listeners compare. */
+function lostSocket(error: Error): Error {
+  if ((error as Partial<PoolError>).code !== 'CONNECTION_LOST') return error;
+  return new PoolError('CONNECTION_LOST', 'Socket closed unexpectedly', { cause: error });
 }
 
 /** Asks for a key of the slot: who does not have it says where it is, and the pool follows that. */
@@ -235,69 +349,4 @@ async function findOwner(pool: ClientPool, slot: number, channel: string): Promi
     // Who refuses to answer is there.
     if (error instanceof PoolError) throw error;
   });
-}
-
-/** The pool as a duplicate sees it: closed, once the duplicate is. Commands name it as holder. */
-class Gate implements PoolExecutor {
-  isClosed = false;
-  readonly holder = this;
-  readonly onError: ((error: unknown) => void) | undefined;
-  readonly traceOrigin: TraceOrigin | undefined;
-  readonly #pool: PoolExecutor;
-
-  constructor(pool: PoolExecutor) {
-    this.#pool = pool;
-    this.onError = pool.onError;
-    this.traceOrigin = pool.traceOrigin;
-  }
-
-  execute(command: Command, signal?: AbortSignal): Promise<unknown> {
-    return this.isClosed ? this.#closed(command) : this.#pool.execute(command, signal);
-  }
-
-  executeExclusive(command: Command, signal?: AbortSignal): Promise<unknown> {
-    return this.isClosed ? this.#closed(command) : this.#pool.executeExclusive(command, signal);
-  }
-
-  get isSharded(): boolean {
-    return this.#pool.isSharded;
-  }
-
-  get endpoints(): readonly KnownEndpoint[] {
-    return this.#pool.endpoints;
-  }
-
-  get hasReaders(): boolean {
-    return this.#pool.hasReaders === true;
-  }
-
-  endpointIds(which: 'primaries' | 'all'): readonly string[] {
-    return this.#pool.endpointIds(which);
-  }
-
-  slotOwnerId(slot: number): string | undefined {
-    return this.#pool.slotOwnerId(slot);
-  }
-
-  acquireLease(options?: LeaseTerms): Promise<ConnectionLease> {
-    if (this.isClosed) return this.refusal(closedError('acquire()'));
-    return this.#pool.acquireLease({ ...options, holder: this });
-  }
-
-  refuse(command: Command, error: Error): void {
-    this.#pool.refuse(command, error);
-  }
-
-  refusal(error: Error): Promise<never> {
-    return this.#pool.refusal(error);
-  }
-
-  #closed(command: Command): Promise<unknown> {
-    this.refuse(command, closedError(command.name));
-    return command.promise;
-  }
-}
-
-function closedError(what: string): PoolError {
-  return new PoolError('POOL_CLOSED', `${what}: the client is closed`, { sent: false });
 }

@@ -1,6 +1,7 @@
 // connect() as node-redis has it: it waits until the server is there, however long that takes.
 
 import { PoolError } from '../errors.js';
+import { closedError } from '../node/caller-errors.js';
 import { ownCommand } from '../node/own-command.js';
 import type { PoolExecutor } from '../pool/executor.js';
 import { finalCause } from './final-cause.js';
@@ -10,6 +11,7 @@ const PAUSE_MS = 100;
 
 /**
  * Resolves when the server has answered; what it answers is no matter, as who refuses PING lives.
+ * @param isWanted False: the client was closed meanwhile.
  * @throws PoolError POOL_CLOSED, AUTH_FAILED, TLS_FAILED, PROTOCOL_ERROR, HANDSHAKE_FAILED
  */
 export async function reachServer(
@@ -17,8 +19,9 @@ export async function reachServer(
   timeoutMs: number,
   signal: AbortSignal | undefined,
   keepsAlive: () => boolean,
+  isWanted: () => boolean,
 ): Promise<void> {
-  for (;;) {
+  while (isWanted()) {
     try {
       await pool.execute(ownCommand(['PING'], timeoutMs), signal);
       return;
@@ -29,6 +32,7 @@ export async function reachServer(
     }
     await pause(keepsAlive());
   }
+  throw closedError();
 }
 
 function pause(keepsAlive: boolean): Promise<void> {

@@ -37,6 +37,8 @@ export class RedisPool<
   implements Pool<M, F, S, RESP, TM>, ClientPool, LeaseClients
 {
   readonly feed: PoolFeed;
+  /** Whose the commands of its own client are, as that may end before the pool. */
+  readonly holder = {};
   readonly client: PlimsollClient<M, F, S, RESP, TM>;
   readonly #setup: ClientSetup;
 

@@ -21,6 +21,8 @@ export interface CommandSets {
 export interface ClientSetup {
   /** The same object for all clients that can share a class. */
   readonly sets: CommandSets;
+  /** Of a duplicate's own connection; `undefined`: as all of the pool. */
+  readonly name?: string | undefined;
   readonly keyPrefix: RedisArgument | undefined;
   readonly commandOptions: CommandOptions;
 }
@@ -65,9 +67,19 @@ export function overriddenSetup(setup: ClientSetup, overrides: object): ClientSe
     throw new PoolError('INVALID_ARGUMENT', text);
   }
   const { keyPrefix, commandOptions } = setup;
+  const name = checkedName(given.name ?? setup.name);
   const changed = clientSetup({ ...setup.sets, keyPrefix, commandOptions, ...overrides });
-  const hasOwnSets = COMMAND_SETS.some((name) => given[name] !== undefined);
-  return hasOwnSets ? changed : Object.freeze({ ...changed, sets: setup.sets });
+  const hasOwnSets = COMMAND_SETS.some((set) => given[set] !== undefined);
+  return Object.freeze({ ...changed, name, sets: hasOwnSets ? changed.sets : setup.sets });
+}
+
+/** The server takes no others. */
+const CLIENT_NAME = /^[!-~]+$/;
+
+function checkedName(name: unknown): string | undefined {
+  if (name === undefined || (typeof name === 'string' && CLIENT_NAME.test(name))) return name;
+  const text = 'duplicate(): name must be text without spaces or special characters';
+  throw new PoolError('INVALID_ARGUMENT', text);
 }
 
 function plainSets(RESP: RespVersions): CommandSets {

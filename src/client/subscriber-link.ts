@@ -48,6 +48,8 @@ export interface SubscriberLinkOwner {
   onAway(link: SubscriberLink): void;
   onClosed(error: Error): void;
   onTrouble(error: Error): void;
+  /** All that was asked for is confirmed. */
+  onRestored(): void;
   /** A channel that was subscribed before is refused now; it is asked for again, ever more rarely. */
   onRefused(error: Error): void;
 }
@@ -228,6 +230,7 @@ export class SubscriberLink implements LeaseUser {
       awaited: channels.length,
       onAnswered: () => {
         outcome.onAnswered();
+        if (this.#lease.isQuiet && this.#outbox.length === 0) this.#owner.onRestored();
         this.restIfUnused();
       },
       onRefused: (error: Error) => {

@@ -24,6 +24,8 @@ export interface SubscriberOwner extends LeaseSource {
   readonly timeoutMs: number;
   /** The connection was lost or could not be replaced; another attempt follows. */
   onTrouble(error: Error): void;
+  /** All that was asked for is confirmed. */
+  onRestored(): void;
   /** A channel that was subscribed before is refused now; it is asked for again, ever more rarely. */
   onRefused(error: Error): void;
   /** A server gave a shard channel up; it is asked for elsewhere, and messages may have been missed. */
@@ -171,6 +173,10 @@ export class Subscriber implements SubscriberLinkOwner {
 
   onTrouble(error: Error): void {
     this.#owner.onTrouble(error);
+  }
+
+  onRestored(): void {
+    this.#owner.onRestored();
   }
 
   onRefused(error: Error): void {

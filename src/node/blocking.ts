@@ -33,7 +33,7 @@ export class Blocking {
    */
   async end(
     holder: object | undefined,
-    errorFor: (what: string) => Error,
+    newError: () => Error,
     isOver: () => boolean,
   ): Promise<void> {
     // A lease that was granted in this turn has not been used yet.
@@ -43,7 +43,7 @@ export class Blocking {
       if (blocked.length === 0) return;
       await Promise.all(
         blocked.map(async (entry) => {
-          const error = errorFor('The command');
+          const error = newError();
           if (!(await this.#unblock(entry, error))) entry.lease?.destroy(error);
         }),
       );

@@ -58,6 +58,8 @@ export class Membership implements BudgetMember {
   #outgoing: Entry | undefined;
   /** Somebody is to be found who serves, though nobody may wait. */
   #isSeeking = false;
+  /** Nobody is there for whom connections are to be kept ready. */
+  #isResting = false;
   /** All lanes are silent: one more connection shows whether the server is. */
   #spare: 'none' | 'wanted' | 'open' = 'none';
   #generation = 0;
@@ -126,6 +128,22 @@ export class Membership implements BudgetMember {
     const isLastDraining = this.fleet.readyCount === 0 && this.fleet.keptCount < this.fleet.size;
     const isReplacing = this.#outgoing !== undefined || this.#spare !== 'none' || isLastDraining;
     return this.maxConnections + (isReplacing ? 1 : 0);
+  }
+
+  /** Closes what is open once it has nothing in flight, and keeps nothing ready. */
+  rest(): void {
+    this.#isResting = true;
+    // Whoever waits is served first; leases need a lane beside them.
+    if (this.#owner.wantedConnections > 0) return;
+    for (const entry of [...this.fleet.entries]) {
+      if (entry.state === 'ready') this.retire(entry, 'idle');
+    }
+  }
+
+  /** Keeps connections ready again. */
+  wake(): void {
+    this.#isResting = false;
+    this.#dialer.pump();
   }
 
   /** Dials what is missing. */
@@ -327,9 +345,11 @@ export class Membership implements BudgetMember {
   #missingConnections(): number {
     const room = this.#limit - this.fleet.size;
     if (room <= 0) return 0;
+    const asked = this.#owner.wantedConnections + (this.#isCrowded ? 1 : 0);
+    if (this.#isResting) return Math.min(asked, room);
     const wanted = Math.max(
       this.#options.minConnections - this.fleet.keptCount,
-      this.#owner.wantedConnections + (this.#isCrowded ? 1 : 0),
+      asked,
       this.#breaker.isOpen || this.#isSeeking ? 1 : 0,
       this.#outgoing !== undefined || this.#spare === 'wanted' ? 1 : 0,
     );
@@ -360,6 +380,7 @@ export class Membership implements BudgetMember {
     statistics.opened++;
     if (this.#outgoing !== undefined) this.retire(this.#outgoing, 'lifetime');
     this.#owner.onReady(entry);
+    if (this.#isResting) this.rest();
   }
 
   #onProgress(entry: Entry): void {

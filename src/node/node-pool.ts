@@ -144,15 +144,21 @@ export class NodePool implements LeaseOwner {
     );
   }
 
-  /** Sends an ordinary command, or lets it wait. */
-  send(command: Command): void {
+  /** Sends an ordinary command, or lets it wait. @returns Its lane, if it has one by now. */
+  send(command: Command): Entry | undefined {
     const lane = this.waitingRoom.mustQueue ? undefined : this.membership.fleet.pickLane();
     if (lane === undefined) {
       if (isTraced(WAIT)) traceWait(this.traceOrigin, command);
       this.waitingRoom.admitCommand(command);
-      return;
+      return undefined;
     }
     if (this.membership.fleet.isCrowded(lane)) this.membership.growBeyondLanes();
+    this.sendOnLane(lane, command);
+    return lane;
+  }
+
+  /** Sends it on that lane, which must have room for it. */
+  sendOnLane(lane: Entry, command: Command): void {
     if (command.history === undefined) lane.connection.send(command);
     else sendOn(lane, command);
     if (!this.#timer.isFast) this.#timer.hurry();

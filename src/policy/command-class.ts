@@ -64,6 +64,10 @@ const ONCE = new Set([
 /** They wait for replicas to have what *this connection* wrote: on a lane, that is anybody's. */
 const ABOUT_OWN_WRITES = new Set(['WAIT', 'WAITAOF']);
 
+export function isAboutOwnWrites(name: string): boolean {
+  return ABOUT_OWN_WRITES.has(name);
+}
+
 /** Field sets live in the session of one connection. */
 const HASH_IMPORT = /^HIMPORT /;
 

@@ -78,6 +78,35 @@ export function needsOwnSession(name: string): boolean {
   );
 }
 
+/** They ask about the connection itself. */
+const ABOUT_THE_CONNECTION = new Set([
+  'CLIENT GETNAME',
+  'CLIENT GETREDIR',
+  'CLIENT ID',
+  'CLIENT INFO',
+  'CLIENT TRACKINGINFO',
+]);
+
+export function isAboutConnection(name: string): boolean {
+  return ABOUT_THE_CONNECTION.has(name);
+}
+
+/** What is known of the session after it, so that another connection can be made the same. */
+const RESTORABLE = new Set([
+  'CLIENT SETNAME',
+  'DISCARD',
+  'EXEC',
+  'MULTI',
+  'SELECT',
+  'UNWATCH',
+  'WATCH',
+]);
+
+/** Whether the command changes what only its connection knows: no other one can be made the same. */
+export function isBeyondRestoring(name: string): boolean {
+  return needsOwnSession(name) && !RESTORABLE.has(name);
+}
+
 /** The commands that make the session as new. @param database The one the pool was opened with. */
 export function restoringCommands(session: Session, database: number): string[][] {
   const commands: string[][] = [];

@@ -1,9 +1,11 @@
 // How work ends before its time: that of a pool which closes, and that of one holder, a duplicate,
-// which ends before the pool does. What was accepted is finished or told that it is not.
+// which ends before the pool does. What was accepted is finished or told that it is not. A pool of
+// which no client is open any more rests: it keeps no connection, and makes one for whoever asks.
 
 import type { Command } from '../base/command.js';
-import { closedError, lossOf } from '../node/caller-errors.js';
+import { closedError, disconnectedError, lossOf } from '../node/caller-errors.js';
 import type { NodePool } from '../node/node-pool.js';
+import type { Orders } from './orders.js';
 import type { Recovery } from './recovery.js';
 import type { Router } from './router.js';
 
@@ -54,46 +56,86 @@ export class Drain {
 export class Ending {
   readonly #router: Router;
   readonly #recovery: Recovery;
+  readonly #orders: Orders;
   #isPoolOver = () => false;
+  #hasBegun = false;
+  #endedHolder: object | undefined;
+  #isResting = false;
+  /** Somebody's commands are refused. A plain field, as each command looks at it. */
+  isRefusing = false;
 
-  constructor(router: Router, recovery: Recovery) {
+  constructor(router: Router, recovery: Recovery, orders: Orders) {
     this.#router = router;
     this.#recovery = recovery;
+    this.#orders = orders;
   }
 
   get #nodes(): readonly NodePool[] {
     return this.#router.nodes;
   }
 
+  /** Whether commands of this holder are refused. */
+  refuses(holder: object | undefined): boolean {
+    return this.#hasBegun || (holder !== undefined && holder === this.#endedHolder);
+  }
+
+  /** Refuses the commands of the one holder that has no gate of its own; `undefined`: nobody's. */
+  refuseFrom(holder: object | undefined): void {
+    this.#endedHolder = holder;
+    this.isRefusing = this.#hasBegun || holder !== undefined;
+  }
+
+  /** Closes what is open once it has nothing in flight. */
+  rest(): void {
+    if (this.#hasBegun) return;
+    this.#isResting = true;
+    for (const { membership } of this.#nodes) membership.rest();
+  }
+
+  /** Keeps connections ready again. */
+  wake(): void {
+    if (!this.#isResting) return;
+    this.#isResting = false;
+    for (const { membership } of this.#nodes) membership.wake();
+  }
+
+  /** What was opened for somebody meanwhile is closed too. */
+  inspect(): void {
+    if (this.#isResting) this.rest();
+  }
+
   /** Begins to close the pool. @returns What waits for the rest: commands, and leases of others. */
   begin(timeoutMs: number, isDone: () => boolean): Drain {
+    this.#hasBegun = true;
+    this.isRefusing = true;
     for (const { membership, waitingRoom } of this.#nodes) {
-      for (const { lease } of [...membership.fleet.entries]) {
-        // What blocks is ended without loss, if the server helps.
-        if (lease?.isLongLived && !lease.hasRunBlocking) lease.destroy(closedError('The lease'));
+      for (const { lease, connection } of [...membership.fleet.entries]) {
+        // What blocks is ended without loss, if the server helps; what is in flight is answered.
+        const isBusy = lease?.hasRunBlocking || connection.inFlight > 0;
+        if (lease?.isLongLived && !isBusy) lease.destroy(disconnectedError());
       }
-      waitingRoom.refuseLeases(undefined, closedError('acquire()'));
+      waitingRoom.refuseLeases(undefined, closedError());
       waitingRoom.resume();
     }
     const drain = new Drain(timeoutMs, isDone);
     this.#isPoolOver = () => drain.isOver;
-    void this.#endBlocking(undefined, closedError);
+    void this.#endBlocking(undefined);
     return drain;
   }
 
   /** Ends all that a holder has under way, at once. */
-  abandon(holder: object, errorFor: (what: string) => Error): void {
+  abandon(holder: object): void {
     for (const { membership, waitingRoom } of this.#nodes) {
-      waitingRoom.refuseLeases(holder, errorFor('acquire()'));
+      waitingRoom.refuseLeases(holder, disconnectedError());
       for (const { lease } of [...membership.fleet.entries]) {
         if (lease?.holder !== holder) continue;
-        lease.blockEnd = errorFor('The lease');
+        lease.blockEnd = disconnectedError();
         lease.destroy(lease.blockEnd);
       }
     }
-    for (const command of this.#unsent(holder)) command.fail(errorFor(command.name));
+    for (const command of this.#unsent(holder)) command.fail(disconnectedError());
     for (const command of this.#inFlight(holder)) {
-      command.fail(lossOf(command, errorFor(command.name), 'unknown'));
+      command.fail(lossOf(command, disconnectedError(), 'unknown'));
     }
   }
 
@@ -101,18 +143,20 @@ export class Ending {
    * Lets a holder finish what it has under way; what blocks, or waits to, is ended. Resolves when
    * all of it is answered; never rejects.
    */
-  async finish(holder: object, errorFor: (what: string) => Error): Promise<void> {
+  async finish(holder: object): Promise<void> {
     for (const { waitingRoom } of this.#nodes) {
-      waitingRoom.refuseLeases(holder, errorFor('acquire()'));
+      waitingRoom.refuseLeases(holder, disconnectedError());
     }
     const commands = [...this.#unsent(holder), ...this.#inFlight(holder)];
     const answered = Promise.allSettled(commands.map(({ promise }) => promise));
-    await Promise.all([this.#endBlocking(holder, errorFor), answered]);
+    await Promise.all([this.#endBlocking(holder), answered]);
   }
 
-  async #endBlocking(holder: object | undefined, errorFor: (what: string) => Error): Promise<void> {
+  async #endBlocking(holder: object | undefined): Promise<void> {
     const isOver = () => this.#isPoolOver();
-    await Promise.all(this.#nodes.map(({ blocking }) => blocking.end(holder, errorFor, isOver)));
+    await Promise.all(
+      this.#nodes.map(({ blocking }) => blocking.end(holder, disconnectedError, isOver)),
+    );
   }
 
   #unsent(holder: object): Command[] {
@@ -122,6 +166,7 @@ export class Ending {
     };
     for (const { waitingRoom } of this.#nodes) waitingRoom.forEachCommand(visit);
     this.#recovery.forEachCommand(visit);
+    this.#orders.forEachCommand(visit);
     return found;
   }
 

@@ -5,6 +5,7 @@ import type { Endpoint } from '../base/endpoint.js';
 import type { TraceOrigin } from '../base/tracing.js';
 import type { ConnectionLease } from '../node/lease.js';
 import type { LeaseTerms } from '../node/lease-request.js';
+import type { Order } from '../node/order.js';
 
 export interface CommandExecutor {
   /** Whether keys decide where a command runs: only then do commands need a route. */
@@ -37,6 +38,8 @@ export interface PoolExecutor extends CommandExecutor {
   endpointIds(which: 'primaries' | 'all'): readonly string[];
   /** Whose primary has the slot; `undefined`: nobody is known to, or it is one server. */
   slotOwnerId(slot: number): string | undefined;
+  /** Keeps the order of what is executed by it. */
+  createOrder?(): Order | undefined;
   /** Lends a connection. @throws PoolError ACQUIRE_TIMEOUT, ABORTED, QUEUE_FULL, POOL_CLOSED, ... */
   acquireLease(options?: LeaseTerms): Promise<ConnectionLease>;
 }

@@ -17,12 +17,13 @@ import { callListener } from '../base/uncaught.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import { Budget } from '../node/budget.js';
-import { closedError, notSendable } from '../node/caller-errors.js';
+import { closedError, disconnectedError, notSendable } from '../node/caller-errors.js';
 import { countInUse, type Entry } from '../node/entry.js';
 import { joinReports, type ProbeReport } from '../node/inspector.js';
 import { ConnectionLease, cancelOnAbort, type LeaseOwner } from '../node/lease.js';
 import type { LeaseTerms } from '../node/lease-request.js';
 import { type NodeOwner, NodePool } from '../node/node-pool.js';
+import type { Order } from '../node/order.js';
 import { Refusals } from '../node/refusals.js';
 import { Statistics } from '../node/statistics.js';
 import { isAlertRaised, utilizationPercent } from '../policy/recommendations.js';
@@ -32,17 +33,12 @@ import { type Drain, Ending } from './ending.js';
 import type { PoolEvents } from './events.js';
 import type { KnownEndpoint, PoolExecutor } from './executor.js';
 import { Housekeeper } from './housekeeper.js';
+import { Orders } from './orders.js';
 import { Recovery } from './recovery.js';
 import { Refused } from './refused.js';
-import { goneError, Router } from './router.js';
-import {
-  type ConnectionStatus,
-  type LatencyTotals,
-  listConnections,
-  type PoolState,
-  type PoolStatus,
-  takeSnapshot,
-} from './snapshot.js';
+import { goneError, optionsAt, Router } from './router.js';
+import type { ConnectionStatus, LatencyTotals, PoolState, PoolStatus } from './snapshot.js';
+import { listConnections, takeSnapshot } from './snapshot.js';
 import { traceOriginOf } from './trace-origin.js';
 
 const DEFAULT_CLOSE_TIMEOUT_MS = 5_000;
@@ -68,7 +64,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   readonly options: ResolvedOptions;
   /** Whether keys decide where a command runs, so that commands must have routes. @internal */
   readonly isSharded: boolean;
-  /** For duplicates, which end before the pool. @internal */
+  /** For clients, which end before the pool. @internal */
   readonly ending: Ending;
   /** What is told of it on tracing channels. @internal */
   readonly traceOrigin: TraceOrigin;
@@ -78,6 +74,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   readonly #housekeeper: Housekeeper;
   readonly #budget: Budget;
   readonly #router: Router;
+  readonly #orders: Orders;
   readonly #refused: Refused;
   readonly #clock: Clock;
   #isAlertRaised = false;
@@ -109,7 +106,10 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       clock,
       questionTimeoutMs: options.target.connectTimeoutMs,
     });
-    this.ending = new Ending(this.#router, this.#recovery);
+    this.#orders = new Orders(options.maxWaiters, this.#router, this.#refusals, clock, (holder) =>
+      this.ending.refuses(holder),
+    );
+    this.ending = new Ending(this.#router, this.#recovery, this.#orders);
     this.#housekeeper.start();
     const { failover } = topology;
     if (failover !== undefined) {
@@ -179,7 +179,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     if (!isSendable(command)) return this.refusal(notSendable());
     let node = this.#router.nodeFor(command.route);
     for (;;) {
-      if (this.#closing !== undefined) return this.#refuseLease();
+      if (this.ending.refuses(command.settings.holder)) return this.#refuseLease();
       const answer = await node.sendExclusive(command, signal);
       if ('reply' in answer) return answer.reply;
       command.unlisten?.();
@@ -197,6 +197,11 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     if (this.#closing !== undefined) return this.#refuseLease();
     if (this.#router.isGone(options.route)) return this.refusal(goneError());
     return this.#router.nodeFor(options.route).acquireLease(options);
+  }
+
+  /** Keeps the order of what is executed by it. @internal */
+  createOrder(): Order {
+    return this.#orders.create();
   }
 
   /** Latencies since the pool was made, in buckets: what a scrape wants beside `status()`. */
@@ -235,7 +240,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
    */
   async healthCheck(): Promise<HealthReport> {
     try {
-      if (this.#closing !== undefined) throw closedError('healthCheck()');
+      if (this.#closing !== undefined) throw closedError();
       const reports = await Promise.all(this.#router.serving.map((node) => node.probe()));
       return { ...joinReports(reports), status: this.status() };
     } catch (error) {
@@ -252,7 +257,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
    * health check, and `force` was not given; POOL_CLOSED.
    */
   async switchTo(id: string, options: SwitchOptions = {}): Promise<void> {
-    if (this.#closing !== undefined) throw closedError('switchTo()');
+    if (this.#closing !== undefined) throw closedError();
     const { failover } = this.#router.topology;
     if (failover === undefined) {
       throw new PoolError('INVALID_ARGUMENT', 'switchTo(): the pool has no option endpoints');
@@ -337,8 +342,10 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     // It has a budget of its own, as it connects nowhere.
     const ownBudget = new Budget(1);
     return new Router(topology, {
-      createNode: (endpoint) =>
-        this.#createNode(this.#optionsOf(endpoint, topology), endpoint, this.#budget, random),
+      createNode: (endpoint) => {
+        const options = optionsAt(this.options, endpoint, topology);
+        return this.#createNode(options, endpoint, this.#budget, random);
+      },
       createLobby: (endpoint) => this.#createNode(lobbyOptions, endpoint, ownBudget, random),
       dispatch: (command) => this.#resend(command),
       dispatchLater: (command, pauseMs) => this.#recovery.later(command, pauseMs),
@@ -349,13 +356,6 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       },
       now: () => this.#clock.now(),
     });
-  }
-
-  /** One of several servers keeps one connection open, and a replica none that nobody reads from. */
-  #optionsOf({ role }: Endpoint, { endpoints }: Topology): ResolvedOptions {
-    if (endpoints.length === 1) return this.options;
-    const minConnections = role === 'replica' ? 0 : Math.min(1, this.options.minConnections);
-    return { ...this.options, minConnections };
   }
 
   #createNode(
@@ -412,8 +412,8 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   }
 
   #dispatch(command: Command): void {
-    if (this.#closing !== undefined) {
-      this.#refusals.refuse(command, closedError(command.name));
+    if (this.ending.isRefusing && this.ending.refuses(command.settings.holder)) {
+      this.#refusals.refuse(command, closedError());
       return;
     }
     // Not in one call: that cost 7 % of a GET at 1,000 callers.
@@ -426,30 +426,31 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   #resend(command: Command): void {
     if (this.#router.isElsewhere(command)) command.fail(command.history?.uncertainty);
     else if (this.#router.isGone(command.route)) command.fail(goneError());
-    else if (this.#isClosed) this.#refusals.refuse(command, closedError(command.name));
+    else if (this.#isClosed) this.#refusals.refuse(command, closedError());
     else this.#router.nodeFor(command.route).send(command);
   }
 
   #refuseLease(): Promise<never> {
-    const node = this.#router.nodes[0] as NodePool;
-    return node.waitingRoom.refuseLease(closedError('acquire()'));
+    return (this.#router.nodes[0] as NodePool).waitingRoom.refuseLease(closedError());
   }
 
   #sweep(now: number): boolean {
-    this.#statistics.timeouts += this.#refusals.expire(now);
+    this.#statistics.timeouts += this.#refusals.expire(now) + this.#orders.expire(now);
     let isBusy = false;
     for (const node of this.#router.nodes) {
       if (node.sweep(now)) isBusy = true;
       this.#router.dropIfDone(node, now);
     }
     this.#drain?.check();
-    return isBusy || this.#router.isLeaving || !this.#refusals.isIdle || !this.#recovery.isIdle;
+    const others = [this.#refusals, this.#recovery, this.#orders];
+    return isBusy || this.#router.isLeaving || others.some(({ isIdle }) => !isIdle);
   }
 
   #inspect(now: number): void {
     this.#statistics.commandLatency.rotate(now);
     this.#statistics.waitLatency.rotate(now);
     for (const node of this.#router.nodes) node.inspect(now);
+    this.ending.inspect();
     this.#judgeUtilization();
   }
 
@@ -471,13 +472,15 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   }
 
   async #close(timeoutMs: number): Promise<void> {
-    const isDone = () => this.#router.nodes.every(({ isIdle }) => isIdle) && this.#recovery.isIdle;
+    const workers = () => [...this.#router.nodes, this.#recovery, this.#orders];
+    const isDone = () => workers().every(({ isIdle }) => isIdle);
     this.#drain = this.ending.begin(timeoutMs, isDone);
     await this.#drain.promise;
     this.#isClosed = true;
     this.#drain = undefined;
     this.#housekeeper.stop();
-    const error = closedError('The command');
+    const error = disconnectedError();
+    this.#orders.fail(error);
     this.#recovery.stop(error);
     this.#router.stop(error);
     this.#announce('close');

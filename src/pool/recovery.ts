@@ -139,6 +139,7 @@ class RetrySchedule {
 
   /** @param now The pool's clock. @param waitMs From now until the next attempt. */
   add(command: Command, now: number, waitMs: number): void {
+    command.settings.order?.noteRetry();
     const grain = Math.ceil((now + waitMs) / GRAIN_MS);
     const batch = this.#batches.get(grain);
     if (batch !== undefined) {

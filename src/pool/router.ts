@@ -14,6 +14,7 @@ import { newHistory } from '../base/command.js';
 import type { Endpoint } from '../base/endpoint.js';
 import type { ConnectionSource } from '../base/link.js';
 import { type CommandRoute, HERE } from '../base/route.js';
+import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import type { NodePool } from '../node/node-pool.js';
 import type { LeaveTerms, Topology } from '../topology/topology.js';
@@ -303,4 +304,15 @@ function nobodyServes(address: string): PoolError {
 function tooManyRedirects(name: string): PoolError {
   const text = `${name}: the servers have sent it to one another ${MAX_REDIRECTS} times`;
   return new PoolError('CONNECT_FAILED', text, { sent: false });
+}
+
+/** One of several servers keeps one connection open, and a replica none that nobody reads from. */
+export function optionsAt(
+  options: ResolvedOptions,
+  { role }: Endpoint,
+  { endpoints }: Topology,
+): ResolvedOptions {
+  if (endpoints.length === 1) return options;
+  const minConnections = role === 'replica' ? 0 : Math.min(1, options.minConnections);
+  return { ...options, minConnections };
 }

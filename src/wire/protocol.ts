@@ -11,6 +11,9 @@ import respTypes from '@redis/client/dist/lib/RESP/decoder.js';
 import verbatim from '@redis/client/dist/lib/RESP/verbatim-string.js';
 
 export const { ErrorReply, SimpleError, BlobError, MultiErrorReply, WatchError } = clientErrors;
+export const { AbortError, ClientClosedError, ClientOfflineError, ConnectionTimeoutError } =
+  clientErrors;
+export const { DisconnectsClientError, SocketClosedUnexpectedlyError, TimeoutError } = clientErrors;
 export const { RESP_TYPES } = respTypes;
 export const { VerbatimString } = verbatim;
 export const { defineScript } = luaScript;

@@ -188,6 +188,8 @@ describeEachPrivateServer('a blocked caller who gives up', (server) => {
         expect((await popped).error).toBeDefined();
         await redis.rPush(key, 'job');
         expect(await redis.lLen(key)).toBe(1);
+        // The connection that it has blocked on is its own until then.
+        if (way === 'signal') client.destroy();
       }
     },
   );

@@ -63,14 +63,24 @@ const ENDS: Readonly<Record<string, string>> = {
   'when it is destroyed in the middle of it all': `
     redis.subscribe('a', () => undefined).catch(() => undefined);
     redis.blPop('nothing', 0).catch(() => undefined);
-    redis.duplicate().connect().catch(() => undefined);
-    redis.destroy();`,
+    const other = redis.duplicate();
+    other.connect().catch(() => undefined);
+    redis.destroy();
+    other.destroy();`,
+  'when all its clients have quit': `
+    const other = redis.duplicate();
+    await other.connect();
+    await redis.quit();
+    await other.quit();`,
 };
 
 const STAYS: Readonly<Record<string, string>> = {
   'with idle connections': 'await redis.ping();',
   'with a subscription alone': `await redis.subscribe('a', () => undefined);`,
   'when unref() was undone': 'await redis.ping(); redis.unref(); redis.ref();',
+  'when a duplicate is open, though pool.client has quit': `
+    await redis.duplicate().connect();
+    await redis.quit();`,
   'when a duplicate alone was unref()ed': 'redis.duplicate().unref(); await redis.ping();',
 };
 

@@ -5,7 +5,6 @@
 import type { Command } from '../../base/command.js';
 import { keySlot } from '../../base/key-slot.js';
 import type { CommandRoute } from '../../base/route.js';
-import type { TraceOrigin } from '../../base/tracing.js';
 import { PoolError } from '../../errors.js';
 import type { ConnectionLease } from '../../node/lease.js';
 import type { LeaseTerms } from '../../node/lease-request.js';
@@ -16,6 +15,7 @@ import { classOfWords } from '../catalog.js';
 import type { Client } from '../client.js';
 import type { CommandContext, CommandOptions } from '../context.js';
 import { argumentError, encodeWords } from '../encode.js';
+import { PoolFacade } from '../facade.js';
 import { issue } from '../issue.js';
 import type { PlimsollClient } from '../types.js';
 import { routeTo } from './parts.js';
@@ -174,50 +174,50 @@ function nobody(): never {
 }
 
 /** The pool, as a client of one server sees it. */
-class NodeExecutor implements PoolExecutor {
-  readonly isSharded = false;
-  readonly endpoints: readonly KnownEndpoint[] = [];
-  readonly onError: ((error: unknown) => void) | undefined;
-  readonly holder: object | undefined;
-  readonly traceOrigin: TraceOrigin | undefined;
-  readonly #pool: PoolExecutor;
+class NodeExecutor extends PoolFacade {
   readonly #route: CommandRoute;
 
   constructor(pool: PoolExecutor, endpointId: string) {
-    this.#pool = pool;
+    super(pool);
     this.#route = routeTo(endpointId, 'write');
-    this.onError = pool.onError;
-    this.holder = pool.holder;
-    this.traceOrigin = pool.traceOrigin;
   }
 
-  execute(command: Command, signal?: AbortSignal): Promise<unknown> {
-    command.route = this.#route;
-    return this.#pool.execute(command, signal);
+  override get isSharded(): boolean {
+    return false;
   }
 
-  executeExclusive(command: Command, signal?: AbortSignal): Promise<unknown> {
-    command.route = this.#route;
-    return this.#pool.executeExclusive(command, signal);
+  override get hasReaders(): boolean {
+    return false;
   }
 
-  acquireLease(options?: LeaseTerms): Promise<ConnectionLease> {
-    return this.#pool.acquireLease({ ...options, route: this.#route });
-  }
-
-  endpointIds(): readonly string[] {
+  override get endpoints(): readonly KnownEndpoint[] {
     return [];
   }
 
-  slotOwnerId(): undefined {
+  /** It alone knows where its commands go, so that no order is kept. */
+  claims(): boolean {
+    return true;
+  }
+
+  override execute(command: Command, signal?: AbortSignal): Promise<unknown> {
+    command.route = this.#route;
+    return this.pool.execute(command, signal);
+  }
+
+  override executeExclusive(command: Command, signal?: AbortSignal): Promise<unknown> {
+    command.route = this.#route;
+    return this.pool.executeExclusive(command, signal);
+  }
+
+  override acquireLease(options?: LeaseTerms): Promise<ConnectionLease> {
+    return this.pool.acquireLease({ ...options, route: this.#route });
+  }
+
+  override endpointIds(): readonly string[] {
+    return [];
+  }
+
+  override slotOwnerId(): undefined {
     return undefined;
-  }
-
-  refuse(command: Command, error: Error): void {
-    this.#pool.refuse(command, error);
-  }
-
-  refusal(error: Error): Promise<never> {
-    return this.#pool.refusal(error);
   }
 }
