@@ -17,6 +17,13 @@ const root = path.join(import.meta.dirname, '..');
 /** What each example must print, whatever else it prints. */
 const EXPECTED: Readonly<Record<string, readonly (string | RegExp)[]>> = {
   'blocking-worker': ['worked on paint', 'worked on caulk', 'worked on sail', 'stopped'],
+  bullmq: [
+    'scrub is done',
+    'varnish is done',
+    'workers: 1',
+    'connections of their own: 2',
+    'left: 0',
+  ],
   cancel: [
     'blPop: ABORTED',
     'acquire with a signal: ABORTED',
