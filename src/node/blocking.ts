@@ -102,8 +102,9 @@ export class Blocking {
    * lane that is used next. Where it may not be told, the end alone has to do.
    */
   announceEnd({ entry, hasRunBlocking }: ConnectionLease): void {
+    if (!hasRunBlocking) return;
     const { serverClientId, inFlight } = entry.connection;
-    if (!hasRunBlocking || inFlight === 0 || serverClientId === undefined) return;
+    if (inFlight === 0 || serverClientId === undefined) return;
     const lane = this.#membership.fleet.pickLane();
     if (lane === undefined) return;
     const command = ownCommand(['CLIENT', 'UNBLOCK', `${serverClientId}`], this.#probeTimeoutMs);

@@ -52,7 +52,8 @@ export class Lending {
     entry: Entry,
     now: number,
     origin: Error | undefined,
-    { isLongLived, holder }: { isLongLived: boolean; holder: object | undefined },
+    isLongLived: boolean,
+    holder: object | undefined,
   ): ConnectionLease {
     entry.state = 'leased';
     this.#membership.fleet.unreserve(entry);
@@ -154,6 +155,7 @@ export class Lending {
  * command and the last reply have readings of their own, and `acquiredAt` is a tick early at most.
  */
 function heldMs({ entry, acquiredAt, usedAt }: ConnectionLease, now: number): number {
-  const from = usedAt === 0 ? acquiredAt : Math.min(usedAt, acquiredAt + COARSE_BY_MS);
+  if (usedAt === 0) return Math.max(0, now - acquiredAt);
+  const from = Math.min(usedAt, acquiredAt + COARSE_BY_MS);
   return Math.max(0, Math.max(now, entry.connection.lastTrafficAt) - from);
 }

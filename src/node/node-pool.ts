@@ -210,17 +210,9 @@ export class NodePool implements LeaseOwner {
       const entry = fleet.findIdle(maxConnections);
       if (entry !== undefined) {
         if (!this.#timer.isFast) this.#timer.hurry();
-        return Promise.resolve(
-          this.#lending.lend(
-            entry,
-            this.#timer.coarseNow,
-            this.#lending.captureOrigin(isLongLived),
-            {
-              isLongLived,
-              holder: options.holder,
-            },
-          ),
-        );
+        const origin = this.#lending.captureOrigin(isLongLived);
+        const now = this.#timer.coarseNow;
+        return Promise.resolve(this.#lending.lend(entry, now, origin, isLongLived, options.holder));
       }
     }
     const request = this.waitingRoom.admitLease(options, isLongLived);
@@ -243,7 +235,6 @@ export class NodePool implements LeaseOwner {
   takeBack(lease: ConnectionLease): void {
     this.blocking.announceEnd(lease);
     this.#lending.takeBack(lease, this.#timer.coarseNow);
-    this.#owner.onProgress();
   }
 
   discard(lease: ConnectionLease, reason: Error): void {

@@ -232,7 +232,8 @@ export class WaitingRoom {
     const request = this.#waiters.takeLease() as LeaseRequest;
     const now = clock.now();
     statistics.waitLatency.record(now - request.queuedAt);
-    request.grant(lending.lend(entry, now, request.origin, request));
+    const { origin, isLongLived, holder } = request;
+    request.grant(lending.lend(entry, now, origin, isLongLived, holder));
     this.#reopenLanes();
   }
 
