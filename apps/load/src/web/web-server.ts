@@ -134,7 +134,7 @@ export class WebServer {
   }
 
   #give(pathname: string, response: ServerResponse): void {
-    const [, folder, name = ''] = /^\/(assets|download)\/([\w.]+)$/.exec(pathname) ?? [];
+    const [, folder, name = ''] = /^\/(assets|download)\/([\w.-]+)$/.exec(pathname) ?? [];
     if (pathname === '/') this.#sendAsset('page.html', response);
     else if (pathname === '/api/events') this.#openStream(response);
     else if (folder === 'assets') this.#sendAsset(name, response);
