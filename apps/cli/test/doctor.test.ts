@@ -132,11 +132,14 @@ test('doctor sees certificates that end soon, trusted or not', async () => {
   certificates.remove();
 });
 
-test('doctor knows a replica, and a primary that refuses writes without one', async () => {
+test('doctor knows a replica without CONFIG, and a primary that refuses writes without one', async () => {
   await using primary = await startPrivateServer({ args: ['--min-replicas-to-write', '1'] });
   const of = ['--replicaof', primary.host, String(primary.port)];
-  await using replica = await startPrivateServer({ args: of });
+  // As managed services have it.
+  const managed = ['--rename-command', 'CONFIG', ''];
+  await using replica = await startPrivateServer({ args: [...of, ...managed] });
   const { found } = await examine({ REDIS_URL: replica.url });
+  expect(found.NOT_LOOKED_AT).toMatchObject({ severity: 'notice', number: 1 });
   expect(found.NOT_PRIMARY!.severity).toBe('critical');
   await replica.stop();
   const after = await examine({ REDIS_URL: primary.url });

@@ -4,7 +4,7 @@
 import { styleText } from 'node:util';
 import type { Facts, ServerFacts } from './facts.js';
 import { exitCodeOf, type Finding, highestSeverity, SEVERITIES } from './finding.js';
-import { holdersOf } from './judge/connections.js';
+import { DOCTOR_NAME, holdersOf } from './judge/connections.js';
 import { memoryOf } from './judge/memory.js';
 import { bytesText, counted, keysOf, numberOf, replicasOf, round } from './judge/numbers.js';
 import { versionOf } from './judge/version.js';
@@ -137,6 +137,7 @@ function roleText({ info }: ServerFacts): string {
 function heldBy({ clients = [] }: ServerFacts): string {
   const counts = new Map<string, number>();
   for (const { name, library, address } of clients) {
+    if (name === DOCTOR_NAME) continue;
     const holder = name || library || address.replace(/:\d+$/, '');
     counts.set(holder, (counts.get(holder) ?? 0) + 1);
   }

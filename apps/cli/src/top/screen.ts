@@ -14,6 +14,7 @@ interface Line {
 
 const NAME_WIDTH = 12;
 const BAR_WIDTH = 40;
+const LEAST_BAR_WIDTH = 10;
 const DEFAULT_ROWS = 24;
 const DEFAULT_COLUMNS = 80;
 const ENTER = '\u001b[?1049h\u001b[?25l';
@@ -22,22 +23,24 @@ const HOME = '\u001b[H';
 const ERASE_LINE = '\u001b[K';
 const ERASE_BELOW = '\u001b[J';
 
-/** All lines of a view, however many there are. */
-export function linesOf(view: View, note?: string): Line[] {
+/** All lines of a view, however many there are. @param columns What bars make room in. */
+export function linesOf(view: View, note?: string, columns = Infinity): Line[] {
   return [
     { text: view.title, style: 'bold' },
     ...(note === undefined ? [] : [{ text: note, style: 'red' } as const]),
     { text: '' },
-    ...view.gauges.map(gaugeLine),
+    ...view.gauges.map((gauge) => gaugeLine(gauge, columns)),
     ...view.lines.map(([name, text]) => ({ text: `${name.padEnd(NAME_WIDTH)} ${text}` })),
     ...view.tables.flatMap(tableLines),
   ];
 }
 
-function gaugeLine({ name, percent, text, warning, alert }: Gauge): Line {
-  const filled = Math.round((Math.min(100, percent) * BAR_WIDTH) / 100);
-  const marks = [warning, alert].map((mark) => Math.round((mark * BAR_WIDTH) / 100));
-  const bar = Array.from({ length: BAR_WIDTH }, (_, at) =>
+function gaugeLine({ name, percent, text, warning, alert }: Gauge, columns: number): Line {
+  const room = columns - NAME_WIDTH - text.length - 2;
+  const width = Math.max(LEAST_BAR_WIDTH, Math.min(BAR_WIDTH, room));
+  const filled = Math.round((Math.min(100, percent) * width) / 100);
+  const marks = [warning, alert].map((mark) => Math.round((mark * width) / 100));
+  const bar = Array.from({ length: width }, (_, at) =>
     at < filled ? '█' : marks.includes(at) ? '│' : '·',
   );
   const style = percent > alert ? 'red' : percent > warning ? 'yellow' : 'green';
@@ -116,7 +119,7 @@ class TerminalScreen implements Screen {
 
   #draw(view: View, note: string | undefined): void {
     const { columns = DEFAULT_COLUMNS, rows = DEFAULT_ROWS } = this.#output;
-    const lines = linesOf(view, note)
+    const lines = linesOf(view, note, columns)
       .slice(0, Math.max(1, rows - 1))
       .map(({ text, style }) => {
         // A line that wraps would push the others off the screen.

@@ -150,6 +150,12 @@ describe('the screen', () => {
     expect(terminal.written).toBe('');
   });
 
+  it('shortens bars before it cuts what stands behind them', () => {
+    const terminal = Object.assign(new Terminal(), { columns: 40, rows: 10 });
+    openScreen(terminal, false).show(view);
+    expect(terminal.written).toMatch(/used {9}█{19,20}[│·]* 90 %/);
+  });
+
   it('colours by the lines, where colours are wanted', () => {
     const terminal = new Terminal();
     openScreen(terminal, true).show(view);
