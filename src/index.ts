@@ -20,6 +20,7 @@ export type { CreateClusterOptions } from './config/create-cluster.js';
 export type { CreateSentinelOptions } from './config/create-sentinel.js';
 export type {
   AddressMap,
+  AutoscaleOptions,
   BreakerOptions,
   ClusterOptions,
   EndpointOptions,
@@ -50,7 +51,14 @@ export {
 } from './errors.js';
 export type { EvictionReason } from './node/entry.js';
 export type { AcquireOptions } from './node/lease-request.js';
+export { Scaling, type ScalingRule, type ScalingVerdict } from './policy/autoscale.js';
 export type { PoolEvents } from './pool/events.js';
+export type {
+  AutoscaleAction,
+  AutoscaleDecision,
+  AutoscaleReason,
+  AutoscaleStatus,
+} from './pool/growth.js';
 export type { CloseOptions, HealthReport } from './pool/pool.js';
 export type { ConnectionStatus, PoolState, PoolStatus } from './pool/snapshot.js';
 export type { FailoverStatus, SwitchOptions, SwitchReason } from './topology/failover.js';

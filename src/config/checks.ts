@@ -5,6 +5,7 @@ import { isIPv6 } from 'node:net';
 import { ENVIRONMENTS } from '../policy/sizing.js';
 import { isObject, kindOf } from './kinds.js';
 import type {
+  AutoscaleOptions,
   BreakerOptions,
   ClientOptionsSubset,
   ClusterOptions,
@@ -68,6 +69,7 @@ export const OPTION_CHECKS: Readonly<Record<OptionName, Check>> = {
   workers: numberIn(ranges.workers),
   minConnections: numberIn(ranges.minConnections),
   maxConnections: numberIn(ranges.maxConnections),
+  autoscale: anObject,
   maxInFlight: numberIn(ranges.maxInFlight),
   laneDepth: numberIn(ranges.laneDepth),
   maxWaiters: numberIn(ranges.maxWaiters),
@@ -98,6 +100,16 @@ export const OPTION_CHECKS: Readonly<Record<OptionName, Check>> = {
   commandOptions: anObject,
   clock: (value) =>
     isObject(value) && typeof value.now === 'function' ? undefined : 'must have a now() function',
+};
+
+export const AUTOSCALE_CHECKS: Readonly<Record<keyof AutoscaleOptions, Check>> = {
+  ceiling: numberIn(ranges['autoscale.ceiling']),
+  step: numberIn(ranges['autoscale.step']),
+  growAbovePercent: numberIn(ranges['autoscale.growAbovePercent']),
+  growAfterMs: numberIn(ranges['autoscale.growAfterMs']),
+  shrinkBelowPercent: numberIn(ranges['autoscale.shrinkBelowPercent']),
+  shrinkAfterMs: numberIn(ranges['autoscale.shrinkAfterMs']),
+  reserve: numberIn(ranges['autoscale.reserve']),
 };
 
 export const RETRY_CHECKS: Readonly<Record<keyof RetryOptions, Check>> = {

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { PRESETS } from '../policy/sizing.js';
 import {
+  AUTOSCALE_CHECKS,
   BREAKER_CHECKS,
   CLUSTER_CHECKS,
   ENDPOINT_CHECKS,
@@ -37,7 +38,7 @@ const optionRows = rows.filter(
 const variableRows = rows.filter((row) => row.length === 3 && /^[A-Z]/.test(row[0]!));
 
 const INTERNAL = ['clock'];
-const GROUPS = ['retry', 'breaker', 'sentinel', 'cluster', 'failover', 'tracing'];
+const GROUPS = ['autoscale', 'retry', 'breaker', 'sentinel', 'cluster', 'failover', 'tracing'];
 const optionNames = [
   ...Object.keys(CLUSTER_CHECKS).map((name) => `cluster.${name}`),
   ...Object.keys(OPTION_CHECKS).filter((name) => !GROUPS.includes(name)),
@@ -47,6 +48,7 @@ const optionNames = [
     .map((name) => `endpoints[].${name}`),
   ...Object.keys(FAILOVER_CHECKS).map((name) => `failover.${name}`),
   ...Object.keys(SENTINEL_CHECKS).map((name) => `sentinel.${name}`),
+  ...Object.keys(AUTOSCALE_CHECKS).map((name) => `autoscale.${name}`),
   ...Object.keys(RETRY_CHECKS).map((name) => `retry.${name}`),
   ...Object.keys(TRACING_CHECKS).map((name) => `tracing.${name}`),
   ...Object.keys(BREAKER_CHECKS).map((name) => `breaker.${name}`),
@@ -81,8 +83,8 @@ describe('docs/configuration.md', () => {
   });
 
   it('gives the default of every option that has a fixed one', () => {
-    const { retry, breaker, failover, tracing, ...plain } = DEFAULTS;
-    const nested = Object.entries({ retry, breaker, failover, tracing }).flatMap(
+    const { autoscale, retry, breaker, failover, tracing, ...plain } = DEFAULTS;
+    const nested = Object.entries({ autoscale, retry, breaker, failover, tracing }).flatMap(
       ([group, defaults]) =>
         Object.entries(defaults).map(([name, value]) => [`${group}.${name}`, value] as const),
     );

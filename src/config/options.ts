@@ -3,13 +3,21 @@
 
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { Clock } from '../base/clock.js';
+import type { AutoscaleOptions } from '../policy/autoscale.js';
 import type { BreakerOptions } from '../policy/breaker.js';
 import type { FailoverOptions } from '../policy/failback.js';
 import type { RetryOptions, RetryWrites } from '../policy/retry.js';
 import type { Environment } from '../policy/sizing.js';
 import type { Secret } from './secret.js';
 
-export type { BreakerOptions, Environment, FailoverOptions, RetryOptions, RetryWrites };
+export type {
+  AutoscaleOptions,
+  BreakerOptions,
+  Environment,
+  FailoverOptions,
+  RetryOptions,
+  RetryWrites,
+};
 
 /** Text, or a function asked at every connect, so that a rotated password is picked up. */
 export type PasswordSource = string | (() => string | Promise<string>);
@@ -174,6 +182,8 @@ export interface PoolOptions {
    * over all workers), of the preset, or 40 where no preset has as many workers (brief §1).
    */
   maxConnections?: number;
+  /** Lets the maximum follow utilisation, see docs/autoscale.md. Default: it stays as it is. */
+  autoscale?: Partial<AutoscaleOptions>;
   /** Commands in flight on one connection at most. 1 makes every lane a checkout. Default 4096. */
   maxInFlight?: number;
   /**
@@ -300,6 +310,7 @@ export interface ResolvedOptions {
   readonly failover: FailoverOptions;
   readonly minConnections: number;
   readonly maxConnections: number;
+  readonly autoscale: AutoscaleOptions;
   readonly maxInFlight: number;
   readonly laneDepth: number;
   readonly maxWaiters: number;

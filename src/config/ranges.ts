@@ -11,6 +11,8 @@ export interface NumberRange {
 
 /** The longest time that a Node timer takes, ms: about 24.8 days. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** Growth is judged from samples that are 500 ms apart. */
+const SHORTEST_GROWTH_MS = 1_000;
 /** A client has no more ports than this towards one server address. */
 const MOST_CONNECTIONS = 65_535;
 /** Linux takes no longer keepalive delay, s (MAX_TCP_KEEPIDLE). */
@@ -28,6 +30,13 @@ export const NUMBER_RANGES = {
   workers: { least: 1, most: 10_000 },
   minConnections: { least: 0, most: MOST_CONNECTIONS },
   maxConnections: { least: 1, most: MOST_CONNECTIONS },
+  'autoscale.ceiling': { least: 0, most: MOST_CONNECTIONS },
+  'autoscale.step': { least: 1, most: MOST_CONNECTIONS },
+  'autoscale.growAbovePercent': { least: 1, most: 99 },
+  'autoscale.growAfterMs': { least: SHORTEST_GROWTH_MS, most: LONGEST_TIMER_MS },
+  'autoscale.shrinkBelowPercent': { least: 0, most: 98 },
+  'autoscale.shrinkAfterMs': { least: SHORTEST_GROWTH_MS, most: LONGEST_TIMER_MS },
+  'autoscale.reserve': { least: 0, most: MOST_CONNECTIONS },
   maxInFlight: { least: 1, most: 1_000_000 },
   laneDepth: { least: 1, most: 1_000_000 },
   maxWaiters: { least: 0, most: 10_000_000 },

@@ -3,7 +3,13 @@
 // in the library reads the environment.
 
 import { heaviest } from '../policy/failback.js';
-import { connectionsPerWorker, ENVIRONMENTS, type Environment, PRESETS } from '../policy/sizing.js';
+import {
+  connectionsPerWorker,
+  ENVIRONMENTS,
+  type Environment,
+  PRESETS,
+  shareOfTotal,
+} from '../policy/sizing.js';
 import { resolveAddress } from './address.js';
 import { type CreateClusterOptions, fromCreateCluster } from './create-cluster.js';
 import { type CreateSentinelOptions, fromCreateSentinel } from './create-sentinel.js';
@@ -11,6 +17,7 @@ import { DEFAULTS } from './defaults.js';
 import { resolveEndpoints } from './endpoints.js';
 import { EnvironmentReader } from './environment.js';
 import type {
+  AutoscaleOptions,
   BreakerOptions,
   ClientOptionsSubset,
   ConnectionTarget,
@@ -45,10 +52,12 @@ export function resolveOptions(
   const target = targetOf(endpoints) ?? resolveTarget(given, reader, problems);
   const retry = resolveRetry(given.retry ?? {}, problems);
   const depths = resolveDepths(given, problems);
+  const autoscale = resolveAutoscale(given, size, reader, problems);
   problems.throwIfAny();
   return Object.freeze({
     ...size,
     ...depths,
+    autoscale,
     target,
     endpoints,
     failover: resolveFailover(given),
@@ -98,6 +107,45 @@ function resolveSize(given: PoolOptions, reader: EnvironmentReader, problems: Pr
     );
   }
   return { environment, workers, minConnections, maxConnections };
+}
+
+/** The ceiling in the environment is a total, as the maximum there is. */
+function resolveAutoscale(
+  { autoscale: given = {} }: PoolOptions,
+  { workers, maxConnections }: Size,
+  reader: EnvironmentReader,
+  problems: Problems,
+): AutoscaleOptions {
+  const total =
+    given.ceiling === undefined
+      ? reader.wholeNumber('REDIS_AUTOSCALE_CEILING', NUMBER_RANGES['autoscale.ceiling'])
+      : undefined;
+  const share = total === undefined || total === 0 ? undefined : shareOfTotal(total, workers);
+  const growAbovePercent = given.growAbovePercent ?? DEFAULTS.autoscale.growAbovePercent;
+  const shrinkBelowPercent =
+    given.shrinkBelowPercent ??
+    Math.min(DEFAULTS.autoscale.shrinkBelowPercent, Math.floor(growAbovePercent * 0.75));
+  const ceiling = given.ceiling ?? share ?? DEFAULTS.autoscale.ceiling;
+  const isJudgeable = !problems.concern(
+    ...['maxConnections', 'REDIS_MAX_CONNECTIONS', 'workers', 'WEB_CONCURRENCY', 'UVICORN_WORKERS'],
+  );
+  if (isJudgeable && ceiling !== 0 && ceiling < maxConnections) {
+    problems.refuse(
+      share === undefined ? 'autoscale.ceiling' : 'REDIS_AUTOSCALE_CEILING',
+      `(${formatNumber(ceiling)} for this process) is below maxConnections (${formatNumber(maxConnections)})`,
+    );
+  }
+  if (shrinkBelowPercent >= growAbovePercent) {
+    problems.refuse(
+      'autoscale.shrinkBelowPercent',
+      `(${shrinkBelowPercent}) must be below autoscale.growAbovePercent (${growAbovePercent})`,
+    );
+  }
+  return Object.freeze({
+    ...DEFAULTS.autoscale,
+    ...given,
+    ...{ ceiling, growAbovePercent, shrinkBelowPercent },
+  });
 }
 
 /** NODE_ENV belongs to others too (`test`, ...), so that an unknown value there is no mistake. */

@@ -2,6 +2,7 @@
 // What is wrong becomes a problem and is left out of the result, so that all of it is found.
 
 import {
+  AUTOSCALE_CHECKS,
   BREAKER_CHECKS,
   type Check,
   CLUSTER_CHECKS,
@@ -34,6 +35,15 @@ const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   user: 'username',
 };
 
+/** Options that are objects with options of their own. */
+const GROUPS: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
+  autoscale: AUTOSCALE_CHECKS,
+  retry: RETRY_CHECKS,
+  breaker: BREAKER_CHECKS,
+  failover: FAILOVER_CHECKS,
+  tracing: TRACING_CHECKS,
+};
+
 /** A name that may be repeated in a message; anything else could be a value in the wrong place. */
 const PLAIN_NAME = /^[A-Za-z_$][\w$-]{0,39}$/;
 
@@ -51,17 +61,9 @@ export function validateOptions(
     return {};
   }
   const valid = pickValid(options, OPTION_CHECKS, '', problems);
-  if (isObject(valid.retry)) {
-    valid.retry = pickValid(valid.retry, RETRY_CHECKS, 'retry.', problems);
-  }
-  if (isObject(valid.breaker)) {
-    valid.breaker = pickValid(valid.breaker, BREAKER_CHECKS, 'breaker.', problems);
-  }
-  if (isObject(valid.failover)) {
-    valid.failover = pickValid(valid.failover, FAILOVER_CHECKS, 'failover.', problems);
-  }
-  if (isObject(valid.tracing)) {
-    valid.tracing = pickValid(valid.tracing, TRACING_CHECKS, 'tracing.', problems);
+  for (const [group, checks] of Object.entries(GROUPS)) {
+    const parts = valid[group];
+    if (isObject(parts)) valid[group] = pickValid(parts, checks, `${group}.`, problems);
   }
   pickValidServer(valid, '', problems);
   if (Array.isArray(valid.endpoints)) {

@@ -13,9 +13,20 @@ export interface ObservedPool {
   latencyTotals(): LatencyTotals;
 }
 
+/** Leads from a bucket to a trace. */
+export interface Exemplar {
+  readonly labelSet: Readonly<Record<string, string>>;
+  /** s. */
+  readonly value: number;
+  /** When it ended, s since 1970. */
+  readonly timestamp: number;
+}
+
 export interface Sample {
   readonly labels: Readonly<Record<string, string | number>>;
   readonly value: number;
+  /** Of a bucket: an operation that was counted in it. */
+  readonly exemplar?: Exemplar;
   /** Of histograms: the family's name with `_bucket`, `_sum` or `_count`. */
   readonly metricName?: string;
 }
@@ -168,6 +179,28 @@ function failoverMetrics(statuses: readonly PoolStatus[]): MetricFamily[] {
   ];
 }
 
+/** Of pools with the option `autoscale`. */
+function autoscaleMetrics(statuses: readonly PoolStatus[]): MetricFamily[] {
+  return [
+    {
+      name: 'redis_pool_autoscale_ceiling',
+      help: 'The most that the maximum may grow to.',
+      type: 'gauge',
+      samples: statuses.flatMap(({ name, autoscale }) =>
+        autoscale === undefined ? [] : [{ labels: { pool: name }, value: autoscale.ceiling }],
+      ),
+    },
+    {
+      name: 'redis_pool_autoscale_decisions_total',
+      help: 'Times that the maximum grew, shrank, or was held although it should have grown.',
+      type: 'counter',
+      samples: statuses.flatMap((status) =>
+        samplesBy('action', status, { ...status.autoscale?.decisions }),
+      ),
+    },
+  ];
+}
+
 /** Everything that the pools say at this moment; each sample carries its pool's name. */
 export function poolMetrics(pools: readonly ObservedPool[]): MetricFamily[] {
   const facts = pools.map((pool) => ({ status: pool.status(), totals: pool.latencyTotals() }));
@@ -183,6 +216,7 @@ export function poolMetrics(pools: readonly ObservedPool[]): MetricFamily[] {
     ...labelledMetrics(statuses),
     ...endpointMetrics(statuses),
     ...failoverMetrics(statuses),
+    ...autoscaleMetrics(statuses),
     ...HISTOGRAMS.map(({ name, help, read }) =>
       histogram(
         name,

@@ -20,7 +20,7 @@ describe('docs/status.md', () => {
   });
 
   it('names every field and counter of the status', () => {
-    const files = ['./snapshot.ts', '../topology/failover.ts'];
+    const files = ['./snapshot.ts', './growth.ts', '../topology/failover.ts'];
     const fields = files.flatMap((file) => propertiesIn(file, /^ +readonly (\w+):/gm));
     expect(fields).toContain('healthCheckFailures');
     const internal = ['nodes', 'serving', 'statistics', 'now', 'minConnections', 'maxConnections'];

@@ -4,6 +4,7 @@
 import type { PoolWarning } from '../config/options.js';
 import type { NodeEvents } from '../node/events.js';
 import type { FailoverEvents } from '../topology/failover.js';
+import type { AutoscaleDecision } from './growth.js';
 import type { EndpointFacts } from './router.js';
 
 export interface PoolEvents extends NodeEvents, FailoverEvents {
@@ -11,6 +12,8 @@ export interface PoolEvents extends NodeEvents, FailoverEvents {
   alert: [{ readonly utilizationPercent: number }];
   /** Utilisation fell below 70 % after an `alert`. */
   alertCleared: [{ readonly utilizationPercent: number }];
+  /** With the option `autoscale`: the maximum has changed, or should have and could not. */
+  autoscale: [AutoscaleDecision];
   /** Something in the configuration has no effect; once each, in the turn after construction. */
   warning: [PoolWarning];
   /** The servers of a cluster, or what they serve, changed; at first when they are known. */

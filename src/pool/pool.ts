@@ -1,6 +1,6 @@
 // The pool that users hold: what is asked of it goes to the connections of a server (`node/`); what
 // failed there and may be tried again comes back to it. It has the one timer, the one budget, what
-// is counted, the alert, and the end of all of it.
+// is counted, and the end of all of it.
 //
 //   execute() --> Router --> NodePool.send() --> reply
 //                   ^           |
@@ -18,7 +18,7 @@ import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import { Budget } from '../node/budget.js';
 import { closedError, disconnectedError, notSendable } from '../node/caller-errors.js';
-import { countInUse, type Entry } from '../node/entry.js';
+import type { Entry } from '../node/entry.js';
 import { joinReports, type ProbeReport } from '../node/inspector.js';
 import { ConnectionLease, cancelOnAbort, type LeaseOwner } from '../node/lease.js';
 import type { LeaseTerms } from '../node/lease-request.js';
@@ -26,7 +26,6 @@ import { type NodeOwner, NodePool } from '../node/node-pool.js';
 import type { Order } from '../node/order.js';
 import { Refusals } from '../node/refusals.js';
 import { Statistics } from '../node/statistics.js';
-import { isAlertRaised, utilizationPercent } from '../policy/recommendations.js';
 import type { SwitchOptions } from '../topology/failover.js';
 import type { Topology } from '../topology/topology.js';
 import { type Drain, Ending } from './ending.js';
@@ -40,6 +39,7 @@ import { goneError, optionsAt, Router } from './router.js';
 import type { ConnectionStatus, LatencyTotals, PoolState, PoolStatus } from './snapshot.js';
 import { listConnections, takeSnapshot } from './snapshot.js';
 import { traceOriginOf } from './trace-origin.js';
+import { Utilization } from './utilization.js';
 
 const DEFAULT_CLOSE_TIMEOUT_MS = 5_000;
 
@@ -76,8 +76,8 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   readonly #router: Router;
   readonly #orders: Orders;
   readonly #refused: Refused;
+  readonly #utilization: Utilization;
   readonly #clock: Clock;
-  #isAlertRaised = false;
   #isSuspended = false;
   #keepsAlive = true;
   #closing: Promise<void> | undefined;
@@ -110,6 +110,10 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       this.ending.refuses(holder),
     );
     this.ending = new Ending(this.#router, this.#recovery, this.#orders);
+    this.#utilization = new Utilization(options, {
+      ...{ budget: this.#budget, router: this.#router, clock, random },
+      announce: (name, ...facts) => this.#announce(name, ...facts),
+    });
     this.#housekeeper.start();
     const { failover } = topology;
     if (failover !== undefined) {
@@ -222,7 +226,8 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       failover: topology.failover?.status(),
       minConnections: this.options.minConnections,
       maxConnections: this.#budget.max,
-      alert: this.#isAlertRaised,
+      alert: this.#utilization.isAlertRaised,
+      autoscale: this.#utilization.autoscaleStatus(this.#clock.now()),
       primariesWithoutReplica: topology.primariesWithoutReplica,
       statistics: this.#statistics,
       now: this.#clock.now(),
@@ -277,7 +282,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
         `resize: maxConnections must be an integer of at least ${least}, not ${maxConnections}`,
       );
     }
-    this.#budget.resize(maxConnections);
+    this.#utilization.resize(maxConnections);
   }
 
   /** New callers wait from now on; what is in flight goes on. */
@@ -451,17 +456,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     this.#statistics.waitLatency.rotate(now);
     for (const node of this.#router.nodes) node.inspect(now);
     this.ending.inspect();
-    this.#judgeUtilization();
-  }
-
-  #judgeUtilization(): void {
-    let inUse = 0;
-    for (const { membership } of this.#router.nodes) inUse += countInUse(membership.fleet.entries);
-    const percent = utilizationPercent(inUse, this.#budget.max);
-    const isRaised = isAlertRaised(this.#isAlertRaised, percent);
-    if (isRaised === this.#isAlertRaised) return;
-    this.#isAlertRaised = isRaised;
-    this.#announce(isRaised ? 'alert' : 'alertCleared', { utilizationPercent: percent });
+    this.#utilization.inspect(now);
   }
 
   #keepAlive(isWanted: boolean): void {
@@ -474,6 +469,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
   async #close(timeoutMs: number): Promise<void> {
     const workers = () => [...this.#router.nodes, this.#recovery, this.#orders];
     const isDone = () => workers().every(({ isIdle }) => isIdle);
+    this.#utilization.stopGrowing();
     this.#drain = this.ending.begin(timeoutMs, isDone);
     await this.#drain.promise;
     this.#isClosed = true;
@@ -494,6 +490,6 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     if (this.#isSuspended) return 'suspended';
     const hasGap = places.some(({ membership }) => membership.isDown);
     const isEmpty = places.every(({ membership }) => membership.fleet.size === 0);
-    return this.#isAlertRaised || isEmpty || hasGap ? 'degraded' : 'ready';
+    return this.#utilization.isAlertRaised || isEmpty || hasGap ? 'degraded' : 'ready';
   }
 }

@@ -10,6 +10,7 @@ import type { CountedErrorCode, Statistics } from '../node/statistics.js';
 import { utilizationPercent } from '../policy/recommendations.js';
 import type { FailoverStatus } from '../topology/failover.js';
 import type { Endpoint, SlotSpan } from '../topology/topology.js';
+import type { AutoscaleStatus } from './growth.js';
 
 /** `degraded`: the alert is raised or no connection is ready yet; `down`: the breaker is open. */
 export type PoolState = 'ready' | 'degraded' | 'down' | 'suspended' | 'closing' | 'closed';
@@ -98,6 +99,8 @@ export interface PoolStatus {
   /** Of a cluster: primaries of which no replica is known; else `undefined`. */
   readonly primariesWithoutReplica: number | undefined;
   readonly alert: boolean;
+  /** How the maximum follows utilisation; `undefined`: it doesn't. */
+  readonly autoscale: AutoscaleStatus | undefined;
   readonly counters: {
     readonly commands: number;
     readonly leases: number;
@@ -148,6 +151,7 @@ export interface SnapshotFacts {
   readonly minConnections: number;
   readonly maxConnections: number;
   readonly alert: boolean;
+  readonly autoscale?: AutoscaleStatus | undefined;
   readonly primariesWithoutReplica?: number | undefined;
   readonly statistics: Statistics;
   /** On the pool's clock. */
@@ -186,6 +190,7 @@ export function takeSnapshot(facts: SnapshotFacts): PoolStatus {
     oldestWaitMs: oldestWaitMs(nodes, facts.now),
     primariesWithoutReplica: facts.primariesWithoutReplica,
     alert: facts.alert,
+    autoscale: facts.autoscale,
     counters: counters(statistics, entries),
     commandLatency: statistics.commandLatency.summary(),
     waitLatency: statistics.waitLatency.summary(),

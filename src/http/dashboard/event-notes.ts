@@ -37,6 +37,12 @@ const WORDS: { readonly [Name in keyof PoolEvents]: Words<Name> } = {
     'good',
     `Alert cleared: utilisation ${Math.round(percent)} %`,
   ],
+  autoscale: ({ action, from, to, reason }) => [
+    action === 'hold' ? 'warning' : 'info',
+    action === 'hold'
+      ? `The maximum should grow beyond ${from} and can't: ${reason}`
+      : `The maximum is now ${to} connections, not ${from}: ${reason}`,
+  ],
   warning: ({ code, message }) => ['warning', `${code}: ${message}`],
   topologyChange: ({ endpoints }) => {
     const primaries = endpoints.filter(({ role }) => role === 'primary');
