@@ -5,6 +5,7 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import path from 'node:path';
 import type { ResolvedOptions } from 'plimsoll';
+import type { StaffingTerms } from './cluster/staffing.js';
 import { ConfigReader, type TrustedProxies } from './config-reader.js';
 
 export const STORE_DRIVERS = ['plimsoll', 'redis-pool', 'redis', 'ioredis'] as const;
@@ -12,6 +13,8 @@ export type StoreDriver = (typeof STORE_DRIVERS)[number];
 
 /** Where metrics are by default, unless nobody but this host can reach the service. */
 const OPERATOR_PORT = 8001;
+
+const MOST_WORKERS = 1_000;
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -50,6 +53,10 @@ export const VARIABLES = [
   'AUTH_DASHBOARD',
   'AUTH_PID_FILE',
   'AUTH_STOP_TIMEOUT_MS',
+  'AUTH_MIN_WORKERS',
+  'AUTH_MAX_WORKERS',
+  'AUTH_SCALE_UP_SECONDS',
+  'AUTH_SCALE_DOWN_SECONDS',
 ] as const;
 export type Variable = (typeof VARIABLES)[number];
 
@@ -109,6 +116,13 @@ export interface AuthConfig {
   /** Where the primary's process id stands while the service is ready. */
   readonly pidFile: string | undefined;
   readonly stopTimeoutMs: number;
+  /** The number of workers never falls below this; 0: below what it starts with. */
+  readonly minWorkers: number;
+  /** The number of workers never grows beyond this; 0: it doesn't change. */
+  readonly maxWorkers: number;
+  /** How long event loops have to be busy until there is one worker more, and one less. */
+  readonly scaleUpSeconds: number;
+  readonly scaleDownSeconds: number;
 }
 
 /** Refused configuration: every problem, a sentence each; no secret in any. */
@@ -159,6 +173,10 @@ export function resolveConfig(env: NodeJS.ProcessEnv): AuthConfig {
     dashboard: read.choice('AUTH_DASHBOARD', ['true', 'false'], 'false') === 'true',
     pidFile: read.optional('AUTH_PID_FILE'),
     stopTimeoutMs: read.integer('AUTH_STOP_TIMEOUT_MS', 10_000, 0, 600_000),
+    minWorkers: read.integer('AUTH_MIN_WORKERS', 0, 0, MOST_WORKERS),
+    maxWorkers: read.integer('AUTH_MAX_WORKERS', 0, 0, MOST_WORKERS),
+    scaleUpSeconds: read.integer('AUTH_SCALE_UP_SECONDS', 300, 1, 86_400),
+    scaleDownSeconds: read.integer('AUTH_SCALE_DOWN_SECONDS', 900, 1, 86_400),
   };
   const operatorHost = config.operatorPort === undefined ? host : config.operatorHost;
   if (config.operatorTokenHash === undefined && !isLoopback(operatorHost)) {
@@ -177,6 +195,23 @@ export function resolveConfig(env: NodeJS.ProcessEnv): AuthConfig {
   }
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(config);
+}
+
+/**
+ * Between which numbers of workers the service may be, and what is wrong with them.
+ * @param workers How many it starts with.
+ */
+export function staffingOf(config: AuthConfig, workers: number): StaffingTerms | undefined {
+  const { maxWorkers, scaleUpSeconds, scaleDownSeconds } = config;
+  if (maxWorkers === 0) return undefined;
+  const minWorkers = config.minWorkers === 0 ? workers : config.minWorkers;
+  if (minWorkers > workers || workers > maxWorkers) {
+    throw new ConfigError([
+      `AUTH_MAX_WORKERS: it starts with ${workers} workers (WEB_CONCURRENCY), which has to be from ` +
+        `AUTH_MIN_WORKERS (${minWorkers}) to AUTH_MAX_WORKERS (${maxWorkers})`,
+    ]);
+  }
+  return { minWorkers, maxWorkers, scaleUpSeconds, scaleDownSeconds };
 }
 
 /** What is wrong with where Redis is, as Plimsoll has read it; `undefined`: nothing. */

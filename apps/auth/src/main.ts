@@ -9,9 +9,16 @@ import { InvalidOptionsError, resolveOptions } from 'plimsoll';
 import { DashboardClient, tell } from './cluster/dashboard.js';
 import { removePidFile, writePidFile } from './cluster/pid-file.js';
 import { ServiceManager } from './cluster/service-manager.js';
+import type { StaffingTerms } from './cluster/staffing.js';
 import { Supervisor } from './cluster/supervisor.js';
 import { MetricsClient, serve } from './cluster/worker.js';
-import { type AuthConfig, ConfigError, problemOfTarget, resolveConfig } from './config.js';
+import {
+  type AuthConfig,
+  ConfigError,
+  problemOfTarget,
+  resolveConfig,
+  staffingOf,
+} from './config.js';
 import { openLog } from './log.js';
 import { createKeys } from './tokens/key-file.js';
 import { KeyRing } from './tokens/key-ring.js';
@@ -28,26 +35,33 @@ else await runWorker();
 async function runPrimary(): Promise<number> {
   const checked = await checkConfiguration();
   if (checked === undefined) return EXIT_CONFIGURATION;
-  const { config, workers, maxConnections, environment } = checked;
+  const { config, workers, staffing, maxConnections, environment } = checked;
   const log = openLog(config.logLevel);
   const keys = await ephemeralKeys(config);
   if (keys !== undefined)
     log.warn('AUTH_KEYS_FILE is not set: the keys last as long as this process');
+  const most = staffing?.maxWorkers;
   log.info(
     {
       environment,
       workers,
+      ...(most === undefined ? {} : { maxWorkers: most }),
       connections: workers * maxConnections,
       connectionsPerWorker: maxConnections,
     },
-    `${workers} workers, ${workers * maxConnections} connections in all, ${maxConnections} each`,
+    `${workers} workers, ${workers * maxConnections} connections in all, ${maxConnections} each` +
+      (most === undefined ? '' : `; up to ${most} workers, ${most * maxConnections} connections`),
   );
   const manager = new ServiceManager(log, process.env);
   const supervisor = new Supervisor({
     workers,
+    staffing,
     // As it was given: where a link in it leads to another release by now, a reload goes there.
     program: process.argv[1]!,
-    ...(keys === undefined ? {} : { env: { AUTH_KEYS_FILE: keys.file } }),
+    env: {
+      ...(keys === undefined ? {} : { AUTH_KEYS_FILE: keys.file }),
+      ...shareOf(staffing),
+    },
     stopTimeoutMs: config.stopTimeoutMs,
     hasDashboard: config.dashboard,
     log,
@@ -118,10 +132,14 @@ async function checkConfiguration() {
       problems.push(`Invalid configuration:\n- AUTH_KEYS_FILE: ${message}`);
     });
   }
+  let workers = 0;
+  let staffing: StaffingTerms | undefined;
   try {
-    options = resolveOptions({}, process.env);
+    ({ workers } = resolveOptions({}, process.env));
+    staffing = config && staffingOf(config, workers);
+    options = resolveOptions({}, { ...process.env, ...shareOf(staffing) });
   } catch (error) {
-    if (!(error instanceof InvalidOptionsError)) throw error;
+    if (!(error instanceof InvalidOptionsError || error instanceof ConfigError)) throw error;
     problems.push(error.message);
   }
   if (config !== undefined && options !== undefined) {
@@ -132,8 +150,13 @@ async function checkConfiguration() {
     console.error(problems.join('\n'));
     return undefined;
   }
-  const { workers, maxConnections, environment } = options;
-  return { config, workers, maxConnections, environment };
+  const { maxConnections, environment } = options;
+  return { config, workers, staffing, maxConnections, environment };
+}
+
+/** Each worker has its share of the connections also when there are as many as there may be. */
+function shareOf(staffing: StaffingTerms | undefined): { WEB_CONCURRENCY?: string } {
+  return staffing === undefined ? {} : { WEB_CONCURRENCY: String(staffing.maxWorkers) };
 }
 
 /** Outside production a service may run without a file of keys: it gets one that goes with it. */

@@ -70,6 +70,12 @@ export async function openWorkerApp(
   registerKeyMetrics(keys, registry);
   const pool = createPool({}, env) as Pool;
   registerPoolMetrics(pool, { registry });
+  pool.on('autoscale', ({ action, from, to, reason, utilizationPercent, error }) =>
+    log.info(
+      { event: 'autoscale', what: 'connections', action, from, to, reason, utilizationPercent },
+      `${action}: ${from} to ${to} connections (${reason})${error === undefined ? '' : `: ${error.message}`}`,
+    ),
+  );
   pool.on('breakerOpen', ({ code }) => events.emit('redis_lost', { reason: code }));
   pool.on('breakerClose', () => events.emit('redis_found'));
   const shards = new Shards(pool);

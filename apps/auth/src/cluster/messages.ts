@@ -5,8 +5,8 @@ import type { WorkerMetrics } from 'plimsoll/prometheus';
 
 export type FromWorker =
   | { readonly type: 'ready'; readonly port: number; readonly operatorPort: number }
-  /** Its event loop runs; each second. */
-  | { readonly type: 'alive' }
+  /** Its event loop runs; each second. `load`: for which part of it it was busy, 0 to 1. */
+  | { readonly type: 'alive'; readonly load: number }
   /** It takes no new connection any more. */
   | { readonly type: 'closed' }
   /** A worker was scraped and wants everybody's metrics. */

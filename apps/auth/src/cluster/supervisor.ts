@@ -4,7 +4,7 @@
 //               |                     |
 //               +---(exit, hung)------+--> back-off --> fork
 //
-// Knows nothing of what the workers do. A first start at which none becomes ready is given up,
+// How many there are may change (staffing.ts). Knows nothing of what the workers do. A first start at which none becomes ready is given up,
 // since it would fail for ever: wrong configuration, a port that is taken.
 
 import cluster, { type Worker } from 'node:cluster';
@@ -15,6 +15,7 @@ import { Collector, send } from './collector.js';
 import { DashboardRelay } from './dashboard.js';
 import type { FromWorker } from './messages.js';
 import { PrimaryMetrics } from './primary-metrics.js';
+import { Staffing, type StaffingTerms } from './staffing.js';
 import { HEARTBEAT_MS, Watchdog } from './watchdog.js';
 
 /** A worker that isn't ready by then is killed, ms: on a busy host a start takes ten seconds. */
@@ -32,6 +33,8 @@ const MAX_FAILED_STARTS = 4;
 
 export interface SupervisorOptions {
   readonly workers: number;
+  /** Between which bounds that changes; `undefined`: it doesn't. */
+  readonly staffing?: StaffingTerms | undefined;
   /** The worker's program. */
   readonly program: string;
   /** Added to the environment of workers. */
@@ -58,7 +61,8 @@ export class Supervisor {
   readonly #slots: Slot[];
   /** Workers that were told to go, or were never taken into a slot. */
   readonly #leaving = new Set<Worker>();
-  readonly #metrics = new PrimaryMetrics();
+  readonly #metrics: PrimaryMetrics;
+  readonly #staffing: Staffing;
   readonly #collector: Collector;
   readonly #dashboard: DashboardRelay | undefined;
   readonly #watchdog = new Watchdog(performance.now());
@@ -71,18 +75,19 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#slots = Array.from({ length: options.workers }, () => ({
-      worker: undefined,
-      readyAt: undefined,
-      failures: 0,
-    }));
+    this.#slots = Array.from({ length: options.workers }, emptySlot);
+    this.#metrics = new PrimaryMetrics(options.staffing?.maxWorkers ?? options.workers);
+    this.#staffing = new Staffing(options.staffing, performance.now());
     this.done = new Promise((resolve) => {
       this.#finish = resolve;
     });
     this.#dashboard = options.hasDashboard ? new DashboardRelay() : undefined;
     this.#collector = new Collector(
       () => this.#serving().map(({ worker }) => worker!),
-      (missing) => this.#metrics.read(this.#serving().length, missing),
+      (missing) => {
+        const { utilizationPercent } = this.#staffing;
+        return this.#metrics.read({ workers: this.#serving().length, missing, utilizationPercent });
+      },
     );
   }
 
@@ -95,6 +100,7 @@ export class Supervisor {
     // At a breakpoint a worker stands still because somebody wants it to.
     const isDebugged = process.execArgv.some((arg) => arg.startsWith('--inspect'));
     if (!isDebugged) setInterval(() => this.#endHung(), HEARTBEAT_MS).unref();
+    setInterval(() => this.#staff(), HEARTBEAT_MS).unref();
   }
 
   /** Ends all workers after what they have in flight. A second call ends them at once. */
@@ -219,8 +225,33 @@ export class Supervisor {
     }
   }
 
+  /** A worker more, or one that finishes what it has and goes. */
+  #staff(): void {
+    if (!this.#hasServed || this.#isReloading || this.#stopCode !== undefined) return;
+    const serving = this.#serving();
+    const ids = serving.map(({ worker }) => worker!.id);
+    const decision = this.#staffing.look(ids, this.#slots.length, performance.now());
+    if (decision === undefined) return;
+    const { action, from, to, reason, utilizationPercent } = decision;
+    this.#metrics.countScaling(action);
+    this.#options.log.info(
+      { event: 'autoscale', what: 'workers', ...decision },
+      `${action}: ${from} to ${to} workers (${reason}); their event loops are busy for ${Math.round(utilizationPercent)} %`,
+    );
+    if (action === 'grow') {
+      const slot = emptySlot();
+      this.#slots.push(slot);
+      this.#fill(slot);
+    }
+    const last = serving.at(-1);
+    if (action !== 'shrink' || last?.worker === undefined) return;
+    this.#slots.splice(this.#slots.indexOf(last), 1);
+    this.#dismiss([last.worker]);
+  }
+
   #onMessage(worker: Worker, message: FromWorker): void {
     this.#watchdog.heard(worker.id);
+    if (message.type === 'alive') this.#staffing.heard(worker.id, message.load);
     this.#collector.take(worker, message);
     this.#dashboard?.take(worker, message);
     if (message.type !== 'ready') return;
@@ -267,6 +298,10 @@ export class Supervisor {
     this.#metrics.countRestart();
     this.#fill(slot);
   }
+}
+
+function emptySlot(): Slot {
+  return { worker: undefined, readyAt: undefined, failures: 0 };
 }
 
 /** Unless the worker exits first; the function returned spares it. */

@@ -85,10 +85,22 @@ export async function serve(
   // The terminal's Ctrl-C reaches all; the primary decides.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
   await worker.listen();
-  setInterval(() => tell({ type: 'alive' }), HEARTBEAT_MS).unref();
+  tellLoad();
   const port = portOf(worker.app);
   const { operatorApp = worker.app } = worker;
   tell({ type: 'ready', port, operatorPort: portOf(operatorApp) });
+}
+
+/** That its event loop runs, and how busy it is. */
+function tellLoad(): void {
+  let before = performance.eventLoopUtilization();
+  const timer = setInterval(() => {
+    const now = performance.eventLoopUtilization();
+    const { utilization: load } = performance.eventLoopUtilization(now, before);
+    before = now;
+    tell({ type: 'alive', load });
+  }, HEARTBEAT_MS);
+  timer.unref();
 }
 
 function portOf({ server }: WorkerApp['app']): number {
