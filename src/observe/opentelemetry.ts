@@ -20,6 +20,7 @@ import {
   type Span,
   SpanKind,
   SpanStatusCode,
+  TraceFlags,
   type Tracer,
   type TracerProvider,
   trace,
@@ -97,6 +98,13 @@ export function instrument(options: InstrumentOptions = {}): Instrumentation {
       for (const stop of stops.splice(0)) stop();
     },
   };
+}
+
+/** Ids of the active span, for `exemplars` of `plimsoll/prometheus`; `undefined`: none is sampled. */
+export function activeSpan(): Record<'trace_id' | 'span_id', string> | undefined {
+  const span = trace.getActiveSpan()?.spanContext();
+  if (span === undefined || (span.traceFlags & TraceFlags.SAMPLED) === 0) return undefined;
+  return { trace_id: span.traceId, span_id: span.spanId };
 }
 
 interface Operation {

@@ -7,8 +7,16 @@
 // single worker says stands under the same name with `worker_` before it and a label `worker`.
 // Nothing is computed until somebody scrapes.
 
-import { type Metric, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client';
+import {
+  type Metric,
+  type MetricObjectWithValues,
+  type MetricValue,
+  type OpenMetricsContentType,
+  Registry,
+} from 'prom-client';
+import { PoolError } from '../errors.js';
 import { utilizationPercent } from '../policy/recommendations.js';
+import { type ActiveSpan, Exemplars } from './exemplars.js';
 import {
   IN_USE,
   MAX,
@@ -19,11 +27,20 @@ import {
   UTILIZATION,
 } from './pool-metrics.js';
 
+export type { ActiveSpan } from './exemplars.js';
 export type { ObservedPool } from './pool-metrics.js';
+
+type AnyRegistry = PoolMetricsOptions['registry'];
 
 export interface PoolMetricsOptions {
   /** Where the metrics are registered. */
-  readonly registry: Registry;
+  readonly registry: Registry | Registry<OpenMetricsContentType>;
+  /**
+   * Names the active span, e.g. `activeSpan` of `plimsoll/opentelemetry`: the buckets of latencies
+   * get exemplars then, where operations run within one. For all pools of the registry, which has to
+   * be of the type OpenMetrics. Default: none, as it costs what tracing of every command does.
+   */
+  readonly exemplars?: ActiveSpan;
 }
 
 /** Metrics of one worker process, as its registry's `getMetricsAsJSON()` gives them. */
@@ -37,10 +54,16 @@ export type WorkerMetric = MetricObjectWithValues<MetricValue<string>>;
 
 const OPEN_METRICS = Registry.OPENMETRICS_CONTENT_TYPE;
 
-const poolsOf = new WeakMap<Registry, ObservedPool[]>();
+const poolsOf = new WeakMap<AnyRegistry, ObservedPool[]>();
+const exemplarsOf = new WeakMap<AnyRegistry, Exemplars>();
 
-/** Registers a pool's metrics; further pools join the same names with their own label `pool`. */
-export function registerPoolMetrics(pool: ObservedPool, { registry }: PoolMetricsOptions): void {
+/**
+ * Registers a pool's metrics; further pools join the same names with their own label `pool`.
+ * @throws PoolError INVALID_ARGUMENT: `exemplars` for a registry that can't tell them.
+ */
+export function registerPoolMetrics(pool: ObservedPool, options: PoolMetricsOptions): void {
+  const { registry } = options;
+  listenForExemplars(options);
   const pools = poolsOf.get(registry);
   if (pools !== undefined) {
     if (!pools.includes(pool)) pools.push(pool);
@@ -52,6 +75,15 @@ export function registerPoolMetrics(pool: ObservedPool, { registry }: PoolMetric
   for (const { name } of poolMetrics(observed)) {
     register(registry, name, () => scrape().find((family) => family.name === name)!);
   }
+}
+
+function listenForExemplars({ registry, exemplars }: PoolMetricsOptions): void {
+  if (exemplars === undefined || exemplarsOf.has(registry)) return;
+  if (registry.contentType !== OPEN_METRICS) {
+    const text = 'exemplars: the registry needs the content type Registry.OPENMETRICS_CONTENT_TYPE';
+    throw new PoolError('INVALID_ARGUMENT', text);
+  }
+  exemplarsOf.set(registry, new Exemplars(exemplars));
 }
 
 /**
@@ -158,16 +190,19 @@ function keyOf(labels: Sample['labels']): string {
 }
 
 /** A metric whose values are made at each scrape, in the shape that a registry asks for. */
-function register(registry: Registry, name: string, family: () => MetricFamily): void {
+function register(registry: AnyRegistry, name: string, family: () => MetricFamily): void {
   const metric = {
     name,
     reset(): void {},
     async get() {
       const { help, type, samples, aggregator = 'sum' } = family();
       // An OpenMetrics registry appends `_total` to the name of a counter by itself.
-      const isAppended = type === 'counter' && (registry.contentType as string) === OPEN_METRICS;
+      const isAppended = type === 'counter' && registry.contentType === OPEN_METRICS;
       const shownName = isAppended ? name.replace(/_total$/, '') : name;
-      return { name: shownName, help, type, values: samples, aggregator };
+      const exemplars = exemplarsOf.get(registry);
+      const values =
+        exemplars === undefined ? samples : samples.map((one) => exemplars.complete(one));
+      return { name: shownName, help, type, values, aggregator };
     },
   };
   registry.registerMetric(metric as unknown as Metric);
