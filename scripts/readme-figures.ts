@@ -6,7 +6,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-const BEGIN = (name: string) => `<!-- ${name}: written by npm run figures -->`;
+const FIGURES_COMMAND = 'npm run figures';
+const BEGIN = (name: string, command: string) => `<!-- ${name}: written by ${command} -->`;
 const END = (name: string) => `<!-- end of ${name} -->`;
 const OURS = 'Plimsoll';
 /** Not peers: a socket without a client, and our own pool held back. */
@@ -53,7 +54,7 @@ export function benchFigures(results: string): string {
     .flatMap(({ rows }) => rows.filter((row) => row[3] === 'FAIL'))
     .map(([what, measured, target]) => `- ${what}: ${measured}, not ${target}`);
   return [
-    table(
+    markdownTable(
       ['GET, times the throughput of', ...gets.map(({ callers }) => callers)],
       peers.map((peer) => [peer, ...gets.map(({ rates }) => `${ratio(rates, peer)}x`)]),
     ),
@@ -65,7 +66,7 @@ export function benchFigures(results: string): string {
 
 /** @param reports File names and texts. */
 export function validationFigures(reports: readonly (readonly [string, string])[]): string {
-  return table(
+  return markdownTable(
     ['report', 'verdict', 'rows that failed', 'measured again, as the host was busy'],
     reports.map(([file, text]) => [
       `[${file}](docs/${file}), \`${/`([^`]+)`/.exec(text)?.[1]}\``,
@@ -97,7 +98,10 @@ function repeated(report: string): string[] {
   });
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function markdownTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   const rule = head.map((_, index) => (index === 0 ? '---' : '---:'));
   return [line(head), line(rule), ...rows.map(line)].join('\n');
@@ -107,11 +111,17 @@ function numberOf(text: string): number {
   return Number(text.replaceAll(',', ''));
 }
 
-/** @throws Error where the README has no place for them. */
-export function withFigures(readme: string, name: string, figures: string): string {
-  const [from, to] = [readme.indexOf(BEGIN(name)), readme.indexOf(END(name))];
-  if (from < 0 || to < from) throw new Error(`README.md has no place for the figures '${name}'`);
-  return `${readme.slice(0, from)}${BEGIN(name)}\n${figures}\n${readme.slice(to)}`;
+/** @param command What writes them. @throws Error where the page has no place for them. */
+export function withFigures(
+  page: string,
+  name: string,
+  figures: string,
+  command = FIGURES_COMMAND,
+): string {
+  const begin = BEGIN(name, command);
+  const [from, to] = [page.indexOf(begin), page.indexOf(END(name))];
+  if (from < 0 || to < from) throw new Error(`The page has no place for the figures '${name}'`);
+  return `${page.slice(0, from)}${begin}\n${figures}\n${page.slice(to)}`;
 }
 
 /** The README as it should be by what is committed. */

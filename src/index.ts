@@ -52,6 +52,17 @@ export {
 export type { EvictionReason } from './node/entry.js';
 export type { AcquireOptions } from './node/lease-request.js';
 export { Scaling, type ScalingRule, type ScalingVerdict } from './policy/autoscale.js';
+export {
+  type CheckoutCapacity,
+  type CheckoutLoad,
+  checkoutCapacity,
+  connectionsPerWorker,
+  type FormulaSize,
+  PRESETS,
+  type Preset,
+  type SizingFacts,
+  sizeByFormula,
+} from './policy/sizing.js';
 export type { PoolEvents } from './pool/events.js';
 export type {
   AutoscaleAction,

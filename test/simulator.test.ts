@@ -2,8 +2,8 @@
 // bugs that are put in on purpose are found, each by the rule that it breaks.
 
 import { readFileSync } from 'node:fs';
+import { seedOf } from 'plimsoll-cli/simulated-time/chance.js';
 import { afterEach, describe, expect, test } from 'vitest';
-import { seedOf } from '../scripts/simulate/chance.js';
 import { type EpisodeResult, runEpisode } from '../scripts/simulate/episode.js';
 import { drawPlan, type Plan } from '../scripts/simulate/plan.js';
 import { shrink } from '../scripts/simulate/shrink.js';

@@ -2,8 +2,8 @@
 // told to the model. They use the public API alone.
 
 import type { Lease, Pool } from 'plimsoll';
-import { Chance } from './chance.js';
-import type { EventLoop } from './event-loop.js';
+import { Chance } from 'plimsoll-cli/simulated-time/chance.js';
+import type { EventLoop } from 'plimsoll-cli/simulated-time/event-loop.js';
 import type { Call, CallTerms, HeldLease, Model, Outcome } from './model.js';
 import type { Act, Plan } from './plan.js';
 

@@ -1,9 +1,9 @@
 // A simulated cluster: three primaries with a replica each, slots that move, replicas that are
 // promoted, and servers that hear of it late.
 
-import type { Chance } from './chance.js';
+import type { Chance } from 'plimsoll-cli/simulated-time/chance.js';
+import type { EventLoop } from 'plimsoll-cli/simulated-time/event-loop.js';
 import { type Deployment, restore, surroundingsOf, type World } from './deployment.js';
-import type { EventLoop } from './event-loop.js';
 import { SimulatedServer } from './server.js';
 import { type Shard, SLOT_COUNT, Slots } from './slots.js';
 

@@ -5,7 +5,18 @@
 //   EVAL text 1 {tag} t12 -> 12, or an error that the script makes up after it has written
 //   BLPOP list seconds   -> [list, element]
 
-import { array, bulk, error, integer, map, noArray, nothing, OK, push, simple } from './resp.js';
+import {
+  array,
+  bulk,
+  error,
+  integer,
+  map,
+  noArray,
+  nothing,
+  OK,
+  push,
+  simple,
+} from 'plimsoll-cli/simulated-time/resp.js';
 import type { ServerClient } from './server.js';
 
 /** The texts that scripts make up, by the number that stands in their source. */

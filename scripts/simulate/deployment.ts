@@ -1,9 +1,9 @@
 // Which servers there are in an episode, and what befalls them: one server, or a primary with
 // replicas that sentinels watch; a cluster stands in `cluster.ts`. `mend()` makes all whole again.
 
-import type { Chance } from './chance.js';
-import type { EventLoop } from './event-loop.js';
-import type { Network } from './network.js';
+import type { Chance } from 'plimsoll-cli/simulated-time/chance.js';
+import type { EventLoop } from 'plimsoll-cli/simulated-time/event-loop.js';
+import type { Network } from 'plimsoll-cli/simulated-time/network.js';
 import { Sentinels } from './sentinels.js';
 import { SimulatedServer, type Surroundings, type Witness } from './server.js';
 

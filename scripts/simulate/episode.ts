@@ -6,16 +6,16 @@
 //                  \--> closed in the middle of it all ------------------/
 
 import type { createPool, Pool, PoolStatus } from 'plimsoll';
+import { Chance } from 'plimsoll-cli/simulated-time/chance.js';
+import { EventLoop } from 'plimsoll-cli/simulated-time/event-loop.js';
+import { intercept } from 'plimsoll-cli/simulated-time/interception.js';
+import { Network } from 'plimsoll-cli/simulated-time/network.js';
 import { Callers } from './callers.js';
-import { Chance } from './chance.js';
 import { Cluster } from './cluster.js';
 import { type Deployment, Standalone, Watched } from './deployment.js';
-import { EventLoop } from './event-loop.js';
 import { Faults } from './faults.js';
-import { intercept } from './interception.js';
 import { Limits } from './limits.js';
 import { Model, type Violation } from './model.js';
-import { Network } from './network.js';
 import { type Act, CALLS, FAULTS, type Plan } from './plan.js';
 
 /** The bounds are looked at once in so many steps: that costs more than a step. */

@@ -1,8 +1,8 @@
 // What befalls the network and the servers, one act at a time.
 
-import { Chance } from './chance.js';
+import { Chance } from 'plimsoll-cli/simulated-time/chance.js';
+import type { Network, NetworkConnection } from 'plimsoll-cli/simulated-time/network.js';
 import type { Deployment } from './deployment.js';
-import type { Network, NetworkConnection } from './network.js';
 import type { Act } from './plan.js';
 import type { SimulatedServer } from './server.js';
 

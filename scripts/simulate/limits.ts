@@ -2,8 +2,8 @@
 // connections that the network has.
 
 import type { Pool } from 'plimsoll';
+import type { Network } from 'plimsoll-cli/simulated-time/network.js';
 import type { Model } from './model.js';
-import type { Network } from './network.js';
 
 /** One more than the maximum may be open for as long as a lane is being replaced; at each server. */
 const REPLACEMENTS = 1;

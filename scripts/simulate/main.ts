@@ -5,7 +5,7 @@
 
 import { parseArgs } from 'node:util';
 import { createPool } from 'plimsoll';
-import { seedOf } from './chance.js';
+import { seedOf } from 'plimsoll-cli/simulated-time/chance.js';
 import { type EpisodeResult, runEpisode } from './episode.js';
 import { drawPlan, type Plan } from './plan.js';
 import { describeFailure, LastLines, Totals } from './report.js';

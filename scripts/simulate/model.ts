@@ -9,7 +9,7 @@
 //   bounded         queue and connections keep to their limits
 //   alive           the process would not end while somebody waits
 
-import type { EventLoop } from './event-loop.js';
+import type { EventLoop } from 'plimsoll-cli/simulated-time/event-loop.js';
 import type { ServerClient, Witness } from './server.js';
 
 /** How exact deadlines are, ms: a tick of the pool's timer, a round of refusals, and some turns. */

@@ -3,9 +3,9 @@
 // few kinds of faults, as what hides behind one fault shows where that one is absent.
 
 import type { PlimsollOptions } from 'plimsoll';
-import { Chance } from './chance.js';
+import { Chance } from 'plimsoll-cli/simulated-time/chance.js';
+import type { Delays } from 'plimsoll-cli/simulated-time/network.js';
 import type { DeploymentKind } from './deployment.js';
-import type { Delays } from './network.js';
 
 /** What callers do. */
 export const CALLS = [

@@ -1,8 +1,8 @@
 // Three simulated sentinels, each with a view of its own that may be behind.
 
-import type { Chance } from './chance.js';
+import type { Chance } from 'plimsoll-cli/simulated-time/chance.js';
+import { array, bulk, map, nothing, push } from 'plimsoll-cli/simulated-time/resp.js';
 import type { World } from './deployment.js';
-import { array, bulk, map, nothing, push } from './resp.js';
 import { type ServerClient, SimulatedServer, type Surroundings } from './server.js';
 
 const NAME = 'primary';

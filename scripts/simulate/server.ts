@@ -4,11 +4,15 @@
 //   up --kill()--> down --start()--> up        up --hang(ms)--> takes bytes, answers nothing --> up
 //   a mood: for a while it answers each command with one error, as LOADING or BUSY
 
+import type { EventLoop } from 'plimsoll-cli/simulated-time/event-loop.js';
+import type {
+  Listener,
+  Network,
+  NetworkConnection,
+  ServerEnd,
+} from 'plimsoll-cli/simulated-time/network.js';
+import { CommandReader, error } from 'plimsoll-cli/simulated-time/resp.js';
 import { answer } from './commands.js';
-import type { EventLoop } from './event-loop.js';
-import type { Listener, Network, NetworkConnection, ServerEnd } from './network.js';
-
-import { CommandReader, error } from './resp.js';
 
 /** Told of all that servers do. */
 export interface Witness {

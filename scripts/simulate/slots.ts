@@ -3,7 +3,7 @@
 //
 //   migration of a slot:  source --(some keys gone: ASK, TRYAGAIN)--> target --> all are told
 
-import { array, bulk, error, integer, map, OK, simple } from './resp.js';
+import { array, bulk, error, integer, map, OK, simple } from 'plimsoll-cli/simulated-time/resp.js';
 import type { ServerClient, SimulatedServer, SlotView } from './server.js';
 
 export const SLOT_COUNT = 16_384;

@@ -30,7 +30,7 @@ describe('plimsoll', () => {
 
   it.each([
     [[], /Usage/],
-    [['surgeon'], /no command "surgeon"; there are doctor, top/],
+    [['surgeon'], /no command "surgeon"; there are doctor, top, plan/],
     [['toString'], /no command "toString"/],
     [['doctor', '--jsno'], /plimsoll doctor: Unknown option '--jsno'/],
     [['doctor', '--pings', 'many'], /--pings must be a number from 1/],

@@ -4,12 +4,14 @@ import { createRequire } from 'node:module';
 import { PoolError } from 'plimsoll';
 import { type Command, type Context, EXIT_BAD_INPUT, EXIT_FAILED, EXIT_OK } from './command.js';
 import { doctorCommand } from './doctor/command.js';
+import { planCommand } from './plan/command.js';
 import { topCommand } from './top/command.js';
 
 /** By name, in the order in which they are listed. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
   doctor: doctorCommand,
   top: topCommand,
+  plan: planCommand,
 };
 
 const BAD_INPUT: ReadonlySet<string> = new Set(['INVALID_ARGUMENT', 'INVALID_OPTIONS']);
