@@ -38,9 +38,10 @@ function hostAndPort({ host, port }: { host: string; port: number }): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** The server of an address as `pool.status()` has it; login and TLS stay. */
-export function serverTarget(target: Target, address: string): Target {
+/** The server of an address as `pool.status()` has it: `host:port`, or `name (host:port)`. */
+export function serverTarget(target: Target, text: string): Target {
   if (target.sentinel === undefined && target.cluster === undefined) return target;
+  const address = /\((.+)\)$/.exec(text)?.[1] ?? text;
   const colon = address.lastIndexOf(':');
   const host = address.slice(0, colon).replace(/^\[|\]$/g, '');
   const port = Number(address.slice(colon + 1));

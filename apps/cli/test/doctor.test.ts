@@ -6,6 +6,7 @@ import { startPrivateServer } from '../../../scripts/redis-server.js';
 import { createPool } from '../../../src/index.js';
 import { makeCertificates } from '../../../test/support/certificates.js';
 import { useCluster } from '../../../test/support/clusters.js';
+import { PRIMARY_NAME, startSentinels } from '../../../test/support/sentinels.js';
 import { describeEachPrivateServer } from '../../../test/support/servers.js';
 import { runHere, runProcess } from './support/run-command.js';
 
@@ -144,6 +145,23 @@ test('doctor knows a replica without CONFIG, and a primary that refuses writes w
   await replica.stop();
   const after = await examine({ REDIS_URL: primary.url });
   expect(after.found.REPLICAS_TOO_FEW).toMatchObject({ severity: 'critical', number: 1 });
+});
+
+test('doctor finds the primary behind sentinels, and asks each of several endpoints', async () => {
+  const sentinels = await startSentinels({ replicas: 0 });
+  const { nodes, servers } = sentinels;
+  const [{ host, port }] = nodes as [{ host: string; port: number }];
+  const [primary] = servers;
+  const watched = await examine({ REDIS_URL: `redis-sentinel://${host}:${port}/${PRIMARY_NAME}` });
+  expect(watched.servers).toMatchObject([{ address: `${primary!.host}:${primary!.port}` }]);
+  expect(watched.found.PRIMARY_WITHOUT_REPLICA).toMatchObject({ severity: 'warning', number: 1 });
+  const away = `127.0.0.1:${await freePort()}`;
+  const { servers: asked, findings } = await examine({
+    REDIS_ENDPOINTS: `redis://${away} ${primary!.url}`,
+  });
+  await sentinels.stop();
+  expect(asked).toHaveLength(1);
+  expect(findings[0]).toMatchObject({ code: 'UNREACHABLE', where: away });
 });
 
 describe('doctor, on a cluster', () => {

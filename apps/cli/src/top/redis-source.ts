@@ -4,11 +4,9 @@ import { type Pool, resolveOptions } from 'plimsoll';
 import { addressOf, connectFailure, openPool, primariesOf, targetsOf } from '../connect.js';
 import { bytesText, keysOf, numberOf, replicasOf } from '../doctor/judge/numbers.js';
 import { infoFields } from '../words.js';
-import { figure, type Gauge, type Source, type Table, type View } from './view.js';
+import { figure, type Gauge, LINES, type Source, type Table, type View } from './view.js';
 
 const TOP_NAME = 'plimsoll-top';
-const WARNING_PERCENT = 60;
-const ALERT_PERCENT = 80;
 const BUSIEST = 10;
 
 type Info = Readonly<Record<string, string>>;
@@ -146,8 +144,7 @@ function clientGauge(total: (name: string) => number | undefined): Gauge {
     name: 'connections',
     percent,
     text: `${figure(connected)} of ${maximum === 0 ? 'an unknown maximum' : figure(maximum)}`,
-    warning: WARNING_PERCENT,
-    alert: ALERT_PERCENT,
+    ...LINES,
   };
 }
 
@@ -159,8 +156,7 @@ function memoryGauge(total: (name: string) => number | undefined): Gauge[] {
       name: 'memory',
       percent: maximum === 0 ? 0 : (100 * used) / maximum,
       text: `${bytesText(used)} of ${maximum === 0 ? 'no maximum' : bytesText(maximum)}`,
-      warning: WARNING_PERCENT,
-      alert: ALERT_PERCENT,
+      ...LINES,
     },
   ];
 }

@@ -3,12 +3,9 @@
 import { PoolError } from 'plimsoll';
 import { bytesText, counted } from '../doctor/judge/numbers.js';
 import { quantile, rate, Scrape } from './metrics-text.js';
-import { figure, type Source, type Table, type View } from './view.js';
+import { figure, LINES, type Source, type Table, type View } from './view.js';
 
 const TIMEOUT_MS = 5_000;
-/** The lines of the dashboard, the alerts and the health endpoint. */
-const WARNING_PERCENT = 60;
-const ALERT_PERCENT = 80;
 const MOST_ERROR_CODES = 4;
 const POOL = 'redis_pool_';
 const MAX = `${POOL}connections_max`;
@@ -72,8 +69,7 @@ export function serviceView(url: string, before: Scrape | undefined, now: Scrape
         name: 'utilisation',
         percent,
         text: `${figure(percent)} %, ${inUse} of ${maximum} connections`,
-        warning: WARNING_PERCENT,
-        alert: ALERT_PERCENT,
+        ...LINES,
       },
     ],
     lines: [

@@ -2,11 +2,12 @@
 
 import { EventEmitter } from 'node:events';
 import { describe, expect, it } from 'vitest';
+import { ALERT_PERCENT, WARNING_PERCENT } from '../../../../src/policy/recommendations.js';
 import { quantile, rate, Scrape } from './metrics-text.js';
 import { redisView } from './redis-source.js';
 import { linesOf, openScreen } from './screen.js';
 import { serviceView } from './service-source.js';
-import type { View } from './view.js';
+import { LINES, type View } from './view.js';
 
 const textOf = (view: View) => linesOf(view).map(({ text }) => text);
 
@@ -112,6 +113,10 @@ describe('the view of servers', () => {
     const now = [look('a:1', 1_000, { ...INFO, total_commands_processed: '5' })];
     expect(redisView(before, now).lines[0]![1]).toMatch(/^-\/s/);
   });
+});
+
+it('has the lines of the pool', () => {
+  expect(LINES).toEqual({ warning: WARNING_PERCENT, alert: ALERT_PERCENT });
 });
 
 describe('the screen', () => {

@@ -1,5 +1,8 @@
 // What `top` shows, as plain data: `service-view.ts` and `redis-view.ts` make it, `screen.ts` draws it.
 
+/** The lines of the dashboard, the alerts and the health endpoint, percent. */
+export const LINES = { warning: 60, alert: 80 } as const;
+
 /** A part of a whole, drawn as a bar. */
 export interface Gauge {
   readonly name: string;
