@@ -5,7 +5,7 @@
 // Where keys decide which server runs it, they are looked at first: most commands go to one server,
 // as ever; some are cut by their keys, or go to all (`cluster/spread.ts`).
 
-import { Command, newHistory } from '../base/command.js';
+import { Command, type CommandSettings, newHistory } from '../base/command.js';
 import { type CommandRoute, routeOf } from '../base/route.js';
 import type { CommandTrace } from '../base/tracing.js';
 import { PoolError } from '../errors.js';
@@ -46,10 +46,19 @@ function send(
 ): Promise<unknown> {
   if (context.isRouted) return issueRouted(context, encoder, kind, trace);
   if (!kind.isOrdinary) return issueSpecial(context, encoder, kind, undefined, trace);
+  return context.executor.execute(commandOf(encoder, kind, context, trace), context.signal);
+}
+
+function commandOf(
+  encoder: CommandEncoder,
+  kind: ClientCommandKind,
+  settings: CommandSettings,
+  trace: CommandTrace | undefined,
+): Command {
   const { ascii, preserve } = encoder;
-  const command = new Command(kind, context, encoder.payload(), ascii, preserve);
+  const command = new Command(kind, settings, encoder.payload(), ascii, preserve);
   if (trace !== undefined) command.history = newHistory(trace);
-  return context.executor.execute(command, context.signal);
+  return command;
 }
 
 /** To one of several servers. */
@@ -61,10 +70,8 @@ function issueRouted(
 ): Promise<unknown> {
   if (context.isSharded) return issueSharded(context, encoder, kind, trace);
   if (!kind.isOrdinary) return issueSpecial(context, encoder, kind, undefined, trace);
-  const { ascii, preserve } = encoder;
-  const command = new Command(kind, context, encoder.payload(), ascii, preserve);
+  const command = commandOf(encoder, kind, context, trace);
   command.route = routeOfRead(kind);
-  if (trace !== undefined) command.history = newHistory(trace);
   return context.executor.execute(command, context.signal);
 }
 
@@ -82,10 +89,8 @@ function issueSharded(
   if (slots === 'several') return refused(context, crossSlot(kind.name));
   const route = routeOf(slots, kind.routing.access);
   if (!kind.isOrdinary) return issueSpecial(context, encoder, kind, route, trace);
-  const { ascii, preserve } = encoder;
-  const command = new Command(kind, context, encoder.payload(), ascii, preserve);
+  const command = commandOf(encoder, kind, context, trace);
   command.route = route;
-  if (trace !== undefined) command.history = newHistory(trace);
   if (kind.mayMakeUpErrors) command.probe = probeOf(encoder, kind);
   return context.executor.execute(command, context.signal);
 }
@@ -126,14 +131,18 @@ function issueSpecial(
   const { replyTypes, retryWrites, onError, holder } = context;
   const timeoutMs = deadlineWith(blockMs, context.timeoutMs);
   const settings = { timeoutMs, replyTypes, retryWrites, onError, holder };
-  const command = new Command(kind, settings, encoder.payload(), encoder.ascii, encoder.preserve);
+  const command = commandOf(encoder, kind, settings, trace);
   command.isBlocking = blockMs !== undefined;
-  command.route = route;
-  if (trace !== undefined) command.history = newHistory(trace);
+  command.route = command.isBlocking ? routeToPrimary(route) : route;
   const { pool, session, signal } = context;
   if (kind.need === 'lease' && session !== undefined) return session.execute(command, signal);
   if (command.isBlocking && pool !== undefined) return pool.executeExclusive(command, signal);
   return context.executor.execute(command, context.signal);
+}
+
+/** What is waited for arrives at the primary first, which no other server takes the place of unsaid. */
+function routeToPrimary(route: CommandRoute | undefined): CommandRoute | undefined {
+  return route === undefined ? undefined : routeOf(route.slot, 'write');
 }
 
 /** The deadline of a command that blocks for so long, ms; 0: none. */

@@ -100,6 +100,11 @@ function migrated(words: Words): number[] {
   return [];
 }
 
+/** The index of a search is where its cursor is kept; without a cursor any server will do. */
+function searched(words: Words): number[] {
+  return words.some((word, index) => index > 2 && upper(word) === 'WITHCURSOR') ? [1] : [];
+}
+
 const FIRST = between(1, 1);
 /** Of a container command, whose subcommand comes first. */
 const SECOND = between(2, 2);
@@ -130,6 +135,7 @@ const FINDERS: ReadonlyMap<string, Finder> = new Map([
   ...named(storingRadius(5), 'GEORADIUSBYMEMBER'),
   ...named(streams, 'XREAD XREADGROUP'),
   ...named(migrated, 'MIGRATE'),
+  ...named(searched, 'FT.AGGREGATE FT.HYBRID'),
 ]);
 
 function named(finder: Finder, names: string): (readonly [string, Finder])[] {

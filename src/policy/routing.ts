@@ -60,6 +60,12 @@ const FOLDS: ReadonlyMap<string, Fold> = new Map([
 const WITH_CURSOR = new Set(['HSCAN', 'SCAN', 'SSCAN', 'ZSCAN']);
 
 /**
+ * Any server answers a search for all of them, and keeps the cursor of it to itself: so the name of
+ * the index says which one, as if it were a key, where there is a cursor.
+ */
+const WITH_INDEX = new Set(['FT.AGGREGATE', 'FT.CURSOR DEL', 'FT.CURSOR READ', 'FT.HYBRID']);
+
+/**
  * @param name In capitals.
  * @param policies `undefined`: nobody knows the command, so its first argument may be a key.
  * @param allowed What a replica would do: `read` where it may run there.
@@ -69,10 +75,11 @@ export function routingOf(
   policies: CommandPolicies | undefined,
   allowed: Access,
 ): Routing {
-  const access = WITH_CURSOR.has(name) ? 'write' : allowed;
+  const hasIndex = WITH_INDEX.has(name);
+  const access = hasIndex || WITH_CURSOR.has(name) ? 'write' : allowed;
   if (policies === undefined) return { access, spread: 'one', fold: 'first', isKeyed: true };
   const { request, response, isKeyless } = policies;
   const spread = name === 'SCAN' ? 'scan' : (SPREADS.get(request) ?? 'one');
   const fold = name === 'RANDOMKEY' ? 'one of' : (FOLDS.get(response) ?? 'merge');
-  return { access, spread, fold, isKeyed: !isKeyless };
+  return { access, spread, fold, isKeyed: hasIndex || !isKeyless };
 }

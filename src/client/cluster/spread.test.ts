@@ -61,6 +61,29 @@ describe('the route of a command', () => {
     expect(cluster.exclusive[0]?.route).toEqual({ slot: keySlot(A), access: 'write' });
   });
 
+  test('of a read that blocks is the primary’s; the same read without BLOCK may be a replica’s', async () => {
+    const { cluster, redis } = useFakeCluster();
+    cluster.onCommand = () => null;
+    await redis.xRead({ key: A, id: '$' }, { BLOCK: 5 });
+    expect(cluster.exclusive[0]?.route).toEqual({ slot: keySlot(A), access: 'write' });
+    await redis.xRead({ key: A, id: '0' });
+    expect(cluster.commands.at(-1)?.route).toEqual({ slot: keySlot(A), access: 'read' });
+  });
+
+  test('of a search with a cursor is that of its index, so that the cursor is found there', async () => {
+    const { cluster, redis } = useFakeCluster();
+    cluster.onCommand = () => 'OK';
+    const routeOf = async (...words: string[]) => {
+      await redis.sendCommand(words);
+      return cluster.commands.at(-1)?.route;
+    };
+    const home = { slot: keySlot('idx'), access: 'write' };
+    expect(await routeOf('FT.AGGREGATE', 'idx', '*', 'withcursor', 'COUNT', '5')).toEqual(home);
+    expect(await routeOf('FT.CURSOR', 'READ', 'idx', '7')).toEqual(home);
+    expect(await routeOf('FT.CURSOR', 'DEL', 'idx', '7')).toEqual(home);
+    expect((await routeOf('FT.AGGREGATE', 'idx', '*'))?.slot).toBeUndefined();
+  });
+
   test('of a script has a probe that tells the server’s word from a made up one', async () => {
     const { cluster, redis } = useFakeCluster();
     await redis.eval('return 1', { keys: [A, `{${A}}2`], arguments: ['x'] });
