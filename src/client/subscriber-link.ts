@@ -9,6 +9,7 @@
 // asked for on the next connection.
 
 import type { PoolError } from '../errors.js';
+import { isOfSlots } from '../policy/reply-verdict.js';
 import { CommandEncoder } from '../wire/encoder.js';
 import type { PubSubType } from '../wire/protocol.js';
 import type { Call } from './calls.js';
@@ -28,9 +29,6 @@ export const VERBS = {
   PATTERNS: { on: 'PSUBSCRIBE', off: 'PUNSUBSCRIBE' },
   SHARDED: { on: 'SSUBSCRIBE', off: 'SUNSUBSCRIBE' },
 } as const;
-
-/** A shard's server says so of a channel that is another's, or nobody's for now. */
-const SENT_AWAY = /^(?:MOVED|ASK|CLUSTERDOWN|TRYAGAIN) /;
 
 export interface SubscriberLinkOwner {
   isWanted(channel: Channel): boolean;
@@ -267,8 +265,9 @@ export class SubscriberLink implements LeaseUser {
     }
   }
 
+  /** The channel is another server's, or nobody's for now. */
   #isSentAway(refusal: Error): boolean {
-    return this.endpointId !== undefined && SENT_AWAY.test(refusal.message);
+    return this.endpointId !== undefined && isOfSlots(refusal.message);
   }
 
   /** Others have had the channel before: it stays wanted, as the right may come back. */

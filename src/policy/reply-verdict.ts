@@ -61,8 +61,8 @@ const MAX_PORT = 65_535;
 const CLOSING = new Set(['EXEC', 'DISCARD', 'UNWATCH']);
 /** MULTI is closed: EXECABORT discards, and what had not been opened needs no closing. */
 const CLOSED = /^EXECABORT\b|without MULTI/;
-/** An EXEC that a node of a cluster sends away or puts off discards too; who else says so may not. */
-const SENT_AWAY = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN|CROSSSLOT) /;
+/** What a node of a cluster says of keys that it does not serve, or not just now. */
+const OF_SLOTS = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN|CROSSSLOT) /;
 /** The server never got as far as to look at what it was to close. */
 const NOT_PERMITTED = /^NOPERM\b/;
 const NOT_KNOWN = /^ERR unknown command\b/i;
@@ -121,9 +121,17 @@ export function redirectAmong(verdicts: readonly ReplyVerdict[]): Redirect | und
   return redirects.find(({ kind }) => kind === 'moved') ?? redirects[0];
 }
 
-/** What becomes of the connection when the EXEC to an accepted MULTI is refused. */
+/** Whether a node of a cluster says so of keys, or channels, that it does not serve just now. */
+export function isOfSlots(text: string): boolean {
+  return OF_SLOTS.test(text);
+}
+
+/**
+ * What becomes of the connection when the EXEC to an accepted MULTI is refused. A node of a cluster
+ * that does not serve its keys has discarded it; who else says so may not have.
+ */
 export function breakAfterRefusedExec(text: string, isSharded = false): Break | undefined {
-  if (CLOSED.test(text) || (isSharded && SENT_AWAY.test(text))) return undefined;
+  if (CLOSED.test(text) || (isSharded && isOfSlots(text))) return undefined;
   if (NOT_KNOWN.test(text)) return 'open for good';
   return NOT_PERMITTED.test(text) ? 'open' : 'unknown';
 }
