@@ -12,7 +12,7 @@ import { KeptLease, type LeaseSource, type LeaseUser } from './kept-lease.js';
 
 export type MonitorListener = (line: string) => unknown;
 
-export interface MonitorOwner extends LeaseSource {
+export interface MonitorOwner {
   /** How long the server may take to begin, unless the caller says otherwise, ms; 0: for ever. */
   readonly timeoutMs: number;
   /** The connection was lost or refused; another attempt follows. */
@@ -35,11 +35,11 @@ export class Monitor implements LeaseUser {
   #hasStarted = false;
   isNeeded = true;
 
-  constructor(owner: MonitorOwner, listener: MonitorListener) {
+  constructor(source: LeaseSource, owner: MonitorOwner, listener: MonitorListener) {
     this.#owner = owner;
     this.#listener = listener;
-    this.#lease = new KeptLease(owner, this);
-    this.#calls = new Calls(owner.clock);
+    this.#lease = new KeptLease(source, this);
+    this.#calls = new Calls(source.clock);
   }
 
   /** Resolves when the server has begun. Rejects with its refusal, or a PoolError. */

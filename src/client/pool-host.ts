@@ -122,8 +122,7 @@ class PoolClientHost implements ClientHost {
 
   subscriber(): Subscriber {
     this.#openImplicitly();
-    this.#subscriber ??= new Subscriber({
-      ...this.#leaseSource(ANY_PRIMARY),
+    this.#subscriber ??= new Subscriber(this.#leaseSource(ANY_PRIMARY), {
       shards: this.#pool.isSharded ? this.#shardHomes() : undefined,
       timeoutMs: this.#pool.options.commandTimeoutMs,
       onTrouble: (error) => this.#onTrouble(error),
@@ -140,13 +139,12 @@ class PoolClientHost implements ClientHost {
     }
     this.#openImplicitly();
     const owner = {
-      ...this.#leaseSource(ANY_PRIMARY),
       timeoutMs: context.timeoutMs,
       onTrouble: (error: Error) => this.#onTrouble(error),
       onRestored: () => this.#onRestored(),
       onStop: (stopped: Monitor) => this.#monitors.delete(stopped),
     };
-    const monitor = new Monitor(owner, listener);
+    const monitor = new Monitor(this.#leaseSource(ANY_PRIMARY), owner, listener);
     this.#monitors.add(monitor);
     await monitor.start({ timeoutMs: context.options.timeout, signal: context.signal });
     return () => monitor.stop();

@@ -17,7 +17,7 @@ import { type Channel, Subscriptions, settleAwaiting } from './subscriptions.js'
 
 type AnyListener = PubSubListener<boolean>;
 
-export interface SubscriberOwner extends LeaseSource {
+export interface SubscriberOwner {
   /** Where shard channels are had; `undefined`: where all others are. */
   readonly shards: ShardHomes | undefined;
   /** How long the server may take to confirm, unless the caller says otherwise, ms; 0: for ever. */
@@ -41,12 +41,13 @@ export class Subscriber implements SubscriberLinkOwner {
   readonly #ofShards = new Map<string, SubscriberLink>();
   readonly #resettlement: Resettlement | undefined;
 
-  constructor(owner: SubscriberOwner) {
+  /** @param source Where the connection for all but shard channels comes from. */
+  constructor(source: LeaseSource, owner: SubscriberOwner) {
     this.#owner = owner;
-    this.#calls = new Calls(owner.clock);
-    this.#common = new SubscriberLink(owner, undefined, this);
+    this.#calls = new Calls(source.clock);
+    this.#common = new SubscriberLink(source, undefined, this);
     if (owner.shards === undefined) return;
-    this.#resettlement = new Resettlement(owner.shards, owner, {
+    this.#resettlement = new Resettlement(owner.shards, source, {
       isWanted: (channel) => this.isWanted(channel),
       onFound: (channel, endpointId) => this.#settle(channel, endpointId, undefined),
     });

@@ -109,6 +109,18 @@ describe('a process without a server', () => {
     expect(await run(nowhere(), text, END_MS)).toEqual({ result: 0, output: '' });
   });
 
+  test('ends after unref() in the middle of a subscription’s attempts to connect', async () => {
+    const text = `
+      const away = createPool({ port: 1, breaker: { failures: 1, patienceMs: 0 } }, {});
+      away.client.on('error', () => undefined);
+      away.client.subscribe('a', () => undefined).catch(() => undefined);
+      setTimeout(() => {
+        away.unref();
+        pool.unref();
+      }, 300);`;
+    expect(await run(nowhere(), text, END_MS)).toEqual({ result: 0, output: '' });
+  });
+
   test.each([
     ['connect()', 'await redis.connect();'],
     ['subscribe()', `await redis.subscribe('a', () => undefined);`],
