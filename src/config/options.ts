@@ -22,9 +22,12 @@ export type {
 /** Text, or a function asked at every connect, so that a rotated password is picked up. */
 export type PasswordSource = string | (() => string | Promise<string>);
 
-export type PoolWarningCode = 'URL_PARAMETER_IGNORED';
+export type PoolWarningCode = 'URL_PARAMETER_IGNORED' | 'CLUSTER_NODE';
 
-/** Something in the configuration that has no effect; told by the event `warning`. */
+/**
+ * Told by the event `warning`: something in the configuration has no effect, or does not fit what was
+ * found at the address.
+ */
 export interface PoolWarning {
   readonly code: PoolWarningCode;
   readonly message: string;

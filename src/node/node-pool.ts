@@ -73,6 +73,8 @@ export interface NodeOwner {
   confirm(node: NodePool, command: Command, error: Error): boolean;
   /** The server is no primary any more. */
   onDemoted(node: NodePool): void;
+  /** The only server that there is names another one: it is a node of a cluster. */
+  onSentAway(node: NodePool, error: Error): void;
   /** A connection ended under a command. */
   recover(node: NodePool, command: Command, cause: Error, outcome: LossOutcome): void;
   /** A connection was lost, or could not be made. */
@@ -185,7 +187,7 @@ export class NodePool implements LeaseOwner {
     try {
       if (lease.blockEnd !== undefined) throw lease.blockEnd;
       const sentAway = new Promise<Redirected | Displaced>((resolve) => {
-        lease.onRedirect = (redirect) => resolve({ redirect });
+        if (this.#isSharded) lease.onRedirect = (redirect) => resolve({ redirect });
         lease.onDisplaced = () => resolve({ isDisplaced: true });
       });
       const reply = lease.execute(command, signal).then((answer) => ({ reply: answer }));
@@ -358,7 +360,10 @@ export class NodePool implements LeaseOwner {
       else command.fail(entry.lease?.blockEnd);
       return true;
     }
-    const { retire, breaks } = verdict;
+    const { retire, breaks, redirect, again } = verdict;
+    if (redirect !== undefined && again !== 'no' && !this.#isSharded) {
+      this.#owner.onSentAway(this, error);
+    }
     const isKept = this.#keepRefused(entry, command, error, verdict);
     if (retire === 'demoted') {
       this.membership.condemn(entry);

@@ -14,7 +14,10 @@ export interface PoolEvents extends NodeEvents, FailoverEvents {
   alertCleared: [{ readonly utilizationPercent: number }];
   /** With the option `autoscale`: the maximum has changed, or should have and could not. */
   autoscale: [AutoscaleDecision];
-  /** Something in the configuration has no effect; once each, in the turn after construction. */
+  /**
+   * Something in the configuration has no effect: once each, in the turn after construction. Or it
+   * does not fit the server: once.
+   */
   warning: [PoolWarning];
   /** The servers of a cluster, or what they serve, changed; at first when they are known. */
   topologyChange: [{ readonly endpoints: readonly EndpointFacts[] }];

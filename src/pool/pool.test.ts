@@ -8,6 +8,7 @@ import {
   soonAll,
 } from '../../test/support/simulated-connection.js';
 import { PoolError } from '../errors.js';
+import { ErrorReply } from '../wire/protocol.js';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -38,6 +39,23 @@ describe('a command', () => {
     connection(1).reply('c');
     connection(0).reply('a');
     expect(await Promise.all(replies)).toEqual(['a', 'b', 'c']);
+  });
+
+  test('that the only server sends elsewhere says that this is a node of a cluster', async () => {
+    const { pool, redis, source } = await openSimulatedPool();
+    const warnings: string[] = [];
+    pool.on('warning', ({ code, message }) => warnings.push(`${code}: ${message}`));
+    source.answer = () => new ErrorReply('MOVED 3999 10.0.0.2:6379');
+    const blocking = redis.command('write', ['BLPOP', 'key', '0']);
+    const sent = [redis.read('GET'), redis.write('SET'), pool.executeExclusive(blocking)];
+    for (const { code, error } of await soonAll(sent)) {
+      expect(code).toBe('MOVED');
+      expect(error?.cause).toMatchObject({
+        code: 'INVALID_OPTIONS',
+        problems: [expect.stringMatching(/^cluster must be given .*simulated:6379 is a node/)],
+      });
+    }
+    expect(warnings).toEqual([expect.stringMatching(/^CLUSTER_NODE: cluster must be given/)]);
   });
 
   test('does not go to a connection whose write buffer is full', async () => {

@@ -105,6 +105,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
       statistics: this.#statistics,
       clock,
       questionTimeoutMs: options.target.connectTimeoutMs,
+      warn: (warning) => this.#announce('warning', warning),
     });
     this.#orders = new Orders(options.maxWaiters, this.#router, this.#refusals, clock, (holder) =>
       this.ending.refuses(holder),
@@ -389,6 +390,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     createLease: (node, entry, now, origin) => this.createLease(node, entry, now, origin),
     tryAgain: (node, command, verdict) => this.#refused.tryAgain(node, command, verdict),
     confirm: (node, command, error) => this.#refused.confirm(node, command, error),
+    onSentAway: (node, error) => this.#refused.explain(node, error),
     onDemoted: ({ endpoint }) => this.#router.topology.report({ kind: 'demoted', endpoint }),
     onUnreachable: ({ endpoint, membership: { downForMs } }) =>
       this.#router.topology.report({ kind: 'unreachable', endpoint, downForMs }),

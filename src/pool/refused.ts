@@ -4,7 +4,8 @@
 
 import type { Clock } from '../base/clock.js';
 import type { Command, ReplyVerdict } from '../base/command.js';
-import { PoolError } from '../errors.js';
+import type { PoolWarning } from '../config/options.js';
+import { InvalidOptionsError, PoolError } from '../errors.js';
 import type { NodePool } from '../node/node-pool.js';
 import { keyQuestion } from '../node/own-command.js';
 import type { Statistics } from '../node/statistics.js';
@@ -19,10 +20,13 @@ export interface RefusedDependencies {
   readonly clock: Clock;
   /** How long a server may take to say what it says of a command's keys, ms. */
   readonly questionTimeoutMs: number;
+  warn(warning: PoolWarning): void;
 }
 
 export class Refused {
   readonly #dependencies: RefusedDependencies;
+  /** Why the only server sends commands away; `undefined`: it has not done so yet. */
+  #misfit: InvalidOptionsError | undefined;
 
   constructor(dependencies: RefusedDependencies) {
     this.#dependencies = dependencies;
@@ -49,6 +53,18 @@ export class Refused {
       router.topology.report({ kind: 'unreachable', endpoint, downForMs });
     }
     return recovery.waitOut(command);
+  }
+
+  /** The only server is a node of a cluster: whoever gets its MOVED, or ASK, learns what to do. */
+  explain({ endpoint }: NodePool, error: Error): void {
+    if (this.#misfit === undefined) {
+      const text =
+        `cluster must be given in place of the address: ${endpoint.address} is a node of a ` +
+        'cluster, which sends commands to other nodes (MOVED)';
+      this.#misfit = new InvalidOptionsError([text]);
+      this.#dependencies.warn({ code: 'CLUSTER_NODE', message: text });
+    }
+    error.cause ??= this.#misfit;
   }
 
   /**
