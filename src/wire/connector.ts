@@ -58,7 +58,7 @@ export class GreetingMemory {
  * @throws PoolError CONNECT_FAILED, CONNECT_TIMEOUT, TLS_FAILED, AUTH_FAILED, MAX_CLIENTS,
  * SERVER_LOADING, PROTOCOL_ERROR, HANDSHAKE_FAILED, or ABORTED by `signal`.
  * @param keepsAlive Whether the attempt keeps the process alive.
- * @param prelude What the server has to take besides, before anything else is sent.
+ * @param prelude What is said besides, before anything else is sent.
  */
 export async function openConnection(
   target: ConnectionTarget,

@@ -56,12 +56,20 @@ interface Conversation {
   readonly prelude: Prelude;
 }
 
-/** Commands that the server has to take before a connection may be used. */
-export type Prelude = readonly (readonly string[])[];
+/** What is said with the greeting, in the same write, as the server's role asks for it. */
+export interface PreludeStep {
+  readonly args: readonly string[];
+  /** Default: the server has to take it before the connection may be used. */
+  readonly isOptional?: boolean;
+  /** @throws PoolError where the connection must not be used. */
+  readonly onReply?: (reply: unknown) => void;
+}
+
+export type Prelude = readonly PreludeStep[];
 
 /**
  * Resolves when the connection may be used. @throws PoolError with the reason of a refusal.
- * @param prelude What the server's role asks for, such as READONLY to a replica.
+ * @param prelude Said besides, such as READONLY to a replica.
  */
 export async function shakeHands(
   connection: Connection,
@@ -183,7 +191,7 @@ function sayTheRest(
 ): Promise<readonly Refused[]> {
   const steps = [
     ...[selectDatabase(talk), ...introduceLibrary(talk)],
-    ...talk.prelude.map((args) => insist(talk, args)),
+    ...talk.prelude.map((step) => sayStep(talk, step)),
     hint(talk, ['PING']),
   ];
   const rest = Promise.all([...begun, ...steps]);
@@ -195,6 +203,15 @@ function sayTheRest(
 async function selectDatabase(talk: Conversation): Promise<undefined> {
   const { database } = talk.target;
   if (database !== 0) await insist(talk, ['SELECT', String(database)]);
+}
+
+async function sayStep(
+  talk: Conversation,
+  { args, isOptional, onReply }: PreludeStep,
+): Promise<Refused> {
+  if (isOptional === true) return hint(talk, args, onReply);
+  const reply = await ask(talk.connection, args);
+  onReply?.(reply);
 }
 
 /** Without it commands would run in the wrong place. */

@@ -40,7 +40,8 @@ export class FakeCluster {
   readonly links: SimulatedConnection[] = [];
   readonly #portOf = new Map<SimulatedConnection, number>();
   readonly dialed: number[] = [];
-  readonly preludes = new Map<number, unknown>();
+  /** What was said with the last greeting, by port. */
+  readonly preludes = new Map<number, readonly string[]>();
   changes = 0;
   /** What was said of the last change. */
   terms: LeaveTerms | undefined;
@@ -83,7 +84,7 @@ export class FakeCluster {
   readonly #open = (async (...[target, , signal, , , prelude]: Parameters<Open>) => {
     const { port } = target;
     this.dialed.push(port);
-    this.preludes.set(port, prelude);
+    this.preludes.set(port, prelude?.map(({ args }) => args.join(' ')) ?? []);
     const node = this.nodes.get(port);
     if (node === undefined || node.state === 'refuses') {
       throw new PoolError('CONNECT_FAILED', `h:${port} refused`, { sent: false });
@@ -94,6 +95,9 @@ export class FakeCluster {
         setTimeout(fail, target.connectTimeoutMs);
         signal.addEventListener('abort', fail);
       });
+    }
+    for (const { args, onReply } of prelude ?? []) {
+      if (args.includes('MYID')) onReply?.(`${node.cluster}${port}`);
     }
     const link: SimulatedConnection = new SimulatedConnection(clock, () => {
       const words = wordsOf(String(link.commands[0]?.payload));

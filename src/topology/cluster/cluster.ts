@@ -213,10 +213,14 @@ export class ClusterTopology implements Topology {
     const now = this.#clock.now();
     const names = new Map<string, ClusterNode>();
     const ids = new Set<string>();
+    const told = new Set<ClusterNode>();
     const nodeOf = (listed: ListedNode) => this.#nodeAt(listed.address);
     for (const listed of listedIn(answer)) {
       const node = nodeOf(listed);
       node.seenAt = now;
+      // Behind one address for several, any of them may answer.
+      node.id = told.has(node) && node.id !== listed.id ? undefined : listed.id;
+      told.add(node);
       for (const name of listed.names) names.set(name, node);
       if (listed.id !== undefined) ids.add(listed.id);
     }

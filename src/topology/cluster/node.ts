@@ -4,8 +4,10 @@
 import type { Clock } from '../../base/clock.js';
 import type { ConnectionSource, Link } from '../../base/link.js';
 import type { ConnectionTarget, NodeAddress } from '../../config/options.js';
+import { PoolError } from '../../errors.js';
 import { addressOf } from '../../wire/connect-error.js';
 import { GreetingMemory, type openConnection } from '../../wire/connector.js';
+import type { Prelude } from '../../wire/handshake.js';
 import { textOf } from '../addresses.js';
 import type { Endpoint } from '../topology.js';
 
@@ -21,7 +23,7 @@ const SUSPICION_MS = 15_000;
 const SLOW_DIAL_MS = 250;
 
 /** A replica sends away whoever has not said so, for each key. */
-const PRELUDES = { primary: [], replica: [['READONLY']] } as const;
+const READONLY = { args: ['READONLY'] } as const;
 
 export interface NodeDependencies {
   readonly target: ConnectionTarget;
@@ -35,6 +37,8 @@ export class ClusterNode {
   readonly address: NodeAddress;
   /** `host:port`, which tells it from others. */
   readonly text: string;
+  /** Its own number, as nodes tell it; `undefined`: they don't. */
+  id: string | undefined = undefined;
   /** Where it stands; `undefined`: it does not say, or was not asked yet. */
   zone: string | undefined = undefined;
   wasAskedForZone = false;
@@ -80,12 +84,29 @@ export class ClusterNode {
     const own = { ...target, ...this.address, path: undefined };
     const slow = setTimeout(() => onSlow(this), SLOW_DIAL_MS).unref();
     try {
-      const link = await open(own, clock, signal, this.#memory, keepsAlive, PRELUDES[role]);
+      const link = await open(own, clock, signal, this.#memory, keepsAlive, this.#prelude(role));
       this.clear();
       return link;
     } finally {
       clearTimeout(slow);
     }
+  }
+
+  /** With the greeting, as what is sent by mistake to another cluster is written there. */
+  #prelude(role: Role): Prelude {
+    const identify = {
+      args: ['CLUSTER', 'MYID'],
+      isOptional: true,
+      onReply: (reply: unknown) => this.#refuseStranger(reply),
+    };
+    return role === 'replica' ? [READONLY, identify] : [identify];
+  }
+
+  /** The address may be that of another node, or of another cluster, by now. */
+  #refuseStranger(reply: unknown): void {
+    if (this.id === undefined || String(reply) === this.id) return;
+    const text = `${this.name} is another node than the one that was meant (${this.id})`;
+    throw new PoolError('CONNECT_FAILED', text, { sent: false });
   }
 
   /** For messages. */
