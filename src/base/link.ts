@@ -81,6 +81,8 @@ export interface ConnectionSource {
   reportDemotion(): void;
   /** Set by the pool: the connections made so far lead to a node that is no longer the right one. */
   onMoved: (() => void) | undefined;
+  /** Set by its topology: nobody could be asked where the server is; once, until somebody answers. */
+  onLookFailed?: ((error: Error) => void) | undefined;
   /** Ends what it does beside the connections, for good. */
   stop(): void;
 }

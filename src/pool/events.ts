@@ -21,6 +21,11 @@ export interface PoolEvents extends NodeEvents, FailoverEvents {
   warning: [PoolWarning];
   /** The servers of a cluster, or what they serve, changed; at first when they are known. */
   topologyChange: [{ readonly endpoints: readonly EndpointFacts[] }];
+  /**
+   * In the background no node of the cluster, no sentinel or one of several endpoints could be asked:
+   * once, until that succeeds. What is known goes on.
+   */
+  topologyError: [Error];
   /** `close()` has finished. */
   close: [];
 }

@@ -360,6 +360,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
         if (this.#router.isLeaving) this.#housekeeper.hurry();
         this.#announce('topologyChange', { endpoints });
       },
+      onLookFailed: (error) => this.#announce('topologyError', error),
       now: () => this.#clock.now(),
     });
   }

@@ -40,6 +40,7 @@ export interface RouterOwner {
   dispatchLater(command: Command, pauseMs: number): void;
   /** Endpoints came or went, or serve other slots than before. */
   onChange(endpoints: readonly EndpointFacts[]): void;
+  onLookFailed(error: Error): void;
   /** For deadlines. */
   now(): number;
 }
@@ -85,7 +86,10 @@ export class Router {
   }
 
   start(): void {
-    this.topology.start({ onChange: (terms) => this.#onChange(terms) });
+    this.topology.start({
+      onChange: (terms) => this.#onChange(terms),
+      onLookFailed: (error) => this.#owner.onLookFailed(error),
+    });
     this.#onChange();
   }
 

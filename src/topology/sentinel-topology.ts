@@ -71,9 +71,10 @@ export class SentinelTopology implements Topology {
 
   start(owner: TopologyOwner): void {
     this.#owner = owner;
+    this.#source.onLookFailed = (error) => owner.onLookFailed?.(error);
     this.#source.start();
     this.look().catch(() => {
-      // It is repeated; until then reads are the primary's.
+      // It is repeated, and told by the look for the primary; until then reads are the primary's.
     });
   }
 

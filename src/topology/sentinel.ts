@@ -31,6 +31,7 @@ const MAX_CHECKS = 12;
 
 export class SentinelSource implements ConnectionSource {
   onMoved: (() => void) | undefined;
+  onLookFailed: ((error: Error) => void) | undefined;
   /** Told where the primary is whenever it was reached. */
   onFound: ((primary: NodeAddress) => void) | undefined;
   /** Told when the sentinels say something of the replicas. */
@@ -44,6 +45,8 @@ export class SentinelSource implements ConnectionSource {
   readonly #ending = new AbortController();
   #isStarted = false;
   #isLooking = false;
+  /** It was told that no sentinel answers. */
+  #isFailureTold = false;
   #mustLookAgain = false;
   #lookTimer: NodeJS.Timeout | undefined;
   /** Where the connections of now lead; `undefined`: it was demoted, or none was made yet. */
@@ -147,8 +150,13 @@ export class SentinelSource implements ConnectionSource {
         void this.#consider(primary);
         break;
       }
-    } catch {
-      // None answers just now: what is open goes on, and connects tell why they fail.
+      this.#isFailureTold = false;
+    } catch (error) {
+      // None answers just now: what is open goes on.
+      if (!this.#isFailureTold && !this.#ending.signal.aborted) {
+        this.#isFailureTold = true;
+        this.onLookFailed?.(error as Error);
+      }
     }
     this.#watch.refresh();
   }

@@ -3,7 +3,7 @@
 
 import type { Endpoint } from '../base/endpoint.js';
 import type { ConnectionSource } from '../base/link.js';
-import type { Topology } from './topology.js';
+import type { Topology, TopologyOwner } from './topology.js';
 
 export class SingleTopology implements Topology {
   readonly isSingle = true as const;
@@ -27,8 +27,9 @@ export class SingleTopology implements Topology {
     return this.#endpoint.address;
   }
 
-  start(): void {
-    // There is nothing to look for: connections find their way themselves.
+  /** There is nothing to look for: connections find their way themselves. */
+  start(owner: TopologyOwner): void {
+    this.#endpoint.source.onLookFailed = (error) => owner.onLookFailed?.(error);
   }
 
   route(): Endpoint {

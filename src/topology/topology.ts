@@ -39,6 +39,11 @@ export interface TopologyOwner {
    * @param terms Default: what is in flight or lent at those that went takes as long as it takes.
    */
   onChange(terms?: LeaveTerms): void;
+  /**
+   * Looking at the servers has failed where nobody waited for it; once, until it succeeds. What is
+   * known goes on, and looking too.
+   */
+  onLookFailed?(error: Error): void;
 }
 
 export interface Topology {

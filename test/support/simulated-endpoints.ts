@@ -65,7 +65,11 @@ export async function openEndpoints(
   const changes: (LeaveTerms | undefined)[] = [];
   const events: string[] = [];
   topology.onEvent = (event) => events.push(textOf(event));
-  topology.start({ onChange: (terms) => changes.push(terms) });
+  const failedLooks: Error[] = [];
+  topology.start({
+    onChange: (terms) => changes.push(terms),
+    onLookFailed: (error) => failedLooks.push(error),
+  });
   await settle(CHECK_MS);
   const current = () => topology.route(undefined)?.site;
   /** As a pool reports it that has no connection left. */
@@ -74,7 +78,7 @@ export async function openEndpoints(
     if (endpoint !== undefined) topology.report({ kind: 'unreachable', endpoint, downForMs });
   };
   const stateOf = (id: string) => topology.status().endpoints.find((each) => each.id === id)?.state;
-  return { ...servers, topology, changes, events, current, lose, stateOf };
+  return { ...servers, topology, changes, events, failedLooks, current, lose, stateOf };
 }
 
 function textOf({ name, facts }: FailoverEvent): string {

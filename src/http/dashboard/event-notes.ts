@@ -49,6 +49,7 @@ const WORDS: { readonly [Name in keyof PoolEvents]: Words<Name> } = {
     const named = primaries.map(({ address }) => address).join(', ');
     return ['warning', `Topology: primaries are now ${named || 'unknown'}`];
   },
+  topologyError: ({ message }) => ['warning', `Looking at the servers failed: ${message}`],
   failover: ({ from, to, reason }) => ['critical', `Failover from ${from} to ${to}: ${reason}`],
   endpointsDown: ({ endpoints }) => [
     'critical',

@@ -72,7 +72,8 @@ export class ClusterTopology implements Topology {
     const named = cluster.nodes.slice(0, NAMED_SEEDS).map(textOf).join(', ');
     this.address = `cluster (${named}${cluster.nodes.length > NAMED_SEEDS ? ', ...' : ''})`;
     this.#survey = new Survey(target, cluster.addressMap, clock, open);
-    this.#schedule = new LookSchedule(() => this.#look(), clock, random);
+    const onLookFailed = (error: Error) => this.#owner?.onLookFailed?.(error);
+    this.#schedule = new LookSchedule(() => this.#look(), onLookFailed, clock, random);
     const onSlow = (node: ClusterNode) => {
       this.report({ kind: 'unreachable', endpoint: node.as('primary') });
     };
@@ -95,9 +96,7 @@ export class ClusterTopology implements Topology {
 
   start(owner: TopologyOwner): void {
     this.#owner = owner;
-    this.look().catch(() => {
-      // It is repeated; who waits for a server looks himself and is told.
-    });
+    this.#schedule.inBackground();
   }
 
   route(route: CommandRoute | undefined): Endpoint | undefined {

@@ -22,7 +22,9 @@ describe('LookSchedule', () => {
       if (what instanceof Error) throw what;
       return what;
     };
-    return { startedAt, made: new LookSchedule(look, clock, () => 0.5) };
+    const told: string[] = [];
+    const onFailed = ({ message }: Error) => told.push(message);
+    return { startedAt, told, made: new LookSchedule(look, onFailed, clock, () => 0.5) };
   }
 
   it('answers many facts with one look, and those that come meanwhile with one more', async () => {
@@ -98,6 +100,20 @@ describe('LookSchedule', () => {
     failure = undefined;
     await vi.advanceTimersByTimeAsync(100);
     expect(startedAt).toHaveLength(2);
+  });
+
+  it('tells of the first look that failed though nobody waited for it, and of the next such time', async () => {
+    let failure: Error | undefined = new Error('nobody answers');
+    const { made, told } = schedule(() => failure ?? 'as before');
+    made.inBackground();
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(told).toEqual(['nobody answers']);
+    failure = undefined;
+    await vi.advanceTimersByTimeAsync(1_000);
+    failure = new Error('nobody answers again');
+    made.want();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(told).toEqual(['nobody answers', 'nobody answers again']);
   });
 
   it('does nothing any more once it was stopped', async () => {

@@ -30,6 +30,7 @@ export type Finding = 'as before' | 'changed' | 'wrong';
 
 export class LookSchedule {
   readonly #look: () => Promise<Finding>;
+  readonly #onFailed: (error: Error) => void;
   readonly #clock: Clock;
   readonly #random: () => number;
   #running: Promise<void> | undefined;
@@ -42,10 +43,21 @@ export class LookSchedule {
   /** Since when something is wrong. */
   #troubledAt: number | undefined;
   #isStopped = false;
+  /** It was told that looks fail. */
+  #isFailureTold = false;
 
-  /** @param look A rejection says that something is wrong. */
-  constructor(look: () => Promise<Finding>, clock: Clock, random: () => number) {
+  /**
+   * @param look A rejection says that something is wrong.
+   * @param onFailed Told of the first look of its own that fails, and again once one has succeeded.
+   */
+  constructor(
+    look: () => Promise<Finding>,
+    onFailed: (error: Error) => void,
+    clock: Clock,
+    random: () => number,
+  ) {
     this.#look = look;
+    this.#onFailed = onFailed;
     this.#clock = clock;
     this.#random = random;
   }
@@ -68,6 +80,15 @@ export class LookSchedule {
     return this.#running;
   }
 
+  /** The same without anybody who waits for it. */
+  inBackground(): void {
+    this.now().catch((error: Error) => {
+      if (this.#isFailureTold || this.#isStopped) return;
+      this.#isFailureTold = true;
+      this.#onFailed(error);
+    });
+  }
+
   stop(): void {
     this.#isStopped = true;
     clearTimeout(this.#timer);
@@ -79,6 +100,7 @@ export class LookSchedule {
     let finding: Finding = 'wrong';
     try {
       finding = await this.#look();
+      this.#isFailureTold = false;
     } finally {
       this.#running = undefined;
       this.#plan(finding);
@@ -114,12 +136,7 @@ export class LookSchedule {
     outsideOfCalls(() => {
       clearTimeout(this.#timer);
       // Who waits for a server sees to it that the process lives.
-      this.#timer = setTimeout(() => this.#onDue(), Math.max(0, dueAt - now)).unref();
+      this.#timer = setTimeout(() => this.inBackground(), Math.max(0, dueAt - now)).unref();
     });
-  }
-
-  /** What is wrong is told to those who wait for a look of their own. */
-  #onDue(): void {
-    this.now().catch(() => undefined);
   }
 }

@@ -47,6 +47,14 @@ describe('the endpoint in use', () => {
     expect(stateOf('a')).toBe('unhealthy');
   });
 
+  test('stays where the check of another one fails, which is told once', async () => {
+    const { b, current, failedLooks } = await openEndpoints();
+    b.die();
+    await settle(3 * 5_000);
+    expect(current()).toBe('a');
+    expect(failedLooks).toEqual([expect.objectContaining({ code: 'CONNECT_FAILED' })]);
+  });
+
   test('is left when no connection can be made for as long as one is patient', async () => {
     const { current, events, lose } = await openEndpoints();
     lose(undefined);

@@ -93,6 +93,7 @@ export class EndpointsTopology implements Topology, Failover {
         onChange: (terms) => {
           if (member === this.#active && !this.#isDown) owner.onChange(terms);
         },
+        onLookFailed: (error) => owner.onLookFailed?.(error),
       });
     }
     outsideOfCalls(() => {
@@ -229,6 +230,9 @@ export class EndpointsTopology implements Topology, Failover {
   }
 
   #judge(member: Member, isHealthy: boolean): void {
+    const { error } = member.probe;
+    const isNews = !isHealthy && member.isHealthy !== false;
+    if (isNews && error !== undefined) this.#owner?.onLookFailed?.(error);
     member.isHealthy = isHealthy;
     if (isHealthy) {
       member.isBroken = false;
