@@ -66,7 +66,7 @@ export const DEFAULTS: Defaults = Object.freeze({
     checkTimeoutMs: 1_000,
     probes: 3,
     probePauseMs: 500,
-    policy: 'all',
+    policy: 'majority',
     patienceMs: 1_000,
     graceMs: 60_000,
     failbackIntervalMs: 120_000,

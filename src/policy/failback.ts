@@ -18,7 +18,7 @@ export interface FailoverOptions {
   readonly probes: number;
   /** From one probe of a check to the next, ms. Default 500. */
   readonly probePauseMs: number;
-  /** How many probes have to be answered. Default `'all'`. */
+  /** How many probes have to be answered. Default `'majority'`: one lost PING is no failure. */
   readonly policy: ProbePolicy;
   /**
    * An outage of the endpoint in use that is shorter, counted from the loss of the last connection,

@@ -8,7 +8,7 @@ import { SingleTopology } from '../../src/topology/single.js';
 import type { LeaveTerms, Topology } from '../../src/topology/topology.js';
 import { SimulatedSource, settle, simulatedClock } from './simulated-connection.js';
 
-/** The defaults. */
+/** The defaults, but for the policy: checks that fail are shorter. */
 export const OPTIONS: FailoverOptions = {
   checkIntervalMs: 5_000,
   checkTimeoutMs: 1_000,

@@ -12,6 +12,7 @@ import {
 } from '../../../test/support/simulated-endpoints.js';
 import { SimulatedTopology, simulatedEndpoint } from '../../../test/support/simulated-topology.js';
 import { routeOf } from '../../base/route.js';
+import { DEFAULTS } from '../../config/defaults.js';
 import { ErrorReply } from '../../wire/protocol.js';
 import type { Topology } from '../topology.js';
 import { EndpointsTopology } from './endpoints.js';
@@ -45,6 +46,19 @@ describe('the endpoint in use', () => {
     expect(events).toEqual(['a -> b (health-check)']);
     expect(changes).toEqual([{ drainMs: 1_000 }]);
     expect(stateOf('a')).toBe('unhealthy');
+  });
+
+  test('is not left for one PING that is lost, by the policy that is the default', async () => {
+    const { policy } = DEFAULTS.failover;
+    const { a, current } = await openEndpoints({ policy });
+    a.fallSilent();
+    await settle(5_000);
+    a.answer();
+    await settle(1_000 + CHECK_MS);
+    expect(current()).toBe('a');
+    a.fallSilent();
+    await settle(5_000 + 2 * 1_000 + 500);
+    expect(current()).toBe('b');
   });
 
   test('stays where the check of another one fails, which is told once', async () => {
