@@ -194,10 +194,10 @@ export interface PoolOptions {
    * or `maxInFlight` where that is lower; docs/sizing.md says why.
    */
   laneDepth?: number;
-  /** Callers that may wait for a connection. Default 50,000. */
+  /** Callers that may wait for a connection, at each server. Default 50,000. */
   maxWaiters?: number;
   /**
-   * Bytes of commands that may wait for a connection, 1 or more; one command alone may be larger.
+   * Bytes of commands that may wait for a connection, at each server, 1 or more; one command alone may be larger.
    * Default 268,435,456 (256 MiB).
    */
   maxQueuedBytes?: number;
