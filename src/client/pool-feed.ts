@@ -22,6 +22,7 @@ interface Member {
 
 export class PoolFeed {
   readonly #members = new Set<Member>();
+  readonly #followers = new Set<() => void>();
   #isConnected = false;
   #isClosing = false;
 
@@ -34,6 +35,9 @@ export class PoolFeed {
       if (!pool.isDown) return;
       this.#isConnected = false;
       this.#tell('reconnecting');
+    });
+    pool.on('topologyChange', () => {
+      for (const follow of [...this.#followers]) follow();
     });
     pool.on('close', () => {
       this.#tell('end');
@@ -59,6 +63,12 @@ export class PoolFeed {
 
   remove(member: Member): void {
     this.#members.delete(member);
+  }
+
+  /** @param follow Called when servers came, went or changed roles. @returns What ends that. */
+  onServers(follow: () => void): () => void {
+    this.#followers.add(follow);
+    return () => this.#followers.delete(follow);
   }
 
   /** The pool begins to close: it waits for leases, so those of the clients go first. */

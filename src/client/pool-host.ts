@@ -20,6 +20,8 @@ import type { PoolExecutor } from '../pool/executor.js';
 import { CommandEncoder } from '../wire/encoder.js';
 import type { Client } from './client.js';
 import { clientClass } from './client-class.js';
+import { Monitors } from './cluster/monitors.js';
+import { routeTo } from './cluster/parts.js';
 import type { ShardHomes } from './cluster/shard-homes.js';
 import { CommandContext } from './context.js';
 import { Gate } from './gate.js';
@@ -64,7 +66,7 @@ class PoolClientHost implements ClientHost {
   #state: 'new' | 'connecting' | 'open' | 'closed';
   /** A connection of its own was lost, and its place is not taken yet. */
   #isReconnecting = false;
-  readonly #monitors = new Set<Monitor>();
+  readonly #monitors = new Set<{ stop(error?: Error): void }>();
   #subscriber: Subscriber | undefined;
   #client: Client | undefined;
   readonly #member = {
@@ -138,16 +140,36 @@ class PoolClientHost implements ClientHost {
       throw new PoolError('INVALID_ARGUMENT', 'monitor(): the callback must be a function');
     }
     this.#openImplicitly();
+    const terms = { timeoutMs: context.options.timeout, signal: context.signal };
+    const newMonitor = (route: CommandRoute) => this.#newMonitor(context, route, listener);
+    if (context.isSharded) {
+      const monitors = new Monitors({
+        primaryIds: () => this.#pool.endpointIds('primaries'),
+        monitorAt: (endpointId) => newMonitor(routeTo(endpointId, 'write')),
+        onServers: (follow) => this.#pool.feed.onServers(follow),
+        onStop: (stopped) => this.#monitors.delete(stopped),
+      });
+      this.#monitors.add(monitors);
+      await monitors.start(context, terms);
+      return () => monitors.stop();
+    }
+    const monitor = newMonitor(ANY_PRIMARY);
+    this.#monitors.add(monitor);
+    await monitor.start(terms);
+    return () => monitor.stop();
+  }
+
+  #newMonitor(context: CommandContext, route: CommandRoute, listener: MonitorListener): Monitor {
     const owner = {
       timeoutMs: context.timeoutMs,
       onTrouble: (error: Error) => this.#onTrouble(error),
       onRestored: () => this.#onRestored(),
       onStop: (stopped: Monitor) => this.#monitors.delete(stopped),
     };
-    const monitor = new Monitor(this.#leaseSource(ANY_PRIMARY), owner, listener);
-    this.#monitors.add(monitor);
-    await monitor.start({ timeoutMs: context.options.timeout, signal: context.signal });
-    return () => monitor.stop();
+    // A client of one node is told by its pool, which leads to that node whatever the route says.
+    const isOfNode = this.#pool.isSharded && !context.isSharded;
+    const source = this.#leaseSource(route, isOfNode ? context.pool : undefined);
+    return new Monitor(source, owner, listener);
   }
 
   async connect(context: CommandContext): Promise<void> {
@@ -197,7 +219,7 @@ class PoolClientHost implements ClientHost {
     this.#restIfLast();
   }
 
-  #leaseSource(route: CommandRoute): LeaseSource {
+  #leaseSource(route: CommandRoute, lender: PoolExecutor = this.#pool): LeaseSource {
     const pool = this.#pool;
     const { healthCheckIntervalMs, target } = pool.options;
     return {
@@ -207,7 +229,7 @@ class PoolClientHost implements ClientHost {
       clock: systemClock,
       healthCheckIntervalMs,
       probeTimeoutMs: target.connectTimeoutMs,
-      acquireLease: (options) => pool.acquireLease({ ...options, route }),
+      acquireLease: (options) => lender.acquireLease({ ...options, route }),
     };
   }
 

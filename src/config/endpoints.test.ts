@@ -147,7 +147,11 @@ describe('endpoints', () => {
 
 describe('failover', () => {
   test('has less patience than callers by default', () => {
-    expect(resolve({}).failover).toMatchObject({ patienceMs: 1_000, policy: 'majority', probes: 3 });
+    expect(resolve({}).failover).toMatchObject({
+      patienceMs: 1_000,
+      policy: 'majority',
+      probes: 3,
+    });
     expect(resolve({ breaker: { patienceMs: 500 } }).failover.patienceMs).toBe(250);
     const both = resolve({
       breaker: { patienceMs: 500 },

@@ -9,6 +9,7 @@ import { newKey } from '../client/pools.js';
 import { keysOf, range, type Scripted, usePoolOn } from '../support/cluster-pools.js';
 import { useCluster } from '../support/clusters.js';
 import { outcomeOf } from '../support/outcome.js';
+import { until } from '../support/until.js';
 
 describe('on a cluster', () => {
   const cluster = useCluster();
@@ -192,6 +193,25 @@ describe('on a cluster', () => {
     ])) as unknown as string[];
     expect(cursor).toMatch(/^\d+$/);
     expect((await outcomeOf(redis().scan('17'))).code).toBe('INVALID_ARGUMENT');
+  });
+
+  test('MONITOR tells what all primaries execute, of a client of one node what that one does', async () => {
+    const keys = keysOf(newKey(), 30);
+    const face = redis() as unknown as ClusterFace;
+    const node = face.getSlotMaster(keySlot(keys[0] as string));
+    const [all, some]: [string[], string[]] = [[], []];
+    const ends = [
+      await redis().monitor((line) => all.push(line)),
+      await (await face.nodeClient(node)).monitor((line) => some.push(line)),
+    ];
+    await Promise.all(keys.map((key) => redis().set(key, 'x')));
+    const isIn = (lines: readonly string[]) => (key: string) =>
+      lines.some((line) => line.includes(`"${key}"`));
+    const own = keys.filter((key) => face.getSlotMaster(keySlot(key)).id === node.id);
+    await until(() => keys.every(isIn(all)) && own.every(isIn(some)), 2_000);
+    expect(keys.filter(isIn(some))).toEqual(own);
+    for (const end of ends as unknown as (() => void)[]) end();
+    await until(() => pool().status().connections.leased === 0, 2_000);
   });
 
   test('libraries that ask for nodes get clients of them', async () => {
