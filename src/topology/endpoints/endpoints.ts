@@ -11,13 +11,7 @@ import type { Clock } from '../../base/clock.js';
 import { outsideOfCalls } from '../../base/outside.js';
 import type { CommandRoute } from '../../base/route.js';
 import { PoolError } from '../../errors.js';
-import {
-  betterThan,
-  type FailoverOptions,
-  heaviest,
-  stateOf,
-  successors,
-} from '../../policy/failback.js';
+import { betterThan, type FailoverOptions, heaviest, successors } from '../../policy/failback.js';
 import type {
   Failover,
   FailoverEvent,
@@ -28,6 +22,7 @@ import type {
 import type { Endpoint, Topology, TopologyFact, TopologyOwner } from '../topology.js';
 import { type EndpointMember, Member, MemberEndpoint } from './member.js';
 import { pause } from './probe.js';
+import { Switches } from './switches.js';
 
 /** After a sign of trouble a cluster is checked at once, but not again within this, ms. */
 const MIN_CHECK_PAUSE_MS = 1_000;
@@ -45,7 +40,7 @@ export class EndpointsTopology implements Topology, Failover {
   readonly #members: readonly Member[];
   readonly #options: FailoverOptions;
   readonly #clock: Clock;
-  readonly #switches = { 'health-check': 0, breaker: 0, failback: 0, manual: 0 };
+  readonly #switches = new Switches();
   #owner: TopologyOwner | undefined;
   #active: Member;
   /** No endpoint answers: `#active` is the one that was used last. */
@@ -58,7 +53,6 @@ export class EndpointsTopology implements Topology, Failover {
   /** What `switchTo()` has said. */
   #hold: Hold | undefined;
   #holdTimer: NodeJS.Timeout | undefined;
-  #lastSwitch: { from: string; to: string; reason: SwitchReason; at: number } | undefined;
   #timers: NodeJS.Timeout[] = [];
   #isStopped = false;
 
@@ -169,30 +163,13 @@ export class EndpointsTopology implements Topology, Failover {
 
   status(): FailoverStatus {
     const now = this.#clock.now();
-    const last = this.#lastSwitch;
+    const active = this.#isDown ? undefined : this.#active;
     return Object.freeze({
-      active: this.#isDown ? undefined : this.#active.id,
+      active: active?.id,
       endpoints: Object.freeze(
-        this.#members.map((member) =>
-          Object.freeze({
-            id: member.id,
-            address: member.topology.address,
-            weight: member.weight,
-            isActive: member === this.#active && !this.#isDown,
-            state: stateOf(member, now),
-          }),
-        ),
+        this.#members.map((member) => member.status(member === active, now)),
       ),
-      switches: Object.freeze({ ...this.#switches }),
-      lastSwitch:
-        last === undefined
-          ? undefined
-          : Object.freeze({
-              from: last.from,
-              to: last.to,
-              reason: last.reason,
-              agoMs: now - last.at,
-            }),
+      ...this.#switches.status(now),
     });
   }
 
@@ -349,10 +326,7 @@ export class EndpointsTopology implements Topology, Failover {
       member.reset();
       member.isHealthy = true;
     }
-    if (member !== left) {
-      this.#switches[reason]++;
-      this.#lastSwitch = { from: left.id, to: member.id, reason, at: this.#clock.now() };
-    }
+    if (member !== left) this.#switches.note(left.id, member.id, reason, this.#clock.now());
     this.#owner?.onChange({ drainMs: this.#options.drainMs });
     if (member !== left) {
       this.#tell({ name: 'failover', facts: { from: left.id, to: member.id, reason } });

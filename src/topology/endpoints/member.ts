@@ -2,7 +2,8 @@
 // under ids that no other endpoint has.
 
 import type { Clock } from '../../base/clock.js';
-import type { FailoverOptions, Standing } from '../../policy/failback.js';
+import { type FailoverOptions, type Standing, stateOf } from '../../policy/failback.js';
+import type { FailoverEndpoint } from '../failover.js';
 import type { Endpoint, Topology } from '../topology.js';
 import { EndpointProbe } from './probe.js';
 
@@ -44,6 +45,13 @@ export class Member implements Standing {
       this.#endpoints.set(inner, endpoint);
     }
     return endpoint;
+  }
+
+  /** @param now On the pool's clock. */
+  status(isActive: boolean, now: number): FailoverEndpoint {
+    const { id, weight, topology } = this;
+    const state = stateOf(this, now);
+    return Object.freeze({ id, address: topology.address, weight, isActive, state });
   }
 
   /** What was found wrong before is forgotten. */
