@@ -3,6 +3,8 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { freePort } from '../../../../scripts/free-port.js';
 import { until } from '../../../../test/support/until.js';
@@ -18,7 +20,13 @@ export interface RunningService {
   readonly output: () => string;
 }
 
-const running: ChildProcess[] = [];
+interface Running {
+  readonly primary: ChildProcess;
+  /** Where it keeps what is its own, as keys: one that is killed leaves them behind. */
+  readonly folder: string;
+}
+
+const running: Running[] = [];
 
 /** @param command Default: the primary's program itself. */
 export async function startService(
@@ -27,10 +35,12 @@ export async function startService(
   [program, ...args]: readonly [string, ...string[]] = [process.execPath, MAIN],
 ): Promise<RunningService> {
   const port = await freePort();
+  const folder = mkdtempSync(path.join(tmpdir(), 'auth-service-'));
   const primary = spawn(program, args, {
     cwd: ROOT,
     env: {
       PATH: process.env.PATH,
+      TMPDIR: folder,
       REDIS_URL: redisUrl,
       PORT: String(port),
       WEB_CONCURRENCY: '2',
@@ -39,7 +49,7 @@ export async function startService(
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  running.push(primary);
+  running.push({ primary, folder });
   let output = '';
   for (const stream of [primary.stdout!, primary.stderr!]) {
     stream.on('data', (chunk) => {
@@ -67,9 +77,11 @@ export async function workersOf({ primary }: RunningService): Promise<number[]> 
 
 /** For `afterEach`. */
 export async function endServices(): Promise<void> {
-  for (const primary of running.splice(0)) {
-    if (primary.exitCode !== null || primary.signalCode !== null) continue;
-    primary.kill('SIGKILL');
-    await once(primary, 'exit');
+  for (const { primary, folder } of running.splice(0)) {
+    if (primary.exitCode === null && primary.signalCode === null) {
+      primary.kill('SIGKILL');
+      await once(primary, 'exit');
+    }
+    rmSync(folder, { recursive: true, force: true });
   }
 }
