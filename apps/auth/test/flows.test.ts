@@ -1,6 +1,6 @@
 // Every route as a well-behaved client meets it, on real servers.
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { describeEachServer } from '../../../test/support/servers.js';
 import { Passwords } from '../src/passwords.js';
 import { userKey } from '../src/store/keys.js';
@@ -15,22 +15,13 @@ import {
   post,
   postAs,
   register,
-  type TestService,
   type TokenAnswer,
+  useWorkers,
   verify,
 } from './support/service.js';
 
 describeEachServer('routes', (server) => {
-  let service: TestService;
-  let secondWorker: TestService;
-  beforeAll(async () => {
-    service = await openService(server().url);
-    secondWorker = await openService(server().url, { keysFile: service.keysFile });
-  });
-  afterAll(async () => {
-    await secondWorker?.close();
-    await service?.close();
-  });
+  const [service, secondWorker] = useWorkers(server);
 
   describe('accounts', () => {
     test('register answers 201 with the normalised name and no password', async () => {

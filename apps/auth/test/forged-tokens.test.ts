@@ -3,29 +3,27 @@
 import { createHmac, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { CompactSign, exportJWK, generateKeyPair, importJWK, SignJWT, UnsecuredJWT } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { useServer } from '../../../test/support/servers.js';
 import type { AccessClaims } from '../src/tokens/access-tokens.js';
 import { addKey, type PrivateKey, readKeys } from '../src/tokens/key-file.js';
 import { expectProblem } from './support/expectations.js';
-import { login, openService, type TestService, verify } from './support/service.js';
+import { login, openService, useService, verify } from './support/service.js';
 
 const encoded = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 describe('tokens that are not good', () => {
   const server = useServer();
-  let service: TestService;
+  const service = useService(server);
   let claims: AccessClaims;
   let goodToken: string;
   let ownKey: PrivateKey;
 
   beforeAll(async () => {
-    service = await openService(server().url);
     goodToken = (await login(service)).access_token;
     claims = (await verify(service, goodToken)).json();
     ownKey = readKeys(service.keysFile)[0]!;
   });
-  afterAll(() => service?.close());
 
   /** Signed as the service signs, with claims and header changed. */
   async function signed(changes: object, header: object = {}, key: PrivateKey = ownKey) {

@@ -2,20 +2,16 @@
 // problem document, and none of it reaches a key in Redis or the server's own objects.
 
 import { createClient } from '@redis/client';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { useServer } from '../../../test/support/servers.js';
 import { expectProblem } from './support/expectations.js';
-import { newName, openService, PASSWORD, post, type TestService } from './support/service.js';
+import { newName, PASSWORD, post, useService } from './support/service.js';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 describe('hostile input', () => {
   const server = useServer();
-  let service: TestService;
-  beforeAll(async () => {
-    service = await openService(server().url);
-  });
-  afterAll(() => service?.close());
+  const service = useService(server);
 
   const register = (payload: object | string, headers = JSON_TYPE) =>
     post(service, '/auth/register', payload, headers);

@@ -3,19 +3,18 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { useServer } from '../../../test/support/servers.js';
 import { expectProblem } from './support/expectations.js';
 import {
   bearer,
   countOf,
   login,
-  openService,
   post,
   postAs,
   register,
-  type TestService,
   type TokenAnswer,
+  useService,
 } from './support/service.js';
 
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
@@ -23,13 +22,9 @@ const SECRET = randomBytes(32).toString('base64url');
 
 describe('introspection', () => {
   const server = useServer();
-  let service: TestService;
-  beforeAll(async () => {
-    const hash = createHash('sha256').update(SECRET).digest('hex');
-    const config = { resourceServers: new Map([['orders', hash]]) };
-    service = await openService(server().url, { config });
-  });
-  afterAll(() => service?.close());
+  const hash = createHash('sha256').update(SECRET).digest('hex');
+  const config = { resourceServers: new Map([['orders', hash]]) };
+  const service = useService(server, { config });
 
   const basic = (credentials: string) => ({
     authorization: `Basic ${Buffer.from(credentials).toString('base64')}`,

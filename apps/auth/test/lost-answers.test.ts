@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from '@redis/client';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { describeEachPrivateServer } from '../../../test/support/servers.js';
 import { homeOf, sessionPrefix } from '../src/store/keys.js';
 import { expectProblem } from './support/expectations.js';
@@ -12,6 +12,7 @@ import {
   post,
   type TestService,
   type TokenAnswer,
+  useWorkers,
   verify,
 } from './support/service.js';
 
@@ -28,17 +29,8 @@ const RETRY_PAUSE_MS = 20;
 describeEachPrivateServer(
   'lost answers',
   (server) => {
-    let service: TestService;
-    let secondWorker: TestService;
-    beforeAll(async () => {
-      const config = { refreshGraceSeconds: GRACE_SECONDS };
-      service = await openService(server().url, { config });
-      secondWorker = await openService(server().url, { config, keysFile: service.keysFile });
-    });
-    afterAll(async () => {
-      await secondWorker?.close();
-      await service?.close();
-    });
+    const config = { refreshGraceSeconds: GRACE_SECONDS };
+    const [service, secondWorker] = useWorkers(server, { config });
 
     const observe = async () => {
       const observer = createClient({ url: server().url });

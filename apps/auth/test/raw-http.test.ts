@@ -2,11 +2,11 @@
 // connection, never a second meaning, and the service goes on.
 
 import { connect } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { useServer } from '../../../test/support/servers.js';
 import { PROBLEMS, type ProblemCode } from '../src/errors.js';
 import { COMMON_HEADERS } from '../src/http/problem-answers.js';
-import { listen, openService, type TestService } from './support/service.js';
+import { listen, useService } from './support/service.js';
 
 const HOST = 'Host: service.test\r\n';
 const CLOSE = 'Connection: close\r\n';
@@ -19,13 +19,11 @@ const LONG = 'x'.repeat(20_000);
 
 describe('bytes on a socket', () => {
   const server = useServer();
-  let service: TestService;
+  const service = useService(server);
   let port = 0;
   beforeAll(async () => {
-    service = await openService(server().url);
     port = await listen(service);
   });
-  afterAll(() => service?.close());
 
   /** All that comes back until the service closes the connection. */
   const send = (...pieces: string[]) =>

@@ -1,7 +1,7 @@
 // What must not be learnt: from logs and errors, any password or token; from the time that a
 // login takes, which names exist.
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { useServer } from '../../../test/support/servers.js';
 import { OWASP, Passwords } from '../src/passwords.js';
 import { readKeys } from '../src/tokens/key-file.js';
@@ -15,8 +15,8 @@ import {
   post,
   postAs,
   register,
-  type TestService,
   type TokenAnswer,
+  useService,
 } from './support/service.js';
 
 /** Measured logins of each kind. */
@@ -26,13 +26,7 @@ const TIMING_FACTOR = 1.5;
 
 describe('secrets', () => {
   const server = useServer();
-  let service: TestService;
-  beforeAll(async () => {
-    service = await openService(server().url, {
-      config: { logLevel: 'trace', refreshGraceSeconds: 0 },
-    });
-  });
-  afterAll(() => service?.close());
+  const service = useService(server, { config: { logLevel: 'trace', refreshGraceSeconds: 0 } });
 
   test('no log line and no error shows a password or a token, at any level', async () => {
     const username = newName();

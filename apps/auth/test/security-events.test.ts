@@ -2,7 +2,7 @@
 // line holds a name, a password or a token. Holds docs/auth-service.md to the code as well.
 
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { useServer } from '../../../test/support/servers.js';
 import { SECURITY_EVENTS, type SecurityEvent } from '../src/security-events.js';
 import {
@@ -14,16 +14,12 @@ import {
   post,
   postAs,
   register,
-  type TestService,
+  useService,
 } from './support/service.js';
 
 describe('security events', () => {
   const server = useServer();
-  let service: TestService;
-  beforeAll(async () => {
-    service = await openService(server().url, { config: { addressLimit: 0 } });
-  });
-  afterAll(() => service?.close());
+  const service = useService(server, { config: { addressLimit: 0 } });
 
   /** The facts of the last line about an event. */
   const lastLine = (event: SecurityEvent, { logged } = service) =>

@@ -1,7 +1,7 @@
 // How sessions end, and what ends with them, on real servers: by any of their tokens, from another
 // session, by a change of password; asked once or, where an answer was lost, again.
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { describeEachServer } from '../../../test/support/servers.js';
 import { expectProblem } from './support/expectations.js';
 import {
@@ -14,8 +14,8 @@ import {
   post,
   postAs,
   register,
-  type TestService,
   type TokenAnswer,
+  useWorkers,
   verify,
 } from './support/service.js';
 
@@ -28,16 +28,7 @@ interface ListedSession {
 }
 
 describeEachServer('sessions', (server) => {
-  let service: TestService;
-  let secondWorker: TestService;
-  beforeAll(async () => {
-    service = await openService(server().url);
-    secondWorker = await openService(server().url, { keysFile: service.keysFile });
-  });
-  afterAll(async () => {
-    await secondWorker?.close();
-    await service?.close();
-  });
+  const [service, secondWorker] = useWorkers(server);
 
   const isLive = async ({ access_token, refresh_token }: TokenAnswer) => {
     const verified = (await verify(secondWorker, access_token)).statusCode;

@@ -3,10 +3,10 @@
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { useServer } from '../../../test/support/servers.js';
 import { REQUEST_CHECK_MS, REQUEST_TIMEOUT_MS, STALLED_MS } from '../src/http/app.js';
-import { listen, openService, type TestService } from './support/service.js';
+import { listen, useService } from './support/service.js';
 
 /** For a machine that is busy, ms. */
 const SLACK_MS = 4_000;
@@ -15,14 +15,11 @@ const WHOLE = 'GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n';
 
 describe('a slow client', () => {
   const server = useServer();
-  let service: TestService;
+  const service = useService(server);
   let port = 0;
-
   beforeAll(async () => {
-    service = await openService(server().url);
     port = await listen(service);
   });
-  afterAll(() => service?.close());
 
   /** After how long the server closed the connection, ms. */
   async function closed(drive: (socket: Socket) => void): Promise<number> {

@@ -8,6 +8,7 @@ import path from 'node:path';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import { createPool, type Pool } from 'plimsoll';
 import { Registry } from 'prom-client';
+import { afterAll, beforeAll } from 'vitest';
 import { Attempts } from '../../src/attempts.js';
 import { type AuthConfig, resolveConfig } from '../../src/config.js';
 import { buildApp } from '../../src/http/app.js';
@@ -112,6 +113,33 @@ export async function openService(url: string, options: TestOptions = {}): Promi
     rmSync(folder, { recursive: true, force: true });
   };
   return { app, config, store, pool, keys, tokens, keysFile, logged, registry, close };
+}
+
+/**
+ * Opens one before the suite's tests and closes it after them; call it inside `describe`.
+ * @returns What is empty until then.
+ */
+export function useService(
+  server: () => { readonly url: string },
+  options: TestOptions | (() => TestOptions) = {},
+): TestService {
+  const service = {} as TestService;
+  beforeAll(async () => {
+    const given = typeof options === 'function' ? options() : options;
+    Object.assign(service, await openService(server().url, given));
+  });
+  afterAll(() => service.close?.());
+  return service;
+}
+
+/** Two of them with the same keys, as workers of one service are. */
+export function useWorkers(
+  server: () => { readonly url: string },
+  options: TestOptions = {},
+): [TestService, TestService] {
+  const first = useService(server, options);
+  const second = useService(server, () => ({ ...options, keysFile: first.keysFile }));
+  return [first, second];
 }
 
 export function post(
