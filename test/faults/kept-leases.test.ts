@@ -96,7 +96,10 @@ for (const RESP of [3, 2] as const) {
       expect(trouble).toEqual([]);
       proxy.hold('replies');
       await until(() => trouble.length > 0, 3_000);
-      expect(trouble[0]).toMatchObject({ message: expect.stringContaining('no sign of life') });
+      expect(trouble[0]).toMatchObject({
+        message: 'Socket closed unexpectedly',
+        cause: { message: expect.stringContaining('no sign of life') },
+      });
       proxy.resume();
       await until(async () => (await admin.client.publish('pulse', 'x')) >= 1);
     });
