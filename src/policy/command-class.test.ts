@@ -58,6 +58,8 @@ describe('the class of a command', () => {
   test('is ordinary where nothing is special', () => {
     expect(classifyCommand('GET', ['readonly'], true).isOrdinary).toBe(true);
     expect(classifyCommand('BLPOP', ['write', 'blocking'], false).isOrdinary).toBe(false);
+    // Its flags don't say that it blocks.
+    expect(classifyCommand('TS.READ', ['readonly', 'module'], true).isOrdinary).toBe(false);
   });
 });
 
@@ -71,6 +73,7 @@ describe('the time that a command blocks', () => {
     [['XREAD', 'COUNT', '1', 'BLOCK', '70', 'STREAMS', 's', '$'], 70],
     [['XREAD', 'block', '70', 'STREAMS', 's', '$'], 70],
     [['XREADGROUP', 'GROUP', 'BLOCK', '9', 'BLOCK', '80', 'STREAMS', 's', '>'], 80],
+    [['TS.READ', 'BLOCK', '9', 'BLOCK', '90', '1', 'MAX_COUNT', '5'], 90],
     [['BLPOP', 'a', Buffer.from('1')], 1000],
   ])('%j: %d ms', (args, expected) => {
     expect(blockTimeMs(String(args[0]), args)).toBe(expected);
@@ -85,6 +88,7 @@ describe('the time that a command blocks', () => {
 
   test('is none for a stream read without BLOCK, even of a stream named BLOCK', () => {
     expect(blockTimeMs('XREAD', ['XREAD', 'STREAMS', 'BLOCK', '0'])).toBeUndefined();
+    expect(blockTimeMs('TS.READ', ['TS.READ', 'BLOCK', '0', 'MAX_COUNT', '5'])).toBeUndefined();
     expect(
       blockTimeMs('XREADGROUP', ['XREADGROUP', 'GROUP', 'BLOCK', '9', 'STREAMS', 's', '>']),
     ).toBeUndefined();

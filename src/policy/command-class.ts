@@ -61,6 +61,9 @@ const ONCE = new Set([
   'SLAVEOF',
 ]);
 
+/** They make their connection wait where they are asked to, which their flags don't say. */
+const UNFLAGGED_BLOCKING = new Set(['TS.READ']);
+
 /** They wait for replicas to have what *this connection* wrote: on a lane, that is anybody's. */
 const ABOUT_OWN_WRITES = new Set(['WAIT', 'WAITAOF']);
 
@@ -98,7 +101,7 @@ export function classifyCommand(
   flags: readonly string[] | undefined,
   declaredReadOnly: boolean,
 ): CommandClass {
-  const mayBlock = flags?.includes('blocking') ?? false;
+  const mayBlock = flags?.includes('blocking') === true || UNFLAGGED_BLOCKING.has(name);
   const need = connectionNeed(name);
   return Object.freeze({
     name,
@@ -146,6 +149,9 @@ export function blockTimeMs(name: string, args: readonly (string | Buffer)[]): n
     case 'XREADGROUP':
       // GROUP, the group and the consumer come first, and may be named anything.
       return streamBlockMs(args, 4);
+    case 'TS.READ':
+      // The key and a timestamp come first.
+      return streamBlockMs(args, 3);
     case 'WAIT':
     case 'WAITAOF':
       return foreverIfZero(Number(args.at(-1)));
