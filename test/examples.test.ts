@@ -59,6 +59,7 @@ const EXPECTED: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     'read: green',
     'read from the primary: green',
   ],
+  'socket-io': ['the tide is in'],
   'transaction-with-watch': ['bought: 10', 'left: 0 sold: 10'],
 };
 
