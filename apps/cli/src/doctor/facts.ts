@@ -9,8 +9,10 @@ export interface PoolFacts {
   readonly name: string;
   readonly username: string;
   readonly workers: number;
-  /** Of one worker. */
+  /** Of one worker; where its maximum may grow, the ceiling. */
   readonly maxConnections: number;
+  /** By the option `autoscale`. */
+  readonly mayGrow: boolean;
   readonly healthCheckIntervalMs: number;
   readonly laneDepth: number;
   /** Number of the database. */

@@ -51,9 +51,11 @@ async function visit(
 }
 
 function poolFactsOf(options: ResolvedOptions, target: Target): PoolFacts {
-  const { workers, maxConnections, healthCheckIntervalMs, laneDepth } = options;
+  const { workers, maxConnections, autoscale, healthCheckIntervalMs, laneDepth } = options;
   return {
-    ...{ workers, maxConnections, healthCheckIntervalMs, laneDepth },
+    ...{ workers, healthCheckIntervalMs, laneDepth },
+    maxConnections: Math.max(maxConnections, autoscale.ceiling),
+    mayGrow: autoscale.ceiling > 0,
     name: target.name,
     username: target.username ?? 'default',
     database: target.database,

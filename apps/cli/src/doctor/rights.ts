@@ -16,6 +16,8 @@ interface Need {
 
 /** Nobody has this number: CLIENT IDs begin at 1. */
 const NOBODY = '0';
+/** What pools claim their maximum in, see docs/autoscale.md. */
+const GROWTH_KEY = 'plimsoll:autoscale';
 
 const NEEDS: readonly Need[] = [
   need(['PING'], true, 'health checks prove nothing'),
@@ -50,8 +52,16 @@ const NEEDS: readonly Need[] = [
     when: ({ asksSentinels, usesReplicas }) => asksSentinels || usesReplicas,
   },
   {
-    ...need(['INFO', 'server'], false, 'the zone of a server is not known'),
-    when: ({ usesZones }) => usesZones,
+    ...need(['INFO', 'server'], false, 'the zone of a server, or room to grow, is not known'),
+    when: ({ usesZones, mayGrow }) => usesZones || mayGrow,
+  },
+  {
+    ...need(
+      ['EVAL', 'return 1', '1', GROWTH_KEY],
+      false,
+      'the pool cannot grow, see docs/autoscale.md',
+    ),
+    when: ({ mayGrow }) => mayGrow,
   },
 ];
 

@@ -68,7 +68,7 @@ export function serviceView(url: string, before: Scrape | undefined, now: Scrape
       {
         name: 'utilisation',
         percent,
-        text: `${figure(percent)} %, ${inUse} of ${maximum} connections`,
+        text: `${figure(percent)} %, ${inUse} of ${maximum} connections${growth(of('autoscale_ceiling'))}`,
         ...LINES,
       },
     ],
@@ -102,6 +102,10 @@ export function serviceView(url: string, before: Scrape | undefined, now: Scrape
     ],
     tables: [...endpointTable(now), ...workerTable(before, now, workers)],
   };
+}
+
+function growth(ceiling = 0): string {
+  return ceiling === 0 ? '' : `, ${figure(ceiling)} at most`;
 }
 
 /** Since the start, as what is rare would be missed otherwise. */

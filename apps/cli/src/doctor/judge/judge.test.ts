@@ -43,7 +43,13 @@ const PLACE = { address: 'redis:6379', nearness: 'same-host' } as const;
 const POOL: PoolFacts = {
   ...{ name: 'plimsoll', username: 'app', workers: 4, maxConnections: 40 },
   ...{ healthCheckIntervalMs: 30_000, laneDepth: 512, database: 0 },
-  ...{ usesReplicas: false, usesZones: false, isCluster: false, asksSentinels: false },
+  ...{
+    mayGrow: false,
+    usesReplicas: false,
+    usesZones: false,
+    isCluster: false,
+    asksSentinels: false,
+  },
 };
 
 interface Sickness {
