@@ -27,6 +27,22 @@ describe('a command', () => {
     expect(pool.status()).toMatchObject({ inFlight: 0, counters: { commands: 3 } });
   });
 
+  test('shows in the list of connections, and so does who borrowed one', async () => {
+    const { pool, redis } = await openSimulatedPool({ maxConnections: 2 });
+    const borrowing = pool.acquireLease();
+    await settle();
+    const lease = await borrowing;
+    void outcomeOf(redis.read('GET'));
+    await vi.advanceTimersByTimeAsync(30);
+    const seen = pool.connections().map(({ state, inFlight, heldMs }) => {
+      return { state, inFlight, isHeld: heldMs !== undefined && heldMs >= 30 };
+    });
+    expect(seen).toContainEqual({ state: 'leased', inFlight: 0, isHeld: true });
+    expect(seen).toContainEqual({ state: 'ready', inFlight: 1, isHeld: false });
+    lease.release();
+    expect(pool.connections().every(({ heldMs }) => heldMs === undefined)).toBe(true);
+  });
+
   test('has its lane to itself where maxInFlight is 1', async () => {
     const { redis, source, connection } = await openSimulatedPool({
       maxInFlight: 1,

@@ -18,6 +18,8 @@ const KINDS: Readonly<Record<PicturedConnection['kind'], string>> = {
   evicted: 'evicted',
 };
 
+const shownIn = new WeakMap<HTMLElement, PicturedConnection>();
+
 export function showFleet(workers: readonly WorkerView[]): void {
   fillList(byId('workers'), workers, createWorker, fillWorker);
 }
@@ -26,6 +28,11 @@ function createWorker(): HTMLLIElement {
   const head = element('p', 'worker-name', element('b'), element('span', 'faint'));
   const berths = element('div', 'berths');
   berths.setAttribute('role', 'img');
+  // Only of the one under the pointer: to write them all with each frame would be most of its work.
+  berths.addEventListener('pointerover', ({ target }) => {
+    const connection = shownIn.get(target as HTMLElement);
+    (target as HTMLElement).title = connection === undefined ? '' : titleOf(connection);
+  });
   return element('li', '', head, berths, element('p', 'worker-figures faint'));
 }
 
@@ -50,10 +57,11 @@ function fillWorker(row: HTMLLIElement, worker: WorkerView): void {
 
 function fillBerth(berth: HTMLElement, connection: PicturedConnection | undefined): void {
   if (connection === undefined) {
+    shownIn.delete(berth);
     setClass(berth, 'berth free');
-    if (berth.title !== '') berth.title = '';
     return;
   }
+  shownIn.set(berth, connection);
   const { kind, inFlight, isSuspect } = connection;
   setClass(berth, `berth ${kind}${isSuspect ? ' suspect' : ''}`);
   const fill = kind === 'lane' ? `${fillOf(inFlight)}%` : '';
@@ -61,8 +69,6 @@ function fillBerth(berth: HTMLElement, connection: PicturedConnection | undefine
     berth.dataset.fill = fill;
     berth.style.setProperty('--fill', fill);
   }
-  const title = titleOf(connection);
-  if (berth.title !== title) berth.title = title;
 }
 
 /** Per cent, in steps that can be seen. */

@@ -28,8 +28,13 @@ const STATES: Readonly<Record<Frame['state'], string>> = {
 const log = new Log();
 const here = location.pathname.replace(/\/$/, '');
 let history: History | undefined;
+let latest: Frame | undefined;
 /** What the reader was last told aloud. */
 let announced = '';
+
+document.addEventListener('visibilitychange', () => {
+  if (latest !== undefined) showFrame(latest);
+});
 
 new Stream({
   url: `${here}/events`,
@@ -56,7 +61,10 @@ function onFrame({ frame, sample, events }: FrameMessage): void {
   showFrame(frame);
 }
 
+/** Nobody looks at a page that is hidden, so it is drawn when it is seen again. */
 function showFrame(frame: Frame): void {
+  latest = frame;
+  if (document.hidden) return;
   const { pool, address, state, atMs, utilizationPercent, workers } = frame;
   document.body.dataset.state = state;
   setText(byId('pool'), pool);

@@ -57,9 +57,23 @@ describe('MOVED', () => {
     expect(owner(topology, 1)).toBe('h:8');
   });
 
+  it('is seen in the spans of slots that are told of each server', async () => {
+    const { topology, moved } = await started();
+    const spansOf = (id: string) => topology.slotsOf(endpointOf(topology, id));
+    expect(spansOf('h:1')).toEqual([[0, 5_460]]);
+    moved(7, 'h:2', 'h:1');
+    expect(spansOf('h:1')).toEqual([
+      [0, 6],
+      [8, 5_460],
+    ]);
+    expect(spansOf('h:2')[0]).toEqual([7, 7]);
+  });
+
   it('to a replica moves all slots of its primary', async () => {
     const { topology, moved } = await started(WITH_REPLICAS);
+    expect(topology.slotsOf(endpointOf(topology, 'h:3'))).toEqual([[0, 8_191]]);
     moved(7, 'h:3', 'h:1');
+    expect(topology.slotsOf(endpointOf(topology, 'h:3'))).toEqual([[0, 8_191]]);
     expect([0, 7, 8_191, 8_192].map((slot) => owner(topology, slot))).toEqual([
       ...['h:3', 'h:3', 'h:3', 'h:2'],
     ]);
