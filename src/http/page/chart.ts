@@ -47,6 +47,7 @@ export class Chart<Key extends string> {
   readonly #height: number;
   #plot: uPlot | undefined;
   #spanS: number | undefined;
+  #isSeen = true;
 
   /** @param height In CSS pixels. */
   constructor(drawing: Drawing<Key>, parent: HTMLElement, height: number) {
@@ -65,6 +66,10 @@ export class Chart<Key extends string> {
       element('figure', 'card', element('figcaption', '', title, legend), this.#holder),
     );
     this.draw();
+    new IntersectionObserver(([entry]) => {
+      this.#isSeen = entry?.isIntersecting ?? true;
+      if (this.#isSeen && this.#plot !== undefined) this.#plot.setData(this.#plot.data);
+    }).observe(this.#holder);
   }
 
   /** @param spanS How much of the end is shown; undefined: all. */
@@ -72,7 +77,8 @@ export class Chart<Key extends string> {
     this.#spanS = spanS;
     const times = columns.timeMs.map((timeMs) => timeMs / 1000);
     const lines = this.#drawing.lines.map(({ key }) => columns[key] as number[]);
-    this.#plot?.setData([times, ...lines]);
+    // Out of sight it isn't drawn, though its legend and its sentence are as of now.
+    this.#plot?.setData([times, ...lines], this.#isSeen);
     this.#tell();
   }
 

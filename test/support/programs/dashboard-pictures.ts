@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { startPrivateServer } from '../../../scripts/redis-server.js';
 import { DashboardHub, dashboardHandler, PoolReporter } from '../../../src/http/index.js';
 import { createPool } from '../../../src/index.js';
@@ -43,7 +43,7 @@ await sleep(WARM_UP_MS);
 const desktop = { viewport: DESKTOP, deviceScaleFactor: 1 };
 const light = await visit(browser, url, desktop);
 await settled(light.page);
-console.log(`CPU of the page: ${(await cpuPercent(browser)).toFixed(1)} % of a core`);
+console.log(`CPU of the page: ${(await cpuPercent(light.page)).toFixed(1)} % of a core`);
 await picture(light.page, 'light');
 await light.leave();
 const dark = await visit(browser, url, { ...desktop, colorScheme: 'dark' });
@@ -81,13 +81,13 @@ async function picture(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: path.join(DOCS, `dashboard-${name}.png`) });
 }
 
-/** The process that runs and draws the page; of all there are, the one that has worked most. */
-async function cpuPercent(measured: Browser): Promise<number> {
-  const session = await measured.newBrowserCDPSession();
+/** The process that runs the page and draws it. */
+async function cpuPercent(page: Page): Promise<number> {
+  const session = await page.context().newCDPSession(page);
+  await session.send('Performance.enable');
   const cpuSeconds = async () => {
-    const { processInfo } = await session.send('SystemInfo.getProcessInfo');
-    const times = processInfo.map(({ type, cpuTime }) => (type === 'renderer' ? cpuTime : 0));
-    return Math.max(...times);
+    const { metrics } = await session.send('Performance.getMetrics');
+    return metrics.find(({ name }) => name === 'ProcessTime')!.value;
   };
   const [before, since] = [await cpuSeconds(), performance.now()];
   await sleep(MEASURED_MS);
