@@ -11,20 +11,21 @@ import { queueAnswer } from 'plimsoll-cli/plan/erlang.js';
 import { cheapestPaced, connectionBytes, MEASURING_POOL } from 'plimsoll-cli/plan/measure.js';
 import { bytes, percent, round } from 'plimsoll-cli/plan/report.js';
 import { simulateCheckouts } from 'plimsoll-cli/plan/simulate.js';
-import { Chance } from 'plimsoll-cli/simulated-time/chance.js';
+import { Chance, seedOf } from 'plimsoll-cli/simulated-time/chance.js';
 import { RealStage } from './real-stage.js';
 
 /** How far a prediction may be off, as a share of what is measured. */
 export const TOLERANCE = 0.1;
 
-/** Connections of the checkout pool, and how long a call holds one, ms. */
+/** Connections of a checkout pool, and how long a call holds one, ms. */
 const LENT = 10;
-const HOLD_MS = 3;
-const UTILIZATIONS = [0.5, 0.7, 0.85];
-/** Long enough that chance makes a few per cent at the highest load. */
-const SECONDS = 120;
+const HOLD_MS = 50;
+const UTILIZATIONS = [0.6, 0.75, 0.85];
+/** So many pools side by side, each with calls of its own, for so long: chance has less of a say. */
+const POOLS = 20;
+const SECONDS = 60;
 const SEED = 1;
-const ACQUIRE_TIMEOUT_MS = 5_000;
+const ACQUIRE_TIMEOUT_MS = 60_000;
 
 /** Commands/s, other ones than those that the costs were taken at. */
 const PACES = [5_000, 20_000, 80_000];
@@ -53,7 +54,7 @@ export async function compareCheckouts(
 ): Promise<Row[]> {
   const rows: Row[] = [];
   for (const utilization of UTILIZATIONS) {
-    tell(`calls that hold ${percent(utilization)} of ${LENT} connections, ${SECONDS} s`);
+    tell(`${POOLS} pools of ${LENT} connections, ${percent(utilization)} in use, ${SECONDS} s`);
     rows.push(...(await compareCheckout(environment, utilization)));
   }
   return rows;
@@ -63,44 +64,50 @@ async function compareCheckout(environment: NodeJS.ProcessEnv, utilization: numb
   const callsPerSecond = (utilization * LENT * 1_000) / HOLD_MS;
   const load = { connections: LENT, holdMs: HOLD_MS, callsPerSecond };
   const terms = { ...load, calls: Math.round(callsPerSecond * SECONDS) };
+  const seeds = Array.from({ length: POOLS }, (_, index) => seedOf(SEED, index));
+  const simulated: CheckoutFigures[] = [];
+  for (const seed of seeds) {
+    const simulation = { ...terms, acquireTimeoutMs: ACQUIRE_TIMEOUT_MS };
+    simulated.push(await simulateCheckouts(simulation, seed));
+  }
+  const measured = await Promise.all(seeds.map((seed) => oneCheckout(environment, terms, seed)));
   const answer = queueAnswer(load);
-  const simulated = await simulateCheckouts(
-    { ...terms, acquireTimeoutMs: ACQUIRE_TIMEOUT_MS },
-    SEED,
-  );
-  const measured = await measuredCheckouts(environment, terms);
   const row = (
     what: string,
-    name: 'utilization' | 'waitProbability' | 'meanWaitMs' | 'p99WaitMs',
+    name: 'utilization' | 'waitProbability' | 'meanWaitMs',
     text: Row['text'],
   ): Row => ({
     load: `${round(callsPerSecond)} leases/s of ${HOLD_MS} ms`,
     what,
     predicted: answer[name],
-    simulated: simulated[name],
-    measured: measured[name],
+    simulated: mean(simulated.map((figures) => figures[name])),
+    measured: mean(measured.map((figures) => figures[name])),
     text,
   });
   return [
     row('connections in use', 'utilization', percent),
     row('finds the pool exhausted', 'waitProbability', percent),
     row('wait, on average', 'meanWaitMs', milliseconds),
-    row('wait, p99', 'p99WaitMs', milliseconds),
   ];
 }
 
-async function measuredCheckouts(
+async function oneCheckout(
   environment: NodeJS.ProcessEnv,
   terms: Parameters<typeof runCheckouts>[1],
+  seed: number,
 ): Promise<CheckoutFigures> {
   const options = { ...checkoutPoolOptions(LENT), acquireTimeoutMs: ACQUIRE_TIMEOUT_MS };
   await using pool = createPool(options, environment) as Pool;
   const stage = new RealStage();
   try {
-    return await runCheckouts(pool, terms, stage, new Chance(SEED));
+    return await runCheckouts(pool, terms, stage, new Chance(seed));
   } finally {
     stage.close();
   }
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 export async function compareCpu(

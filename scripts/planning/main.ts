@@ -1,5 +1,5 @@
 // `npm run planning`: takes the costs on this machine, lets the plan say what they lead to, measures
-// that, and writes both into docs/planning.md, whatever they are. About eight minutes; nothing else
+// that, and writes both into docs/planning.md, whatever they are. About six minutes; nothing else
 // should run meanwhile. On REDIS_URL, or on a private server.
 
 import { readFileSync, writeFileSync } from 'node:fs';

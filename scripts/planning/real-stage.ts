@@ -1,8 +1,10 @@
-// Real time for calls that come and go to the fraction of a millisecond: Node's timers count whole
-// ones, so the event loop goes round without a rest. It takes a core while it lasts.
+// Real time for calls that come and go. Node's timers count whole milliseconds, and always too many;
+// so what is due within half a tick happens now, which is early as often as it is late.
 
 import type { Stage } from 'plimsoll-cli/plan/checkout-run.js';
 import { EventHeap, type Planned } from 'plimsoll-cli/simulated-time/event-heap.js';
+
+const TICK_MS = 1;
 
 interface Act extends Planned {
   readonly act: () => void;
@@ -10,12 +12,8 @@ interface Act extends Planned {
 
 export class RealStage implements Stage {
   readonly #acts = new EventHeap<Act>();
+  readonly #timer = setInterval(() => this.#tick(), TICK_MS);
   #order = 0;
-  #isOpen = true;
-
-  constructor() {
-    this.#turn();
-  }
 
   now(): number {
     return performance.now();
@@ -26,12 +24,11 @@ export class RealStage implements Stage {
   }
 
   close(): void {
-    this.#isOpen = false;
+    clearInterval(this.#timer);
   }
 
-  readonly #turn = (): void => {
-    const now = performance.now();
-    while ((this.#acts.peek()?.at ?? Infinity) <= now) this.#acts.shift()!.act();
-    if (this.#isOpen) setImmediate(this.#turn);
-  };
+  #tick(): void {
+    const until = performance.now() + TICK_MS / 2;
+    while ((this.#acts.peek()?.at ?? Infinity) <= until) this.#acts.shift()!.act();
+  }
 }

@@ -35,15 +35,15 @@ export type MeasuredCosts = Omit<Costs, 'requestUs' | 'userBytes'>;
 export const DEFAULT_COSTS: Costs = Object.freeze({
   source:
     'measured 2026-12-01 on 2 x AMD EPYC, Node 20.20.2, Redis 7.0.15, while other programs ran',
-  clientCommandUs: 0.81,
-  clientBatchUs: 143,
-  redisCommandUs: 0.557,
-  redisBatchUs: 54.3,
-  roundTripMs: 0.0399,
+  clientCommandUs: 0.497,
+  clientBatchUs: 114,
+  redisCommandUs: 0.285,
+  redisBatchUs: 35.6,
+  roundTripMs: 0.037,
   redisConnectionBytes: 38_100,
-  redisBaseBytes: 989_000,
-  workerConnectionBytes: 6_140,
-  workerBaseBytes: 92_000_000,
+  redisBaseBytes: 1_010_000,
+  workerConnectionBytes: 6_390,
+  workerBaseBytes: 93_400_000,
   // docs/validation-capacity.md: a request of the authentication service, its Redis calls included.
   requestUs: 305,
   // docs/sizing.md: an account of the authentication service with two sessions.
