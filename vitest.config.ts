@@ -6,13 +6,17 @@ const SYSTEM = ['{,apps/*/}test/**/*.test.ts'];
 const TIMED = [
   'test/faults/!(leftovers|right-caller).test.ts',
   'test/reliability/short.test.ts',
-  // Failovers: what sentinels and nodes think of each other in time, a busy machine changes.
-  'test/topology/!(key-position|sentinel-terms|sentinel-zones).test.ts',
-  'apps/auth/test/topologies.test.ts',
+  // What sentinels think of servers in time, a busy machine changes.
+  'test/topology/{sentinel,sentinel-reads}.test.ts',
   'test/wire/**/*.test.ts',
   'test/scripts/validate-topology.test.ts',
-  'apps/load/test/{command-line,cross-check,models}.test.ts',
-  'apps/auth/test/{cluster,overload,secrets}.test.ts',
+  'apps/load/test/{cross-check,models}.test.ts',
+  'apps/auth/test/{cluster,overload,secrets,topologies}.test.ts',
+];
+/** Most of the time they wait, so that two at a time do each other no harm; what computes would. */
+const PAIRED = [
+  'test/topology/{cluster-*,endpoints}.test.ts',
+  'apps/load/test/command-line.test.ts',
 ];
 /** On all cores: most of these wait for processes that they started. */
 const SIDE_BY_SIDE = { maxWorkers: '100%', sequence: { groupOrder: 0 } };
@@ -35,9 +39,13 @@ export default defineConfig({
         test: {
           name: 'system',
           include: SYSTEM,
-          exclude: [...configDefaults.exclude, ...TIMED],
+          exclude: [...configDefaults.exclude, ...TIMED, ...PAIRED],
           ...SIDE_BY_SIDE,
         },
+      },
+      {
+        extends: true,
+        test: { name: 'paired', include: PAIRED, maxWorkers: 2, sequence: { groupOrder: 2 } },
       },
       {
         extends: true,

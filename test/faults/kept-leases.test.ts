@@ -140,11 +140,11 @@ describeEachPrivateServer('an idle process', (server) => {
     const popped = redis.blPop('idle:jobs', 0).catch(nothing);
     await sleep(200);
     const timers = vi.spyOn(globalThis, 'setTimeout');
-    await sleep(2_500);
+    await sleep(1_500);
     const started = timers.mock.calls.length;
     timers.mockRestore();
     // One tick each 500 ms, and the sleep of this test.
-    expect(started).toBeLessThan(10);
+    expect(started).toBeLessThan(7);
     await pool.close();
     await popped;
   });

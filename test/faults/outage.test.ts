@@ -120,7 +120,7 @@ describe('a server that stays away', () => {
     expect(code).toBe('BREAKER_OPEN');
     expect(error?.cause).toMatchObject({ code: 'AUTH_FAILED' });
     expect(tookMs).toBeLessThan(500);
-    await sleep(4_000);
+    await sleep(3_000);
     // 8, 32, 128, 512 ms and 2 s apart, with jitter; then 8 s.
     expect(dials).toBeLessThanOrEqual(7);
     expect(pool.status()).toMatchObject({

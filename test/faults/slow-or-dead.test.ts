@@ -9,6 +9,7 @@ import { describe, expect, test } from 'vitest';
 
 import { startPrivateServer } from '../../scripts/redis-server.js';
 import type { PlimsollOptions, Pool } from '../../src/index.js';
+import { UNVERIFIED_DEAD_AFTER_MS } from '../../src/policy/silence.js';
 import { countCodes, outcomeOf, outcomesOf, slowest } from '../support/outcome.js';
 import { usePools } from '../support/pools.js';
 import { describeEachPrivateServer, foundServers } from '../support/servers.js';
@@ -41,7 +42,8 @@ describeEachPrivateServer('a slow server', (server) => {
       client.withCommandOptions({ timeout: 60_000 }).get('slow:none'),
       client.incr('slow:short'),
     ]);
-    await sleep(7_000);
+    // Longer than any silence that makes a connection dead.
+    await sleep(UNVERIFIED_DEAD_AFTER_MS + 500);
     server().resume();
     expect((await outcomes).map(({ code }) => code)).toEqual(['ok', 'ok', 'ok', 'COMMAND_TIMEOUT']);
     expect(await client.mGet(['slow:none', 'slow:long'])).toEqual(['1', '1']);

@@ -453,7 +453,7 @@ describe('a group behind sentinels as an endpoint', () => {
       { id: 'group', sentinel, weight: 2 },
       { id: 'b', url: b.url },
     ];
-    const failover = { ...QUICK, policy: 'any', probes: 10, probePauseMs: 500, patienceMs: 9_000 };
+    const failover = { ...QUICK, policy: 'any', probes: 8, probePauseMs: 500, patienceMs: 5_000 };
     const pool = openPool({ endpoints, failover, breaker: { patienceMs: 10_000 } });
     await pool.client.set('in', 'group');
     const after = await group.failOver();
