@@ -2,28 +2,41 @@
 // are internals of an exactly pinned version, and `protocol.test.ts` says what broke when the
 // version is raised. Everything else takes them from here.
 
-import commandMetadata from '@redis/client/dist/lib/command-metadata/index.js';
-import commander from '@redis/client/dist/lib/commander.js';
-import commands from '@redis/client/dist/lib/commands/index.js';
-import clientErrors from '@redis/client/dist/lib/errors.js';
-import luaScript from '@redis/client/dist/lib/lua-script.js';
-import respTypes from '@redis/client/dist/lib/RESP/decoder.js';
-import verbatim from '@redis/client/dist/lib/RESP/verbatim-string.js';
+import * as commandMetadata from '@redis/client/dist/lib/command-metadata/index.js';
+import * as commander from '@redis/client/dist/lib/commander.js';
+import * as commands from '@redis/client/dist/lib/commands/index.js';
+import * as clientErrors from '@redis/client/dist/lib/errors.js';
+import * as luaScript from '@redis/client/dist/lib/lua-script.js';
+import * as respTypes from '@redis/client/dist/lib/RESP/decoder.js';
+import * as verbatim from '@redis/client/dist/lib/RESP/verbatim-string.js';
+import { exportsOf } from './exports-of.js';
 
-export const { ErrorReply, SimpleError, BlobError, MultiErrorReply, WatchError } = clientErrors;
-export const { AbortError, ClientClosedError, ClientOfflineError, ConnectionTimeoutError } =
-  clientErrors;
-export const { DisconnectsClientError, SocketClosedUnexpectedlyError, TimeoutError } = clientErrors;
-export const { RESP_TYPES } = respTypes;
-export const { VerbatimString } = verbatim;
-export const { defineScript } = luaScript;
+const errors = exportsOf<typeof clientErrors>(clientErrors, [
+  ...(['ErrorReply', 'SimpleError', 'BlobError', 'MultiErrorReply', 'WatchError'] as const),
+  ...(['AbortError', 'ClientClosedError', 'ClientOfflineError', 'TimeoutError'] as const),
+  ...(['ConnectionTimeoutError', 'DisconnectsClientError'] as const),
+  'SocketClosedUnexpectedlyError',
+]);
+export const { ErrorReply, SimpleError, BlobError, MultiErrorReply, WatchError } = errors;
+export const { AbortError, ClientClosedError, ClientOfflineError, ConnectionTimeoutError } = errors;
+export const { DisconnectsClientError, SocketClosedUnexpectedlyError, TimeoutError } = errors;
+export const { RESP_TYPES } = exportsOf<typeof respTypes>(respTypes, ['RESP_TYPES']);
+export const { VerbatimString } = exportsOf<typeof verbatim>(verbatim, ['VerbatimString']);
+export const { defineScript } = exportsOf<typeof luaScript>(luaScript, ['defineScript']);
 export const { attachConfig, functionArgumentsPrefix, getTransformReply, scriptArgumentsPrefix } =
-  commander;
+  exportsOf<typeof commander>(commander, [
+    ...(['attachConfig', 'functionArgumentsPrefix'] as const),
+    ...(['getTransformReply', 'scriptArgumentsPrefix'] as const),
+  ]);
 
 /** All of node-redis' commands, each under two names: `HGETALL` and `hGetAll`. */
-export const COMMAND_DEFINITIONS = commands.default;
+export const COMMAND_DEFINITIONS = exportsOf<typeof commands.default.default>(commands, [
+  ...(['HGETALL', 'hGetAll', 'ping'] as const),
+]);
 /** Redis' own command table: flags by name, and how a command is spread over several servers. */
-export const { COMMAND_METADATA, defaultCommandMetadata, isReplicaSafe } = commandMetadata;
+export const { COMMAND_METADATA, defaultCommandMetadata, isReplicaSafe } = exportsOf<
+  typeof commandMetadata
+>(commandMetadata, ['COMMAND_METADATA', 'defaultCommandMetadata', 'isReplicaSafe']);
 
 export type ErrorReply = InstanceType<typeof ErrorReply>;
 export type { RedisClientType } from '@redis/client';
