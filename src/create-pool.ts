@@ -53,11 +53,34 @@ export function createPool(
   options: PlimsollOptions | PlainOptions = {},
   env: NodeJS.ProcessEnv = process.env,
 ): Pool {
+  refuseSecondOptions(env);
   const resolved = resolveOptions(options as PoolOptions & ClientOptionsSubset, env);
   const setup = setupOf(options);
   const clock = options.clock ?? systemClock;
   const topology = topologyOf(resolved, clock);
-  return new RedisPool(resolved, { topology, clock, random: Math.random }, setup);
+  // What it executes is a command for its clients, and a function for its users.
+  const pool: unknown = new RedisPool(resolved, { topology, clock, random: Math.random }, setup);
+  return pool as Pool;
+}
+
+/** Options of node-redis' createClientPool(), which stand in its second argument, by those of ours. */
+const THEIR_POOL_OPTIONS: Readonly<Record<string, string>> = {
+  minimum: 'minConnections',
+  maximum: 'maxConnections',
+  acquireTimeout: 'acquireTimeoutMs',
+  cleanupDelay: 'idleTimeoutMs',
+};
+
+/** The second argument is the environment here, where such options would be passed over. */
+function refuseSecondOptions(env: object): void {
+  const found = Object.keys(THEIR_POOL_OPTIONS).filter((name) => name in env);
+  if (found.length === 0) return;
+  throw new InvalidOptionsError(
+    found.map(
+      (name) =>
+        `${name} is not an option here: give ${THEIR_POOL_OPTIONS[name]}, in the first argument`,
+    ),
+  );
 }
 
 function topologyOf({ target, endpoints, failover }: ResolvedOptions, clock: Clock): Topology {

@@ -16,6 +16,7 @@ export type { ClusterFace, ClusterNode } from './client/cluster/face.js';
 export type { CommandOptions } from './client/context.js';
 export type { Lease, Pool } from './client/faces.js';
 export type { PlimsollClient, PlimsollOptions } from './client/types.js';
+export type { CreateClientOptions } from './config/create-client.js';
 export type { CreateClusterOptions } from './config/create-cluster.js';
 export type { CreateSentinelOptions } from './config/create-sentinel.js';
 export type {
@@ -33,6 +34,7 @@ export type {
   PoolWarning,
   PoolWarningCode,
   Reads,
+  ReconnectStrategy,
   ResolvedOptions,
   RetryOptions,
   RetryWrites,

@@ -43,6 +43,10 @@ export interface Pool<
     ) => T | Promise<T>,
     options?: AcquireOptions,
   ): Promise<T>;
+  /** As `withLease(use)`, under the name that it has in node-redis' pool. */
+  execute<T>(
+    use: (client: PlimsollClient<M, F, S, RESP, TM>) => T | Promise<T>,
+  ): Promise<Awaited<T>>;
   /** A snapshot of the pool; cheap. */
   status(): PoolStatus;
   /** Each open connection, and what it carries; costs more than `status()` where there are many. */

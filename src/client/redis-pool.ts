@@ -1,5 +1,6 @@
 // What `createPool()` makes: the mechanism of pool/, with a client on top. Users see its face alone.
 
+import type { EventEmitter } from 'node:events';
 import { keySlot } from '../base/key-slot.js';
 import { routeOf } from '../base/route.js';
 import type { ResolvedOptions } from '../config/options.js';
@@ -34,7 +35,7 @@ export class RedisPool<
     TM extends TypeMapping = None,
   >
   extends ConnectionPool
-  implements Pool<M, F, S, RESP, TM>, ClientPool, LeaseClients
+  implements Omit<Pool<M, F, S, RESP, TM>, 'execute' | keyof EventEmitter>, ClientPool, LeaseClients
 {
   readonly feed: PoolFeed;
   /** Whose the commands of its own client are, as that may end before the pool. */
@@ -75,6 +76,13 @@ export class RedisPool<
     if (key === undefined) return this.refusal(keyRequired());
     const slot = keySlot(prefixKey(this.#setup.keyPrefix, key));
     return this.acquireLease({ ...options, route: routeOf(slot, 'write') });
+  }
+
+  /** `execute(use)`, as node-redis' pool has it; told apart where it costs commands nothing. */
+  protected override executeOther(work: unknown): Promise<unknown> {
+    return typeof work === 'function'
+      ? this.withLease(work as () => unknown)
+      : super.executeOther(work);
   }
 
   override close(options?: CloseOptions): Promise<void> {

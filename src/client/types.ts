@@ -1,5 +1,6 @@
 // The types that callers see: node-redis' own, so that whatever takes its client takes this one.
 
+import type { CreateClientOptions } from '../config/create-client.js';
 import type { CreateClusterOptions } from '../config/create-cluster.js';
 import type { CreateSentinelOptions } from '../config/create-sentinel.js';
 import type { ClientOptionsSubset, PoolOptions } from '../config/options.js';
@@ -38,6 +39,7 @@ export interface PlimsollOptions<
   TM extends TypeMapping = TypeMapping,
 > extends PoolOptions,
     Pick<ClientOptionsSubset, 'clock'>,
+    CreateClientOptions,
     CreateClusterOptions,
     CreateSentinelOptions {
   /** Protocol to ask the server for. Default 3. */

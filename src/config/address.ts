@@ -29,6 +29,7 @@ export type Address = Pick<
       | 'username'
       | 'password'
       | 'database'
+      | 'readonly'
       | 'tls'
       | 'sentinel'
     )
@@ -53,6 +54,9 @@ export function resolveAddress(
   const isServerNamed = NAMING.some((name) => inOptions[name] !== undefined);
   checkCredentials(parts, isServerNamed ? '' : ' (REDIS_PASSWORD)', problems);
   checkCluster(parts, problems);
+  if (options.readonly && (parts.cluster ?? parts.sentinel) !== undefined) {
+    problems.refuse('readonly', "is of one server: give reads: 'prefer-replica'");
+  }
   return {
     host: withoutBrackets(parts.host ?? DEFAULTS.host),
     port: parts.port ?? DEFAULTS.port,
@@ -65,6 +69,7 @@ export function resolveAddress(
     username: parts.username,
     password: parts.password === undefined ? undefined : new Secret(parts.password),
     database: parts.database ?? DEFAULTS.database,
+    readonly: options.readonly ?? DEFAULTS.readonly,
     tls: tlsSecret(parts.tls),
     name: parts.name ?? DEFAULTS.name,
     protocol: parts.RESP ?? DEFAULTS.RESP,

@@ -61,6 +61,7 @@ export const OPTION_CHECKS: Readonly<Record<OptionName, Check>> = {
   username: nonEmptyText('the name of an ACL user'),
   password: checkPassword,
   database: numberIn(ranges.database),
+  readonly: trueOrFalse,
   tls: checkTls,
   name: printable('CLIENT SETNAME'),
   disableClientInfo: trueOrFalse,
@@ -86,6 +87,7 @@ export const OPTION_CHECKS: Readonly<Record<OptionName, Check>> = {
   retry: anObject,
   retryWrites: oneOf(RETRY_WRITES),
   breaker: anObject,
+  reconnectStrategy: checkReconnectStrategy,
   tracing: anObject,
   fallback: (value) =>
     typeof value === 'function' ? undefined : `must be a function, not ${kindOf(value)}`,
@@ -241,6 +243,15 @@ function trueOrFalse(value: unknown): string | undefined {
 
 function anObject(value: unknown): string | undefined {
   return isObject(value) ? undefined : `must be an object, not ${kindOf(value)}`;
+}
+
+function checkReconnectStrategy(value: unknown): string | undefined {
+  if (typeof value === 'function') return undefined;
+  if (value === false) return 'must not be false: a pool connects again; breaker ends the waiting';
+  return numberIn(ranges['breaker.maxPauseMs'])(value)?.replace(
+    /^must be/,
+    'must be a function, or',
+  );
 }
 
 function checkPassword(value: unknown): string | undefined {

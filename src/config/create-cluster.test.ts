@@ -94,9 +94,10 @@ describe("options of node-redis' createCluster()", () => {
     [{ rootNodes, defaults: { socket: { ca: 'x' } } }, /^defaults\.socket\.ca has no meaning/],
     [{ rootNodes, defaults: { socket: { tls: true, ca: 'x' } } }, /^tls has a ca that is no/],
     [
-      { rootNodes, defaults: { socket: { reconnectStrategy: 5 } } },
-      /^defaults\.socket\.reconnectStrategy is not an option here: retry and breaker/,
+      { rootNodes, defaults: { socket: { reconnectStrategy: false } } },
+      /^reconnectStrategy must not be false: a pool connects again/,
     ],
+    [{ rootNodes, readonly: true }, /^readonly is of one server: give reads/],
     [{ rootNodes, constructor: 1 }, /^constructor is not an option/],
   ])('that have no meaning are refused: %j', (options, problem) => {
     const problems = problemsOf(options);

@@ -14,7 +14,8 @@ type Fixed<T> = Required<{ readonly [K in keyof T]: Exclude<T[K], undefined> }>;
 type Defaults = Fixed<
   Omit<
     ResolvedOptions,
-    'workers' | 'target' | 'endpoints' | 'maxConnections' | 'fallback' | 'warnings'
+    | ('workers' | 'target' | 'endpoints' | 'maxConnections' | 'fallback' | 'warnings')
+    | 'reconnectStrategy'
   > &
     Omit<
       ConnectionTarget,
@@ -31,6 +32,7 @@ export const DEFAULTS: Defaults = Object.freeze({
   port: 6_379,
   family: 0,
   database: 0,
+  readonly: false,
   reads: 'primary',
   name: 'plimsoll',
   disableClientInfo: false,

@@ -1,5 +1,6 @@
-// Options of one client as node-redis takes them, in the words of ours: what its createCluster() and
-// createSentinel() want of all nodes. What has no meaning here is refused, with the name of what has.
+// Options of one client as node-redis takes them, in the words of ours: those of its createClient(), and
+// what its createCluster() and createSentinel() want of all nodes. What has no meaning here is refused,
+// with the name of what has.
 
 import { isObject, kindOf } from './kinds.js';
 import type { Problems } from './problems.js';
@@ -11,6 +12,7 @@ export type Fields = Readonly<Record<string, unknown>>;
 const CLIENT_FIELDS: Readonly<Record<string, string>> = {
   username: 'username',
   password: 'password',
+  credentialsProvider: 'credentialsProvider',
   name: 'name',
   database: 'database',
   disableClientInfo: 'disableClientInfo',
@@ -24,6 +26,7 @@ const SOCKET_FIELDS: Readonly<Record<string, string>> = {
   family: 'family',
   connectTimeout: 'connectTimeoutMs',
   keepAliveInitialDelay: 'keepAliveMs',
+  reconnectStrategy: 'reconnectStrategy',
 };
 /** Always so here. */
 const ALWAYS_TRUE = ['keepAlive', 'noDelay'];
@@ -31,17 +34,20 @@ const ALWAYS_TRUE = ['keepAlive', 'noDelay'];
 const INSTEAD: Readonly<Record<string, string>> = {
   clientSideCache: 'there is no client-side cache yet',
   commandOptions: 'it is one of the pool, for all commands',
-  credentialsProvider: 'give password as a function, which is asked at every connect',
-  disableOfflineQueue: 'breaker.patienceMs says how long commands wait for a server',
+  disableOfflineQueue: 'it is one of the pool, for all servers',
+  emitInvalidate: 'there is no client-side cache yet',
+  himportRegistry: 'it is internal to node-redis',
+  maintEndpointType: 'maintenance notifications are not asked for',
+  maintRelaxedCommandTimeout: 'maintenance notifications are not asked for; see commandTimeoutMs',
+  maintRelaxedSocketTimeout: 'maintenance notifications are not asked for; see connectTimeoutMs',
   readonly: "give reads: 'prefer-replica'",
-  reconnectStrategy: 'retry and breaker say it',
   RESP: 'it is one of the pool, for all servers',
   socketTimeout: 'commandTimeoutMs and healthCheckIntervalMs say it',
   topologyRefreshOnReconnectionAttemptStrategy: 'the cluster is looked at by itself',
 };
 
 /** Not of one client, but options of the pool. */
-const OURS_TOO = ['commandOptions', 'RESP'];
+const OURS_TOO = ['commandOptions', 'disableOfflineQueue', 'readonly', 'RESP'];
 
 /** Whether an option beside those of the clients is called otherwise here. */
 export function isRefusedByName(name: string): boolean {
@@ -61,6 +67,11 @@ export function readFlag(options: Fields, name: string, problems: Problems): boo
   return value === true;
 }
 
+/** What a field of a client is called here; `undefined`: it has no name of its own. */
+export function ourName(name: string): string | undefined {
+  return Object.hasOwn(CLIENT_FIELDS, name) ? CLIENT_FIELDS[name] : undefined;
+}
+
 /** @param path Stands before each name in a problem. */
 export function readNodeClient(
   given: unknown,
@@ -76,7 +87,7 @@ export function readNodeClient(
     if (value === undefined) continue;
     if (name === 'url') Object.assign(read, readAddress(value, `${path}.url`, problems));
     else if (name === 'socket') Object.assign(read, readSocket(value, `${path}.socket`, problems));
-    else if (Object.hasOwn(CLIENT_FIELDS, name)) read[CLIENT_FIELDS[name] as string] = value;
+    else if (ourName(name) !== undefined) read[ourName(name) as string] = value;
     else refuseField(`${path}.${name}`, name, problems);
   }
   return read;
@@ -94,25 +105,36 @@ function readAddress(url: unknown, name: string, problems: Problems): Fields {
   return { ...parts };
 }
 
-/** With `tls: true`, what is no option of the socket is one of node:tls. */
-function readSocket(given: unknown, path: string, problems: Problems): Fields {
+/**
+ * With TLS, what is no option of the socket is one of node:tls.
+ * @param isSecure The address asks for TLS. @param others Further fields, by the names of ours.
+ */
+export function readSocket(
+  given: unknown,
+  path: string,
+  problems: Problems,
+  isSecure = false,
+  others: Readonly<Record<string, string>> = {},
+): Fields {
   if (!isObject(given)) {
     problems.refuse(path, `must be an object, not ${kindOf(given)}`);
     return {};
   }
+  const fields = { ...SOCKET_FIELDS, ...others };
   const read: Record<string, unknown> = {};
   const tls: Record<string, unknown> = {};
+  const hasTls = given.tls === true || isSecure;
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined || name === 'tls') continue;
-    if (Object.hasOwn(SOCKET_FIELDS, name)) read[SOCKET_FIELDS[name] as string] = value;
+    if (Object.hasOwn(fields, name)) read[fields[name] as string] = value;
     else if (ALWAYS_TRUE.includes(name)) {
       if (value !== true)
         problems.refuse(`${path}.${name}`, 'is always true here; see keepAliveMs');
     } else if (Object.hasOwn(INSTEAD, name)) refuseByName(problems, `${path}.${name}`);
-    else if (given.tls === true) tls[name] = value;
+    else if (hasTls) tls[name] = value;
     else refuseField(`${path}.${name}`, name, problems);
   }
-  if (given.tls === true) read.tls = Object.keys(tls).length === 0 ? true : tls;
+  if (hasTls) read.tls = Object.keys(tls).length === 0 ? true : tls;
   return read;
 }
 

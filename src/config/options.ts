@@ -4,7 +4,7 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { Clock } from '../base/clock.js';
 import type { AutoscaleOptions } from '../policy/autoscale.js';
-import type { BreakerOptions } from '../policy/breaker.js';
+import type { BreakerOptions, ReconnectStrategy } from '../policy/breaker.js';
 import type { FailoverOptions } from '../policy/failback.js';
 import type { RetryOptions, RetryWrites } from '../policy/retry.js';
 import type { Environment } from '../policy/sizing.js';
@@ -15,6 +15,7 @@ export type {
   BreakerOptions,
   Environment,
   FailoverOptions,
+  ReconnectStrategy,
   RetryOptions,
   RetryWrites,
 };
@@ -163,6 +164,11 @@ export interface PoolOptions {
   password?: PasswordSource;
   /** Database number, default 0 (`REDIS_DB`). */
   database?: number;
+  /**
+   * Says READONLY on each connection, so that a replica of a cluster, named as one server, serves
+   * reads. Default false; sentinels and clusters have `reads`.
+   */
+  readonly?: boolean;
   /** `true`, or node:tls options: `ca`, `cert`, `key`, `servername`, ... (`REDIS_TLS`). */
   tls?: boolean | TlsOptions;
   /**
@@ -229,6 +235,11 @@ export interface PoolOptions {
   /** Default `'safe'`. */
   retryWrites?: RetryWrites;
   breaker?: Partial<BreakerOptions>;
+  /**
+   * Pause before the next connect attempt, in place of the breaker's own: ms, or a function of
+   * failed attempts before this one and the error. Default: 8, 32, ... ms, with jitter.
+   */
+  reconnectStrategy?: ReconnectStrategy;
   /** Answers reads while the breaker is open. Default: none. */
   fallback?: Fallback;
   tracing?: Partial<TracingOptions>;
@@ -284,6 +295,8 @@ export interface ConnectionTarget {
   readonly username: string | undefined;
   readonly password: Secret<PasswordSource> | undefined;
   readonly database: number;
+  /** Whether connections say READONLY. */
+  readonly readonly: boolean;
   /** A Secret because `key` and `passphrase` may be in it; `undefined`: plain TCP. */
   readonly tls: Secret<TlsOptions> | undefined;
   readonly name: string;
@@ -327,6 +340,8 @@ export interface ResolvedOptions {
   readonly retry: RetryOptions;
   readonly retryWrites: RetryWrites;
   readonly breaker: BreakerOptions;
+  /** `undefined`: the breaker's own pauses. */
+  readonly reconnectStrategy: ReconnectStrategy | undefined;
   readonly fallback: Fallback | undefined;
   readonly tracing: TracingOptions;
   /** What the event `warning` tells. */

@@ -11,6 +11,7 @@ import {
   shareOfTotal,
 } from '../policy/sizing.js';
 import { resolveAddress } from './address.js';
+import { type CreateClientOptions, fromCreateClient } from './create-client.js';
 import { type CreateClusterOptions, fromCreateCluster } from './create-cluster.js';
 import { type CreateSentinelOptions, fromCreateSentinel } from './create-sentinel.js';
 import { DEFAULTS } from './defaults.js';
@@ -39,7 +40,11 @@ import { validateOptions } from './validate.js';
  * @throws InvalidOptionsError with all problems of options and environment.
  */
 export function resolveOptions(
-  options: PoolOptions & ClientOptionsSubset & CreateClusterOptions & CreateSentinelOptions = {},
+  options: PoolOptions &
+    ClientOptionsSubset &
+    CreateClientOptions &
+    CreateClusterOptions &
+    CreateSentinelOptions = {},
   env: NodeJS.ProcessEnv = process.env,
 ): ResolvedOptions {
   const problems = new Problems();
@@ -73,14 +78,16 @@ export function resolveOptions(
     retry,
     retryWrites: given.retryWrites ?? DEFAULTS.retryWrites,
     breaker: Object.freeze<BreakerOptions>({ ...DEFAULTS.breaker, ...given.breaker }),
+    reconnectStrategy: given.reconnectStrategy,
     fallback: given.fallback,
     warnings: problems.warnings,
   });
 }
 
-/** Options of node-redis' clients of several servers, in our words. */
+/** Options of node-redis' clients, in our words. */
 function fromTheirs(options: object, problems: Problems): unknown {
-  return fromCreateSentinel(fromCreateCluster(options, problems), problems);
+  const several = fromCreateSentinel(fromCreateCluster(options, problems), problems);
+  return fromCreateClient(several, problems);
 }
 
 type Size = Pick<ResolvedOptions, 'environment' | 'workers' | 'minConnections' | 'maxConnections'>;

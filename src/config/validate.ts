@@ -20,6 +20,8 @@ import { suggest } from './suggest.js';
 
 /** Names that other Redis libraries give to options of ours. */
 const FOREIGN_NAMES: Readonly<Record<string, string>> = {
+  acquireTimeout: 'acquireTimeoutMs',
+  cleanupDelay: 'idleTimeoutMs',
   db: 'database',
   max: 'maxConnections',
   maximum: 'maxConnections',
@@ -27,9 +29,7 @@ const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   minimum: 'minConnections',
   natMap: 'cluster.addressMap',
   nodeAddressMap: 'cluster.addressMap',
-  pingInterval: 'healthCheckIntervalMs',
   scaleReads: 'reads',
-  socket: 'host, port, path or tls',
   startupNodes: 'cluster.nodes',
   useReplicas: 'reads',
   user: 'username',

@@ -74,7 +74,7 @@ export class Membership implements BudgetMember {
     this.#dependencies = dependencies;
     this.#owner = owner;
     this.fleet = new Fleet(options.laneDepth, options.maxInFlight);
-    this.#breaker = new Breaker(options.breaker, dependencies.random);
+    this.#breaker = new Breaker(options.breaker, dependencies.random, options.reconnectStrategy);
     this.#dialer = this.#createDialer();
     dependencies.source.onMoved = () => this.#onMoved();
     dependencies.budget.join(this);

@@ -128,4 +128,36 @@ describe('Breaker', () => {
     expect([breaker.pauseMs(), breaker.pauseMs()]).toEqual([4, 4]);
     expect(failing(1, breaker).pauseMs()).toBe(24);
   });
+
+  it('pauses as a strategy says, which is told how often it failed before and why', () => {
+    const asked: unknown[] = [];
+    const breaker = new Breaker(impatient, atMost, (retries, cause) => {
+      asked.push([retries, cause.message]);
+      return retries * 30;
+    });
+    const pauses = [1, 2, 3].map(() => {
+      breaker.recordFailure(failure(), 0);
+      return breaker.pauseMs();
+    });
+    expect(pauses).toEqual([1, 30, 60]);
+    expect(asked[2]).toEqual([2, 'CONNECT_FAILED']);
+    expect(failing(2, new Breaker(impatient, atMost, 70)).pauseMs()).toBe(70);
+  });
+
+  it('tells who waits at once where a strategy gives up, with its error', () => {
+    const enough = new Error('enough');
+    for (const give of [
+      () => enough,
+      () => {
+        throw enough;
+      },
+    ]) {
+      const breaker = new Breaker(patient, atMost, give);
+      expect(breaker.recordFailure(failure(), 0)).toBe(true);
+      expect([breaker.lastError, breaker.pauseMs()]).toEqual([enough, 8]);
+    }
+    const breaker = new Breaker(patient, atMost, () => false);
+    expect(breaker.recordFailure(failure(), 0)).toBe(true);
+    expect(breaker.lastError).toBeInstanceOf(PoolError);
+  });
 });

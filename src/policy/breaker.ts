@@ -14,6 +14,10 @@ export const FIRST_PAUSE_MS = 8;
 export const PAUSE_FACTOR = 4;
 /** A password that is refused is offered ever more rarely, up to this pause, ms: servers lock out. */
 export const MAX_REFUSED_PAUSE_MS = 60_000;
+/** A strategy that gives less would dial without end in one turn of the event loop, ms. */
+const LEAST_PAUSE_MS = 1;
+/** The longest time that a Node timer takes, ms. */
+const LONGEST_PAUSE_MS = 2 ** 31 - 1;
 /** A time-out counts as this many failures: each takes long, and the first may be a slow DNS. */
 const WEIGHT_OF_TIMEOUT = 2;
 
@@ -39,6 +43,15 @@ export interface BreakerOptions {
   readonly patienceMs: number;
 }
 
+/**
+ * Pause before the next connect attempt, ms; or a function that gives it. It gets how many attempts
+ * failed before this one, from 0 on, and the error. Where it gives `false` or an Error, or throws,
+ * who waits is told at once, and the next attempt is the breaker's own.
+ */
+export type ReconnectStrategy =
+  | number
+  | ((retries: number, cause: Error) => number | false | Error);
+
 export interface ConnectFailure {
   readonly error: PoolError;
   /** Connections that still serve: while there is one, callers aren't turned away. */
@@ -48,6 +61,7 @@ export interface ConnectFailure {
 export class Breaker {
   readonly #options: BreakerOptions;
   readonly #random: () => number;
+  readonly #strategy: ReconnectStrategy | undefined;
   #failuresInARow = 0;
   /** The same, with a time-out counted by its weight. */
   #weight = 0;
@@ -57,9 +71,10 @@ export class Breaker {
   #outageSince: number | undefined;
 
   /** @param random Gives a number from 0 up to 1, asked once for each failure. */
-  constructor(options: BreakerOptions, random: () => number) {
+  constructor(options: BreakerOptions, random: () => number, strategy?: ReconnectStrategy) {
     this.#options = options;
     this.#random = random;
+    this.#strategy = strategy;
   }
 
   /** Callers are to be failed at once with `lastError`. */
@@ -87,11 +102,16 @@ export class Breaker {
     const { code } = error;
     this.#failuresInARow += 1;
     this.#weight += code === 'CONNECT_TIMEOUT' ? WEIGHT_OF_TIMEOUT : 1;
-    this.#lastError = error;
+    const chosen = this.#askStrategy(error);
+    this.#lastError = chosen instanceof Error ? chosen : error;
     if (connectionsLeft === 0) this.noteOutage(now);
-    this.#pauseMs = this.#drawPauseMs(code, now);
+    this.#pauseMs = typeof chosen === 'number' ? chosen : this.#drawPauseMs(code);
+    // The dial after that tells those who are patient no longer.
+    const patienceLeftMs = this.#patienceLeftMs(now);
+    if (patienceLeftMs > 0) this.#pauseMs = Math.min(this.#pauseMs, patienceLeftMs);
     if (this.#isOpen || connectionsLeft > 0) return false;
     this.#isOpen =
+      chosen instanceof Error ||
       REFUSAL_CODES.has(code) ||
       (this.#weight >= this.#options.failures && this.#patienceLeftMs(now) <= 0);
     return this.#isOpen;
@@ -119,15 +139,25 @@ export class Breaker {
     return this.#outageSince + this.#options.patienceMs - now;
   }
 
-  /**
-   * Between half and all of the pause, so that many processes don't dial in step; but no longer than
-   * callers are still patient, as the dial after that tells them.
-   */
-  #drawPauseMs(code: PoolErrorCode, now: number): number {
+  /** Between half and all of the pause, so that many processes don't dial in step. */
+  #drawPauseMs(code: PoolErrorCode): number {
     const fullMs = FIRST_PAUSE_MS * PAUSE_FACTOR ** (this.#failuresInARow - 1);
     const mostMs = ASKED_RARELY.has(code) ? MAX_REFUSED_PAUSE_MS : this.#options.maxPauseMs;
-    const drawnMs = Math.min(fullMs, mostMs) * (0.5 + this.#random() / 2);
-    const patienceLeftMs = this.#patienceLeftMs(now);
-    return patienceLeftMs > 0 ? Math.min(drawnMs, patienceLeftMs) : drawnMs;
+    return Math.min(fullMs, mostMs) * (0.5 + this.#random() / 2);
+  }
+
+  /** The pause, ms; an Error: who waits is to be told that; `undefined`: there is no strategy. */
+  #askStrategy(error: Error): number | Error | undefined {
+    const strategy = this.#strategy;
+    if (typeof strategy !== 'function') return strategy;
+    try {
+      const answer: unknown = strategy(this.#failuresInARow - 1, error);
+      if (typeof answer === 'number' && !Number.isNaN(answer)) {
+        return Math.min(Math.max(answer, LEAST_PAUSE_MS), LONGEST_PAUSE_MS);
+      }
+      return answer instanceof Error ? answer : error;
+    } catch (thrown) {
+      return thrown instanceof Error ? thrown : error;
+    }
   }
 }

@@ -129,7 +129,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
 
   /** Runs an ordinary command on a shared lane. The promise rejects; nothing is thrown. */
   execute(command: Command, signal?: AbortSignal): Promise<unknown> {
-    if (!isSendable(command)) return this.refusal(notSendable());
+    if (!isSendable(command)) return this.executeOther(command);
     const refusal = signal === undefined ? undefined : cancelOnAbort(command, signal);
     if (refusal === undefined) this.#dispatch(command);
     else this.#refusals.refuse(command, refusal);
@@ -331,6 +331,11 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** Something else than a command that was not sent yet. */
+  protected executeOther(_work: unknown): Promise<unknown> {
+    return this.refusal(notSendable());
   }
 
   /** For subclasses that lend more than a bare connection. */

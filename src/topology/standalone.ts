@@ -7,6 +7,8 @@ import type { ConnectionTarget } from '../config/options.js';
 import { addressOf } from '../wire/connect-error.js';
 import { GreetingMemory, openConnection } from '../wire/connector.js';
 
+const READONLY = [['READONLY']] as const;
+
 export class StandaloneSource implements ConnectionSource {
   readonly address: string;
   /** Never called: a single address has nowhere to move to. */
@@ -22,7 +24,8 @@ export class StandaloneSource implements ConnectionSource {
   }
 
   connect(signal: AbortSignal, keepsAlive: boolean): Promise<Link> {
-    return openConnection(this.#target, this.#clock, signal, this.#memory, keepsAlive);
+    const prelude = this.#target.readonly ? READONLY : [];
+    return openConnection(this.#target, this.#clock, signal, this.#memory, keepsAlive, prelude);
   }
 
   reportDemotion(): void {
