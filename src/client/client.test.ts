@@ -196,10 +196,44 @@ describe('command options', () => {
     { abortSignal: {} },
     { typeMapping: 5 },
     { retryWrites: 'sometimes' },
+    { timeOut: 5 },
+    { retryWrite: 'never' },
+    { returnBuffers: true },
   ])('that are wrong are refused: %j', (options) => {
     const { redis } = setUp();
     expect(() => redis.withCommandOptions(options as object)).toThrow(/^Command options: /);
   });
+});
+
+describe('a duplicate', () => {
+  const own = { database: 0, socket: { host: 'cache', port: 6_379, tls: false } };
+  const override = (overrides: object) => overriddenSetup(clientSetup({}), overrides, own);
+
+  test('may be told what is so anyway, and how to connect', () => {
+    const socket = { ...own.socket, connectTimeout: 5 };
+    expect(override({ ...own, socket, RESP: 3 }).sets).toBe(clientSetup({}).sets);
+  });
+
+  test.each([
+    { socket: { host: 'other' } },
+    { socket: { port: 1 } },
+    { socket: { path: '/run/redis.sock' } },
+    { socket: { tls: true } },
+    { database: 1 },
+    { url: 'redis://cache' },
+    { sentinel: {} },
+    { RESP: 2 },
+  ])('of another server is refused: %j', (overrides) => {
+    expect(() => override(overrides)).toThrow(/^duplicate\(\): [\w.]+ belongs to the pool/);
+  });
+});
+
+test('what has a client in it can be printed', () => {
+  const { redis } = setUp({ keyPrefix: 'p:' });
+  const host = { description: { name: 'shop' }, isOpen: true, isReady: false };
+  Object.assign(redis, { host });
+  const printed = JSON.parse(JSON.stringify({ redis }));
+  expect(printed).toEqual({ redis: { name: 'shop', isOpen: true, isReady: false } });
 });
 
 describe('multi', () => {
@@ -245,6 +279,24 @@ describe('the class of a client', () => {
     const setup = clientSetup({ modules: { own: {} } });
     expect(overriddenSetup(setup, { keyPrefix: 'p' }).sets).toBe(setup.sets);
     expect(overriddenSetup(setup, { modules: {} }).sets).not.toBe(setup.sets);
+  });
+
+  test('is shared by pools with the same modules, functions and scripts', () => {
+    const { GET, SET } = COMMAND_DEFINITIONS;
+    const own = { GET };
+    const of = (options: object) => clientClass(clientSetup(options).sets);
+    const first = of({ modules: { own }, scripts: { GET } });
+    expect(of({ modules: { own: { ...own } }, scripts: { GET } })).toBe(first);
+    for (const other of [
+      { modules: { own } },
+      { modules: { own: { GET: SET } }, scripts: { GET } },
+      { modules: { own: { GET, SET } }, scripts: { GET } },
+      { modules: { own }, scripts: { GET }, RESP: 2 },
+    ]) {
+      expect(of(other)).not.toBe(first);
+    }
+    Object.assign(own, { SET });
+    expect(of({ modules: { own }, scripts: { GET } })).not.toBe(first);
   });
 
   test('has every command, and no command hides a method of its own', () => {

@@ -133,6 +133,11 @@ export class Client extends EventEmitter {
     return { ...description, ...setup.sets, keyPrefix, commandOptions: options };
   }
 
+  /** For whoever prints an object that has a client in it. */
+  toJSON(): Record<string, unknown> {
+    return { ...this.host.description, isOpen: this.isOpen, isReady: this.isReady };
+  }
+
   /** @throws PoolError INVALID_ARGUMENT */
   withCommandOptions(options: CommandOptions): Client {
     const Class = this.constructor as typeof Client;
@@ -187,7 +192,8 @@ export class Client extends EventEmitter {
   duplicate(overrides: object = {}): Client {
     const { keyPrefix, options: commandOptions } = this.context;
     const current = { ...this.host.setup, keyPrefix, commandOptions };
-    return this.host.duplicate(this.context, overriddenSetup(current, overrides)) as Client;
+    const setup = overriddenSetup(current, overrides, this.host.description);
+    return this.host.duplicate(this.context, setup) as Client;
   }
 
   subscribe(channels: Channels, listener: Listener, bufferMode?: boolean): Promise<void> {

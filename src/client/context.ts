@@ -3,6 +3,7 @@
 
 import type { ReplyTypes } from '../base/command.js';
 import type { TraceOrigin } from '../base/tracing.js';
+import { suggest } from '../config/suggest.js';
 import { PoolError } from '../errors.js';
 import type { ConnectionLease } from '../node/lease.js';
 import type { Order } from '../node/order.js';
@@ -13,6 +14,11 @@ import type { ClientSession } from './session.js';
 
 type RetryWrites = 'safe' | 'always' | 'never';
 
+/** The rest is for node-redis' own use, and of none here. */
+const COMMAND_OPTIONS: readonly string[] = [
+  ...['typeMapping', 'abortSignal', 'timeout', 'retryWrites', 'ordered', 'asap', 'chainId'],
+  ...['slotNumber', 'askRedirect'],
+];
 const RETRY_WRITES: readonly unknown[] = ['safe', 'always', 'never'];
 
 /** Options for all commands of a client, see `withCommandOptions()`. */
@@ -120,6 +126,7 @@ export class CommandContext {
 /** The options as they are. @throws PoolError INVALID_ARGUMENT that names the first wrong one. */
 export function checkedOptions(options: unknown): CommandOptions {
   if (typeof options !== 'object' || options === null) throw wrong('must be an object');
+  for (const name in options) if (!COMMAND_OPTIONS.includes(name)) throw wrong(misspelt(name));
   const { typeMapping, abortSignal, timeout, retryWrites, ordered } = options as CommandOptions;
   if (typeMapping !== undefined && (typeof typeMapping !== 'object' || typeMapping === null)) {
     throw wrong('typeMapping must be an object');
@@ -146,6 +153,11 @@ function orderOf(place: PoolPlace, { ordered }: CommandOptions): Order | undefin
 
 function executorOf({ pool }: PoolPlace, order: Order | undefined): PoolExecutor {
   return order === undefined ? pool : new InOrder(pool, order);
+}
+
+function misspelt(name: string): string {
+  const meant = suggest(name, COMMAND_OPTIONS);
+  return `${name} is none${meant === undefined ? '' : `; did you mean ${meant}?`}`;
 }
 
 function wrong(what: string): PoolError {

@@ -35,13 +35,17 @@ const PLAIN_SETS: Readonly<Record<RespVersions, CommandSets>> = {
 
 /** What a client of the same pool can't have otherwise than the pool. */
 const OF_THE_CONNECTION = [
-  'url',
+  ...['url', 'host', 'port', 'path', 'tls', 'sentinel', 'cluster', 'endpoints', 'rootNodes'],
+  ...['sentinelRootNodes', 'readonly'],
   'database',
   'username',
   'password',
   'credentialsProvider',
   'RESP',
 ];
+
+/** Of an override's `socket`: the rest of it says how to connect, which the pool has done. */
+const OF_THE_ADDRESS = ['host', 'port', 'path', 'tls'];
 
 const COMMAND_SETS = ['modules', 'functions', 'scripts'] as const;
 
@@ -52,19 +56,30 @@ export function clientSetup(options: object): ClientSetup {
   const isPlain = modules === undefined && functions === undefined && scripts === undefined;
   for (const name of COMMAND_SETS) checkCommandSet(name, given[name]);
   return Object.freeze({
-    sets: isPlain ? PLAIN_SETS[RESP] : Object.freeze({ RESP, modules, functions, scripts }),
+    sets: isPlain ? PLAIN_SETS[RESP] : sameSets({ RESP, modules, functions, scripts }),
     keyPrefix: given.keyPrefix,
     commandOptions: checkedOptions(given.commandOptions ?? {}),
   });
 }
 
-/** @throws PoolError INVALID_ARGUMENT for an override that needs another server or login. */
-export function overriddenSetup(setup: ClientSetup, overrides: object): ClientSetup {
+/**
+ * @param own What the pool's server is called, as `options` of its clients tells it.
+ * @throws PoolError INVALID_ARGUMENT for an override that needs another server or login.
+ */
+export function overriddenSetup(
+  setup: ClientSetup,
+  overrides: object,
+  own: Readonly<Record<string, unknown>> = {},
+): ClientSetup {
   const given = overrides as Record<string, unknown>;
+  const known = { ...own, RESP: setup.sets.RESP } as Record<string, unknown>;
   for (const name of OF_THE_CONNECTION) {
-    if (given[name] === undefined || (name === 'RESP' && given[name] === setup.sets.RESP)) continue;
-    const text = `duplicate(): ${name} belongs to the pool; make another pool for it`;
-    throw new PoolError('INVALID_ARGUMENT', text);
+    if (given[name] !== undefined && given[name] !== known[name]) throw ofThePool(name);
+  }
+  const [socket, ownSocket] = [given.socket, own.socket] as Record<string, unknown>[];
+  for (const name of OF_THE_ADDRESS) {
+    const isOther = socket?.[name] !== undefined && socket[name] !== ownSocket?.[name];
+    if (isOther) throw ofThePool(`socket.${name}`);
   }
   const { keyPrefix, commandOptions } = setup;
   const name = checkedName(given.name ?? setup.name);
@@ -80,6 +95,48 @@ function checkedName(name: unknown): string | undefined {
   if (name === undefined || (typeof name === 'string' && CLIENT_NAME.test(name))) return name;
   const text = 'duplicate(): name must be text without spaces or special characters';
   throw new PoolError('INVALID_ARGUMENT', text);
+}
+
+function ofThePool(name: string): PoolError {
+  const text = `duplicate(): ${name} belongs to the pool; make another pool for it`;
+  return new PoolError('INVALID_ARGUMENT', text);
+}
+
+/** Sets with commands of their own, the latest last: a class is made for each, which takes a while. */
+const knownSets: CommandSets[] = [];
+const MOST_KNOWN_SETS = 16;
+
+/** The sets that were made of the same commands before, so that their clients share a class. */
+function sameSets(given: CommandSets): CommandSets {
+  const known = knownSets.find((sets) => isSame(sets, given, 3));
+  if (known !== undefined) return known;
+  // Copied, as the caller's own objects may have more commands later.
+  const copies = COMMAND_SETS.map((name) => [name, given[name] && copyOf(given[name])]);
+  const sets: CommandSets = Object.freeze({ RESP: given.RESP, ...Object.fromEntries(copies) });
+  knownSets.push(sets);
+  if (knownSets.length > MOST_KNOWN_SETS) knownSets.shift();
+  return sets;
+}
+
+/** Each set has commands, or objects with commands. */
+function copyOf(set: object): object {
+  return Object.fromEntries(
+    Object.entries(set).map(([name, value]) => [name, isCommand(value) ? value : { ...value }]),
+  );
+}
+
+/** @param depth To which entries are compared one by one, where they are not the same object. */
+function isSame(one: unknown, other: unknown, depth: number): boolean {
+  if (one === other || depth === 0) return one === other;
+  if (typeof one !== 'object' || typeof other !== 'object' || !one || !other) return false;
+  if (isCommand(one) || Object.keys(one).length !== Object.keys(other).length) return false;
+  return Object.entries(one).every(([name, value]) =>
+    isSame(value, (other as Record<string, unknown>)[name], depth - 1),
+  );
+}
+
+function isCommand(value: unknown): boolean {
+  return typeof (value as { parseCommand?: unknown } | null)?.parseCommand === 'function';
 }
 
 function plainSets(RESP: RespVersions): CommandSets {
@@ -102,6 +159,6 @@ function checkCommandSet(name: (typeof COMMAND_SETS)[number], set: unknown): voi
 }
 
 function checkCommand(path: string, definition: unknown, hint: string): void {
-  if (typeof (definition as { parseCommand?: unknown } | null)?.parseCommand === 'function') return;
+  if (isCommand(definition)) return;
   throw new PoolError('INVALID_ARGUMENT', `${path} is no command: no parseCommand()${hint}`);
 }
