@@ -114,7 +114,7 @@ let shared: { readonly pool: Pool; readonly options: object } | undefined;
 
 /**
  * The one pool of this process: made by the first call, with its options, and by the first call
- * after it was closed.
+ * after it was closed. Options may be written inline: functions in them are compared by their text.
  * @throws InvalidOptionsError where options differ from those that the pool was made with.
  */
 export function getPool<
@@ -130,12 +130,28 @@ export function getPool(options?: PlainOptions): Pool {
     shared = { pool: createPool(options), options: options ?? {} };
     return shared.pool;
   }
-  if (options !== undefined && !isDeepStrictEqual(options, shared.options)) {
+  if (options !== undefined && !isSame(options, shared.options)) {
     throw new InvalidOptionsError([
       'getPool() was called with other options before; close that pool first, or use createPool()',
     ]);
   }
   return shared.pool;
+}
+
+/** Functions written inline are the same where their text is. */
+function isSame(one: unknown, other: unknown): boolean {
+  if (isDeepStrictEqual(one, other)) return true;
+  if (typeof one === 'function' && typeof other === 'function')
+    return String(one) === String(other);
+  if (!isPlain(one) || !isPlain(other)) return false;
+  const names = Object.keys(one);
+  if (names.length !== Object.keys(other).length) return false;
+  return names.every((name) => Object.hasOwn(other, name) && isSame(one[name], other[name]));
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  const prototype = typeof value === 'object' && value !== null && Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === Array.prototype;
 }
 
 function isEnding(pool: Pool): boolean {

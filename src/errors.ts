@@ -78,7 +78,8 @@ export class PoolError extends Error {
   readonly code: PoolErrorCode;
   /**
    * `true`: the command had been handed to the socket, so the server may have executed it.
-   * `false`: it had not, so it certainly did not run. `undefined`: no command is concerned.
+   * `false`: it had not, so it certainly did not run. `undefined`: no command is concerned, or nobody
+   * can say, as of one that was cancelled.
    */
   readonly sent: boolean | undefined;
 

@@ -8,7 +8,7 @@ import { healthHandler } from 'plimsoll/http';
 import { aggregateWorkerMetrics, registerPoolMetrics } from 'plimsoll/prometheus';
 import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
-import { createPool, PoolError } from '../src/index.js';
+import { createPool, PoolError, WatchError } from '../src/index.js';
 import { describeEachPrivateServer } from './support/servers.js';
 import { uncaughtDuring } from './support/uncaught.js';
 
@@ -45,6 +45,49 @@ describeEachPrivateServer('for operators', (server) => {
     expect(seriesOf(page, `${duration}_count{pool="main"}`)).toBe(2);
     expect(seriesOf(page, `${duration}_bucket{pool="main",le="10"}`)).toBe(2);
     expect(seriesOf(page, `${duration}_bucket{pool="main",le="+Inf"}`)).toBe(2);
+  });
+
+  test('errors of transactions, pipelines and refusals are counted, a changed key is none', async () => {
+    await using pool = createPool({ url: server().url }, {});
+    const { client } = pool;
+    const counted = () => pool.status().counters.errors;
+    await client.set('text', 'x');
+    await expect(client.multi().incr('text').exec()).rejects.toThrow();
+    await expect(client.multi().incr('text').execAsPipeline()).rejects.toThrow();
+    expect(counted()).toEqual({ ERROR_REPLY: 2 });
+    await expect(client.multi().select(1).exec()).rejects.toBeInstanceOf(PoolError);
+    await expect(client.multi().blPop('list', 0).execAsPipeline()).rejects.toThrow();
+    await expect(client.get(5 as never)).rejects.toBeInstanceOf(PoolError);
+    await expect(client.sendCommand([])).rejects.toBeInstanceOf(PoolError);
+    expect(counted()).toEqual({ ERROR_REPLY: 2, LEASE_REQUIRED: 2, INVALID_ARGUMENT: 2 });
+    await pool.withLease(async (leased) => {
+      await leased.watch('text');
+      await client.set('text', 'y');
+      await expect(leased.multi().get('text').exec()).rejects.toBeInstanceOf(WatchError);
+    });
+    expect(counted()).toEqual({ ERROR_REPLY: 2, LEASE_REQUIRED: 2, INVALID_ARGUMENT: 2 });
+  });
+
+  test('pools of one name have series each, until they are closed, also after a clear', async () => {
+    const registry = new Registry();
+    const open = () => createPool({ url: server().url, name: 'same' }, {});
+    const [first, second] = [open(), open()];
+    for (const pool of [first, second, first]) registerPoolMetrics(pool, { registry });
+    const names = async () =>
+      [...(await registry.metrics()).matchAll(/^redis_pool_lanes\{pool="(.+)"\}/gm)].map(
+        ([, name]) => name,
+      );
+    await Promise.all([first.client.connect(), second.client.connect()]);
+    expect(await names()).toEqual(['same', 'same-2']);
+    await first.close();
+    expect(await names()).toEqual(['same-2']);
+    registry.clear();
+    expect(await names()).toEqual([]);
+    await using third = open();
+    registerPoolMetrics(third, { registry });
+    expect(await names()).toEqual(['same-2', 'same']);
+    await second.close();
+    expect(await names()).toEqual(['same']);
   });
 
   test('lanes, bytes, leases, connects, and servers by role', async () => {

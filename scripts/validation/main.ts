@@ -228,7 +228,7 @@ interface PlannedSection {
   run(): Promise<Section>;
 }
 
-/** In the order of the brief; each is started when the one before has ended. */
+/** In the order of the requirements; each is started when the one before has ended. */
 function plannedSections(
   settings: Settings,
   stage: Stage,

@@ -22,7 +22,7 @@ import { classOfWords } from './catalog.js';
 import type { CommandContext, CommandOptions } from './context.js';
 import { argumentError, DefinedCommand, encodeWords } from './encode.js';
 import type { ClientHost } from './host.js';
-import { issue } from './issue.js';
+import { issue, refused } from './issue.js';
 import { transformsOf } from './kind.js';
 import type { MonitorListener } from './monitor.js';
 import type { MultiCommand } from './multi.js';
@@ -68,7 +68,7 @@ export class Client extends EventEmitter {
       try {
         definition.parseCommand(encoder, ...args);
       } catch (error) {
-        return context.executor.refusal(argumentError(error));
+        return refused(context, argumentError(error));
       }
       const reply = issue(context, encoder, defined.kindOf(encoder));
       spareEncoder = encoder;
@@ -327,6 +327,6 @@ export class Client extends EventEmitter {
   }
 
   private refusal(error: Error): Promise<never> {
-    return this.context.executor.refusal(error);
+    return refused(this.context, error);
   }
 }

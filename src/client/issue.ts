@@ -112,7 +112,8 @@ async function issueSpread(
   }
 }
 
-function refused(context: CommandContext, refusal: PoolError): Promise<never> {
+/** What is not sent, for a reason that its caller gets; counted. */
+export function refused(context: CommandContext, refusal: Error): Promise<never> {
   context.onError?.(refusal);
   return context.executor.refusal(refusal);
 }

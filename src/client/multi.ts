@@ -42,7 +42,7 @@ import {
 import { crossSlot } from './cluster/slots.js';
 import type { CommandContext } from './context.js';
 import { DefinedCommand, encodeWords } from './encode.js';
-import { deadlineWith, leaseRequired, refusalOf } from './issue.js';
+import { deadlineWith, leaseRequired, refusalOf, refused } from './issue.js';
 import { NO_TRANSFORMS, type QueuedReply, type Transforms, transformsOf } from './kind.js';
 import { pipelineKind, type Queue, transactionKind } from './multi-replies.js';
 import { isForReplicas, READ } from './reads.js';
@@ -192,8 +192,8 @@ export class MultiCommand {
 
   #runPipeline(trace: BatchTrace | undefined): Promise<unknown[]> {
     const refusal = this.#refusal(true);
-    if (refusal !== undefined) return this.#context.executor.refusal(refusal);
-    if (this.#placed !== undefined) return runPipeline(this.#context, this.#placed.slice());
+    if (refusal !== undefined) return refused(this.#context, refusal);
+    if (this.#placed !== undefined) return this.#runSpreadPipeline(this.#placed.slice());
     const blockMs = totalBlockMs(this.#special);
     const kind = PIPELINE[this.#retryClass];
     const command = this.#newCommand(kind, this.#payload('', ''), blockMs);
@@ -203,9 +203,21 @@ export class MultiCommand {
     return this.#send(command, trace);
   }
 
+  /** Its caller gets one error, which is counted once. */
+  async #runSpreadPipeline(placed: readonly PlacedCommand[]): Promise<unknown[]> {
+    try {
+      return await runPipeline(this.#context, placed);
+    } catch (error) {
+      this.#context.onError?.(error);
+      throw error;
+    }
+  }
+
   #runTransaction(trace: BatchTrace | undefined): Promise<unknown[]> {
-    const refusal = this.#refusal(false) ?? voidWatch(this.#context);
-    if (refusal !== undefined) return this.#context.executor.refusal(refusal);
+    const voided = voidWatch(this.#context);
+    if (voided !== undefined) return this.#context.executor.refusal(voided);
+    const refusal = this.#refusal(false);
+    if (refusal !== undefined) return refused(this.#context, refusal);
     const kind = TRANSACTION[this.#retryClass];
     const command = this.#newCommand(kind, this.#payload(MULTI, EXEC), undefined);
     // Inside MULTI nothing blocks; but where the server refuses MULTI, it does, and for ever.
@@ -286,13 +298,21 @@ export class MultiCommand {
   #newCommand(kind: CommandKind, payload: Payload, blockMs: number | undefined): Command {
     const { replyTypes, retryWrites, holder, order } = this.#context;
     const timeoutMs = deadlineWith(blockMs, this.#context.timeoutMs);
-    const settings = { timeoutMs, replyTypes, retryWrites, holder, order };
+    const onError = this.#onError;
+    const settings = { timeoutMs, replyTypes, retryWrites, holder, order, onError };
     const queue: Queue = {
       commands: this.#queue.slice(),
       errorAuthors: this.#errorAuthors,
       isSharded: this.#context.isSharded,
     };
     return new Command(kind, settings, payload, this.#ascii, queue);
+  }
+
+  /** That a watched key was changed is an answer, and no error to be counted. */
+  get #onError(): CommandContext['onError'] {
+    const { lease, onError } = this.#context;
+    if (lease?.session?.watching !== true) return onError;
+    return (error) => error instanceof WatchError || onError?.(error);
   }
 
   /** Runs it, and tells of it where somebody listens. */

@@ -188,7 +188,7 @@ export interface PoolOptions {
   minConnections?: number;
   /**
    * Connections of this process at most. Default: its share of `REDIS_MAX_CONNECTIONS` (a total
-   * over all workers), of the preset, or 40 where no preset has as many workers (brief §1).
+   * over all workers), of the preset, or 40 where no preset has as many workers.
    */
   maxConnections?: number;
   /** Lets the maximum follow utilisation, see docs/autoscale.md. Default: it stays as it is. */
@@ -221,7 +221,7 @@ export interface PoolOptions {
   maxReplyBytes?: number;
   /** The one deadline of a command: waiting, sending, retries, reply; ms. Default 5,000; 0: none. */
   commandTimeoutMs?: number;
-  /** A connection without traffic for this long is sent a PING, ms. Default 30,000 (brief §2). */
+  /** A connection without traffic for this long is sent a PING, ms. Default 30,000. */
   healthCheckIntervalMs?: number;
   /** A connection above `minConnections` unused for this long is closed, ms. Default 60,000; 0: never. */
   idleTimeoutMs?: number;

@@ -1,4 +1,4 @@
-// What `GET /health/redis` answers (brief §4). Healthy means that every open connection answered a
+// What `GET /health/redis` answers. Healthy means that every open connection answered a
 // PING just now, so one report costs a round trip; those who ask at the same time, or shortly after,
 // share it. Knows Node's request and response only, so that it fits any framework.
 
@@ -8,7 +8,7 @@ import type { HealthReport } from '../pool/pool.js';
 import type { EndpointStatus, PoolStatus } from '../pool/snapshot.js';
 import type { FailoverEndpoint } from '../topology/failover.js';
 
-/** How long an exhausted pool is spoken of, ms: the window of the alert expression (brief §5). */
+/** How long an exhausted pool is spoken of, ms: the window of the alert `PlimsollPoolExhausted`. */
 export const EXHAUSTION_WINDOW_MS = 5 * 60_000;
 /** How long a report is good for, ms: an endpoint that many ask must not become load itself. */
 export const REPORT_MAX_AGE_MS = 1_000;

@@ -1,5 +1,5 @@
 // What a pool tells Prometheus, as plain families of samples: a pure function of a status and the
-// latencies since the start. Names that dashboards already use stand first (brief §5). Knows no
+// latencies since the start. Names that dashboards already use stand first. Knows no
 // metrics library; `prometheus.ts` hands the families to prom-client.
 
 import type { LatencyHistogram } from '../base/latency-histogram.js';

@@ -1,5 +1,5 @@
 // What a pool tells Prometheus as single numbers: tables of names, and where in a status each is found.
-// Names that dashboards already use stand first (brief §5). Beside them those by server, whose names
+// Names that dashboards already use stand first. Beside them those by server, whose names
 // are their own, so that a sum over the plain names counts nothing twice.
 
 import type { EndpointStatus, PoolStatus } from '../pool/snapshot.js';

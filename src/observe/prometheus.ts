@@ -26,6 +26,7 @@ import {
   type Sample,
   UTILIZATION,
 } from './pool-metrics.js';
+import { RegisteredPools } from './registered-pools.js';
 
 export type { ActiveSpan } from './exemplars.js';
 export type { ObservedPool } from './pool-metrics.js';
@@ -54,25 +55,23 @@ export type WorkerMetric = MetricObjectWithValues<MetricValue<string>>;
 
 const OPEN_METRICS = Registry.OPENMETRICS_CONTENT_TYPE;
 
-const poolsOf = new WeakMap<AnyRegistry, ObservedPool[]>();
+const poolsOf = new WeakMap<AnyRegistry, RegisteredPools>();
 const exemplarsOf = new WeakMap<AnyRegistry, Exemplars>();
 
 /**
- * Registers a pool's metrics; further pools join the same names with their own label `pool`.
+ * Registers a pool's metrics; further pools join the same names with their own label `pool`, until they
+ * are closed. A registry that was cleared has them all again.
  * @throws PoolError INVALID_ARGUMENT: `exemplars` for a registry that can't tell them.
  */
 export function registerPoolMetrics(pool: ObservedPool, options: PoolMetricsOptions): void {
   const { registry } = options;
   listenForExemplars(options);
-  const pools = poolsOf.get(registry);
-  if (pools !== undefined) {
-    if (!pools.includes(pool)) pools.push(pool);
-    return;
-  }
-  const observed = [pool];
-  poolsOf.set(registry, observed);
-  const scrape = oncePerScrape(() => poolMetrics(observed));
-  for (const { name } of poolMetrics(observed)) {
+  const pools = poolsOf.get(registry) ?? new RegisteredPools();
+  poolsOf.set(registry, pools);
+  pools.add(pool);
+  const scrape = oncePerScrape(() => poolMetrics(pools.current()));
+  for (const { name } of poolMetrics([])) {
+    if (registry.getSingleMetric(name) !== undefined) continue;
     register(registry, name, () => scrape().find((family) => family.name === name)!);
   }
 }

@@ -1,12 +1,12 @@
 // What the pool's figures mean to the one who runs it: plain sentences for the health endpoint,
 // and when the utilisation alert is raised and cleared. The limits stand here and nowhere else.
 
-/** Utilisation above which a warning is given, percent (brief §4). */
+/** Utilisation above which a warning is given, percent, as required. */
 export const WARNING_PERCENT = 60;
-/** Utilisation above which the alert is raised, percent (brief §4). */
+/** Utilisation above which the alert is raised, percent, as required. */
 export const ALERT_PERCENT = 80;
 /**
- * Utilisation below which a raised alert is cleared, percent. 70 is our choice: the brief asks for
+ * Utilisation below which a raised alert is cleared, percent. 70 is our choice: the requirements ask for
  * hysteresis without a figure, and 10 points keep a load that hovers about 80 from flapping.
  */
 export const ALERT_CLEAR_PERCENT = 70;

@@ -11,7 +11,7 @@ export type RetryWrites = 'safe' | 'always' | 'never';
 export interface RetryOptions {
   /** Attempts after the first, 0 to 100. Default 3; 0 switches retry off. */
   readonly retries: number;
-  /** Wait before the first retry, ms. Default 8 (brief §3: 8, 32, 128 ms). */
+  /** Wait before the first retry, ms. Default 8: the waits are 8, 32 and 128 ms, as required. */
   readonly baseMs: number;
   /** Each wait is this many times the one before, 1 to 100. Default 4. */
   readonly factor: number;

@@ -16,16 +16,16 @@ export interface Preset {
   readonly users: number;
 }
 
-/** Budgets by environment (brief §1). */
+/** Budgets by environment, as the requirements set them. */
 export const PRESETS: Readonly<Record<Environment, Preset>> = Object.freeze({
   development: preset(1, 20, 100),
   staging: preset(2, 60, 1_000),
   production: preset(4, 160, 10_000),
 });
 
-/** Connections that a worker needs under ordinary load (brief §1). */
+/** Connections that a worker needs under ordinary load, as the requirements set it. */
 export const BASE_CONNECTIONS_PER_WORKER = 15;
-/** What high concurrency adds to them for each worker (brief §1). */
+/** What high concurrency adds to them for each worker, as the requirements set it. */
 export const HIGH_CONCURRENCY_CONNECTIONS_PER_WORKER = 25;
 
 export interface FormulaSize {
@@ -68,11 +68,11 @@ export interface CheckoutLoad {
   readonly connectionsPerWorker: number;
   /** Users that are to be served. */
   readonly users: number;
-  /** Time a connection is held for one Redis call of a request, ms. Default 50 (brief §1). */
+  /** Time a connection is held for one Redis call of a request, ms. Default 50, as required. */
   readonly requestMs?: number;
-  /** Redis calls in one request. Default 2 (brief §1). */
+  /** Redis calls in one request. Default 2, as required. */
   readonly callsPerRequest?: number;
-  /** Each user sends a request once in this time, s. Default 10 (brief §1). */
+  /** Each user sends a request once in this time, s. Default 10, as required. */
   readonly userIntervalSeconds?: number;
 }
 

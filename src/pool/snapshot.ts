@@ -1,5 +1,5 @@
 // What `status()` answers: plain, frozen numbers of one moment, cheap enough to ask for at each
-// scrape. Names follow brief §4 and OpenTelemetry's connection states.
+// scrape. Names follow existing dashboards and OpenTelemetry's connection states.
 
 import type { RetryClass } from '../base/command.js';
 import type { LatencyHistogram, LatencySummary } from '../base/latency-histogram.js';
@@ -70,7 +70,7 @@ export interface PoolStatus {
   readonly state: PoolState;
   /** Where the pool connects to; no secret. */
   readonly address: string;
-  /** Connections in use as a share of `maxConnections`, per cent (brief §4). */
+  /** Connections in use as a share of `maxConnections`, per cent. */
   readonly utilizationPercent: number;
   readonly connections: {
     readonly open: number;

@@ -137,6 +137,14 @@ describeEachServer('getPool', (server) => {
     expect(await next.client.ping()).toBe('PONG');
   });
 
+  test('knows the same options written inline, functions too', () => {
+    const inline = () =>
+      getPool({ url: server().url, retry: { retries: 2 }, fallback: () => 'aground' });
+    expect(inline()).toBe(inline());
+    const other = { url: server().url, retry: { retries: 2 }, fallback: () => 'adrift' };
+    expect(() => getPool(other)).toThrow(InvalidOptionsError);
+  });
+
   test('refuses other options than those of the first call', () => {
     getPool({ url: server().url });
     expect(() => getPool({ url: server().url, maxConnections: 2 })).toThrow(InvalidOptionsError);
