@@ -20,6 +20,12 @@ export type { CreateClientOptions } from './config/create-client.js';
 export type { CreateClusterOptions } from './config/create-cluster.js';
 export type { CreateSentinelOptions } from './config/create-sentinel.js';
 export type {
+  AsyncCredentialsProvider,
+  Credentials,
+  CredentialsProvider,
+  StreamingCredentialsProvider,
+} from './config/credentials.js';
+export type {
   AddressMap,
   AutoscaleOptions,
   BreakerOptions,

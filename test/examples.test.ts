@@ -50,6 +50,13 @@ const EXPECTED: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     'elsewhere: INVALID_ARGUMENT',
     'active: here of here (healthy), there (healthy)',
   ],
+  'from-node-redis': [
+    'visits: 2',
+    'heard: the tide is in',
+    'bought: 1 left: 9',
+    'on a connection of its own: PONG',
+    'a misspelt option: socket.hots has no meaning here',
+  ],
   'health-check': ['healthy: true', "state: 'ready'"],
   'pub-sub': ['harbour: the tide is in', 'harbour: the tide is out'],
   'quick-start': ['ahoy', 'visits: 1000', /connections opened: [1-4]\n/],

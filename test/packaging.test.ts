@@ -17,12 +17,16 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const TSC = path.join(ROOT, 'node_modules/typescript/bin/tsc');
 const SET_UP_TIMEOUT_MS = 120_000;
 const RUN_TIMEOUT_MS = 30_000;
-/** Beside these only `dist/` and the command `plimsoll` may be in the package. */
+/** Beside these, `dist/`, the command `plimsoll` and what the README speaks of nothing is in it. */
 const PAGE_FILES = ['page.css', 'page.html', 'theme.css', 'token.html'].map(
   (name) => `src/http/page/${name}`,
 );
-const SINGLE_FILES = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'];
+const SINGLE_FILES = [
+  ...['ARCHITECTURE.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md'],
+  'package.json',
+];
 const COMMAND_FILES = ['apps/cli/bin/plimsoll.js'];
+const PAPERS = /^(docs\/.*|bench\/\w+)\.md$|^examples\/[\w-]+\.ts$/;
 
 interface PackedFile {
   readonly path: string;
@@ -36,7 +40,9 @@ beforeAll(async () => {
   const tarball = await pack(folder);
   writeJson('package.json', { name: 'empty-folder', private: true, type: 'module' });
   const quiet = ['--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
-  await run('npm', ['install', '--prefer-offline', ...quiet, tarball], { cwd: folder });
+  await run('npm', ['install', '--prefer-offline', ...quiet, tarball, TYPESCRIPT_5], {
+    cwd: folder,
+  });
 }, SET_UP_TIMEOUT_MS);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -74,8 +80,15 @@ async function runProgram(file: string, text: string, ...args: string[]): Promis
   return stdout.trim();
 }
 
+/** Some users have TypeScript 5, which knows ways to find a package that later ones do not. */
+const TYPESCRIPT_5 = 'typescript@5.9.3';
+
 /** The files of `folder/project`, checked as strictly as a careful user would; empty: all fine. */
-async function typeErrors(project: string, files: Record<string, string>): Promise<string> {
+async function typeErrors(
+  project: string,
+  files: Record<string, string>,
+  { isOld = false, ...settings }: { isOld?: boolean; [name: string]: unknown } = {},
+): Promise<string> {
   mkdirSync(path.join(folder, project), { recursive: true });
   for (const [name, text] of Object.entries(files)) {
     writeFileSync(path.join(folder, project, name), text);
@@ -89,10 +102,12 @@ async function typeErrors(project: string, files: Record<string, string>): Promi
       noEmit: true,
       types: ['node'],
       typeRoots: [path.join(ROOT, 'node_modules/@types')],
+      ...settings,
     },
     files: Object.keys(files),
   });
-  const args = [TSC, '--noEmit', '-p', path.join(folder, project)];
+  const tsc = isOld ? path.join(folder, 'node_modules/typescript/bin/tsc') : TSC;
+  const args = [tsc, '--noEmit', '-p', path.join(folder, project)];
   return run(process.execPath, args, { cwd: folder, timeout: RUN_TIMEOUT_MS }).then(
     () => '',
     (error: Error & { stdout?: string }) => error.stdout || error.message,
@@ -105,20 +120,34 @@ function codeBlocks(markdown: string): string[] {
 }
 
 test('the package holds the build, the papers and nothing else', () => {
-  const others = packedFiles.filter((file) => !/^(apps\/cli\/)?dist\//.test(file));
+  const others = packedFiles.filter(
+    (file) => !/^(apps\/cli\/)?dist\//.test(file) && !PAPERS.test(file),
+  );
   expect(others).toEqual([...SINGLE_FILES, ...COMMAND_FILES, ...PAGE_FILES].sort());
   expect(packedFiles).toContain('dist/index.js');
   expect(packedFiles).toContain('dist/index.d.ts');
-  const strays = packedFiles.filter((file) => /\.test\.|\.tsbuildinfo$|(?<!\.d)\.ts$/.test(file));
+  const strays = packedFiles.filter(
+    (file) => !PAPERS.test(file) && /\.test\.|\.tsbuildinfo$|(?<!\.d)\.ts$/.test(file),
+  );
   expect(strays).toEqual([]);
 });
 
+test('the package holds what its README links to, but for the programs of the repository', () => {
+  const readme = readFileSync(path.join(ROOT, 'README.md'), 'utf8');
+  const links = [...readme.matchAll(/\]\(([^)#:]+)[^)]*\)/g)].map((match) => match[1]!);
+  expect(links).toContain('docs/from-node-redis.md');
+  const missing = links.filter((link) => !packedFiles.some((file) => file.startsWith(link)));
+  expect(new Set(missing)).toEqual(new Set(['apps/auth', 'apps/load']));
+});
+
 test('the package holds what each of its exports names', () => {
-  const { exports } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8'));
-  const files = Object.values(exports as Record<string, string | Record<string, string>>).flatMap(
-    (entry) => (typeof entry === 'string' ? entry : Object.values(entry)),
+  const { exports, typesVersions } = JSON.parse(
+    readFileSync(path.join(ROOT, 'package.json'), 'utf8'),
   );
-  expect(files.length).toBeGreaterThan(8);
+  const filesOf = (entry: string | object): string[] =>
+    typeof entry === 'string' ? [entry] : Object.values(entry).flatMap(filesOf);
+  const files = [...filesOf(exports), ...filesOf(typesVersions)];
+  expect(files.length).toBeGreaterThan(16);
   expect(files.filter((file) => !packedFiles.includes(file.replace('./', '')))).toEqual([]);
 });
 
@@ -187,13 +216,23 @@ describe('the installed package', () => {
       export const code: string = new PoolError('POOL_CLOSED', 'closed').code;
       // @ts-expect-error The option is misspelt, and the types have to notice.
       createPool({ maxConnection: 4 });
+      createPool({ socket: { host: 'cache', connectTimeout: 5 }, pingInterval: 5_000 });
+      export const told: Promise<string> = pool.client
+        .withCommandOptions({ retryWrites: 'never' })
+        .asap()
+        .withCommandOptions({ timeout: 5, retryWrites: 'always' })
+        .sendCommand<string>(['PING'], { retryWrites: 'safe' });
+      // @ts-expect-error
+      pool.client.withCommandOptions({ retryWrite: 'never' });
+      export const executed: Promise<number> = pool.execute((client) => client.incr('n'));
+      export const theirs: ReturnType<typeof RedisClient.create> = pool.client;
     `;
     const faces = `
       import type { EventEmitter } from 'node:events';
       import type { AcquireOptions, Lease, Pool } from 'plimsoll';
       type Own<T> = Exclude<keyof T, keyof EventEmitter | typeof Symbol.asyncDispose>;
       export const pool: Record<Own<Pool>, 0> = { options: 0, client: 0, acquire: 0, withLease: 0,
-        status: 0, connections: 0, latencyTotals: 0, healthCheck: 0, switchTo: 0, resize: 0, suspend: 0, resume: 0,
+        execute: 0, status: 0, connections: 0, latencyTotals: 0, healthCheck: 0, switchTo: 0, resize: 0, suspend: 0, resume: 0,
         close: 0, keepsAlive: 0, ref: 0, unref: 0 };
       export const lease: Record<Own<Lease>, 0> = { client: 0, isReleased: 0, lostError: 0,
         serverClientId: 0, release: 0, destroy: 0, [Symbol.dispose]: 0 };
@@ -201,12 +240,35 @@ describe('the installed package', () => {
         isLongLived: 0, key: 0 };
     `;
     const names = 'createPool, getPool, PoolError';
+    const imported = `import { ${names} } from 'plimsoll';`;
+    const required = `import plimsoll = require('plimsoll');\nconst { ${names} } = plimsoll;`;
     const errors = await typeErrors('types', {
       'faces.mts': faces,
-      'esm.mts': `import { ${names} } from 'plimsoll';\n${use}`,
-      'cjs.cts': `import plimsoll = require('plimsoll');\nconst { ${names} } = plimsoll;\n${use}`,
+      'esm.mts': `import type { RedisClient } from '@redis/client';\n${imported}\n${use}`,
+      'cjs.cts': `import type { RedisClient } from '@redis/client';\n${required}\n${use}`,
     });
     expect(errors).toBe('');
+  });
+
+  const ENTRIES = `
+    import { createPool, PoolError, type Pool } from 'plimsoll';
+    import { healthHandler } from 'plimsoll/http';
+    import { aggregateWorkerMetrics } from 'plimsoll/prometheus';
+    export const pool: Pool = createPool({ maxConnections: 4 });
+    export const kinds = [healthHandler, aggregateWorkerMetrics, typeof PoolError];
+    export const caught = (error: PoolError): string => error.code;
+    export const greeting: Promise<string | null> = pool.client.get('greeting');
+  `;
+  test.each<[string, string, Record<string, unknown>]>([
+    ['node16, an ES module', 'mts', { module: 'node16' }],
+    ['node16, CommonJS', 'cts', { module: 'node16' }],
+    ['a bundler', 'ts', { module: 'esnext', moduleResolution: 'bundler' }],
+    ['commonjs', 'cts', { module: 'commonjs', moduleResolution: 'bundler' }],
+    ['TypeScript 5, node16, CommonJS', 'cts', { module: 'node16', isOld: true }],
+    ['TypeScript 5, commonjs', 'ts', { module: 'commonjs', isOld: true }],
+  ])('has types under %s', async (name, extension, settings) => {
+    const project = name.replaceAll(/\W+/g, '-');
+    expect(await typeErrors(project, { [`use.${extension}`]: ENTRIES }, settings)).toBe('');
   });
 
   test("compiles the README's code", async () => {

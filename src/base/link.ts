@@ -30,6 +30,14 @@ export interface LinkListener {
   onUnasked(reply: unknown): boolean;
 }
 
+/** What a connection logged in with, where that may change while it lives. */
+export interface LinkLogin {
+  /** There are newer credentials. */
+  readonly isStale: boolean;
+  /** Logs in with them. To be called while nothing is in flight; never rejects. */
+  renew(): Promise<void>;
+}
+
 export interface Link {
   listener: LinkListener;
   /** Commands whose reply has not come, including those not yet handed to the socket. */
@@ -50,6 +58,8 @@ export interface Link {
   readonly serverClientId: number | undefined;
   /** Who is at the other end; `undefined`: a simulated server. */
   readonly server?: ServerFacts | undefined;
+  /** `undefined`: what it logged in with is good for as long as it lives. */
+  readonly login?: LinkLogin | undefined;
   send(command: Command): void;
   /** Sends RESP bytes of which the caller matches the answers: `onPush` and `onUnasked` bring them. */
   sendUnanswered(payload: string): void;

@@ -214,10 +214,10 @@ export class MultiCommand {
   }
 
   #runTransaction(trace: BatchTrace | undefined): Promise<unknown[]> {
-    const voided = voidWatch(this.#context);
-    if (voided !== undefined) return this.#context.executor.refusal(voided);
     const refusal = this.#refusal(false);
     if (refusal !== undefined) return refused(this.#context, refusal);
+    const voided = voidWatch(this.#context);
+    if (voided !== undefined) return this.#context.executor.refusal(voided);
     const kind = TRANSACTION[this.#retryClass];
     const command = this.#newCommand(kind, this.#payload(MULTI, EXEC), undefined);
     // Inside MULTI nothing blocks; but where the server refuses MULTI, it does, and for ever.

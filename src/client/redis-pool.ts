@@ -3,6 +3,7 @@
 import type { EventEmitter } from 'node:events';
 import { keySlot } from '../base/key-slot.js';
 import { routeOf } from '../base/route.js';
+import { callListener } from '../base/uncaught.js';
 import type { ResolvedOptions } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import type { Entry } from '../node/entry.js';
@@ -11,6 +12,7 @@ import { type AcquireOptions, acquireMistake } from '../node/lease-request.js';
 import { type CloseOptions, ConnectionPool, type PoolDependencies } from '../pool/pool.js';
 import { prefixKey } from '../wire/encoder.js';
 import type { Client } from './client.js';
+import { followCredentials, stopCredentials } from './credentials.js';
 import type { Lease, Pool } from './faces.js';
 import { ClientLease } from './lease.js';
 import { createLeaseClient, type LeaseClients } from './lease-host.js';
@@ -47,6 +49,7 @@ export class RedisPool<
     super(options, dependencies);
     this.#setup = setup;
     this.feed = new PoolFeed(this);
+    followCredentials(options, (error) => callListener(() => this.emit('connectError', error)));
     this.client = createPoolClient(this, setup) as unknown as PlimsollClient<M, F, S, RESP, TM>;
   }
 
@@ -87,7 +90,9 @@ export class RedisPool<
 
   override close(options?: CloseOptions): Promise<void> {
     this.feed.noteClosing();
-    return super.close(options);
+    const closing = super.close(options);
+    void closing.then(() => stopCredentials(this.options));
+    return closing;
   }
 
   createLeaseClient(lease: ConnectionLease): Client {

@@ -21,7 +21,10 @@ export type { RedisFunctions, RedisModules, RedisScripts, RespVersions, TypeMapp
 // biome-ignore lint/complexity/noBannedTypes: `object` lacks the index signature that is wanted.
 export type None = {};
 
-/** node-redis' client type; `pool.client` and `lease.client` have it. */
+/**
+ * node-redis' client type; `pool.client` and `lease.client` have it. That of `createClient()` of the
+ * package `redis` has its modules besides, and is what a pool with the same `modules` gives.
+ */
 export type PlimsollClient<
   M extends RedisModules = None,
   F extends RedisFunctions = None,

@@ -8,6 +8,7 @@
 
 import { checkHost, lacksPassword, withoutBrackets } from './checks.js';
 import { checkCluster, resolveCluster } from './cluster.js';
+import { CredentialsFeed } from './credentials.js';
 import { DEFAULTS } from './defaults.js';
 import type { EnvironmentReader } from './environment.js';
 import { environmentLogin, withoutUndefined } from './login.js';
@@ -28,6 +29,7 @@ export type Address = Pick<
       | 'path'
       | 'username'
       | 'password'
+      | 'credentials'
       | 'database'
       | 'readonly'
       | 'tls'
@@ -47,7 +49,10 @@ export function resolveAddress(
   problems: Problems,
 ): Address {
   const inOptions = optionParts(options, problems);
-  const parts = { ...environmentParts(options, inOptions, reader, problems), ...inOptions };
+  const found = { ...environmentParts(options, inOptions, reader, problems), ...inOptions };
+  const { credentialsProvider: provider } = options;
+  // As there: a provider wins over user and password.
+  const parts = provider === undefined ? found : withoutLogin(found);
   if (parts.path !== undefined && parts.tls !== undefined && parts.tls !== false) {
     problems.refuse('tls', 'cannot be used on a unix socket');
   }
@@ -68,6 +73,7 @@ export function resolveAddress(
     zone: parts.zone,
     username: parts.username,
     password: parts.password === undefined ? undefined : new Secret(parts.password),
+    credentials: provider && new CredentialsFeed(provider),
     database: parts.database ?? DEFAULTS.database,
     readonly: options.readonly ?? DEFAULTS.readonly,
     tls: tlsSecret(parts.tls),
@@ -75,6 +81,11 @@ export function resolveAddress(
     protocol: parts.RESP ?? DEFAULTS.RESP,
     connectTimeoutMs: parts.connectTimeoutMs ?? DEFAULTS.connectTimeoutMs,
   };
+}
+
+function withoutLogin(parts: AddressParts): AddressParts {
+  const { username: _user, password: _password, ...rest } = parts;
+  return rest;
 }
 
 function optionParts(options: PoolOptions & ClientOptionsSubset, problems: Problems): AddressParts {

@@ -3,6 +3,7 @@
 
 import { isIPv6 } from 'node:net';
 import { ENVIRONMENTS } from '../policy/sizing.js';
+import { checkCredentialsProvider } from './credentials.js';
 import { isObject, kindOf } from './kinds.js';
 import type {
   AutoscaleOptions,
@@ -60,6 +61,7 @@ export const OPTION_CHECKS: Readonly<Record<OptionName, Check>> = {
   failover: anObject,
   username: nonEmptyText('the name of an ACL user'),
   password: checkPassword,
+  credentialsProvider: checkCredentialsProvider,
   database: numberIn(ranges.database),
   readonly: trueOrFalse,
   tls: checkTls,

@@ -20,7 +20,7 @@ type Defaults = Fixed<
     Omit<
       ConnectionTarget,
       | ('path' | 'sentinel' | 'cluster' | 'zone' | 'username' | 'password' | 'tls')
-      | ('protocol' | 'clientInfoTag')
+      | ('protocol' | 'clientInfoTag' | 'credentials')
     > & {
       RESP: ConnectionTarget['protocol'];
     }

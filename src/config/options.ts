@@ -8,6 +8,7 @@ import type { BreakerOptions, ReconnectStrategy } from '../policy/breaker.js';
 import type { FailoverOptions } from '../policy/failback.js';
 import type { RetryOptions, RetryWrites } from '../policy/retry.js';
 import type { Environment } from '../policy/sizing.js';
+import type { CredentialsFeed, CredentialsProvider } from './credentials.js';
 import type { Secret } from './secret.js';
 
 export type {
@@ -162,6 +163,11 @@ export interface PoolOptions {
    * again at every connect.
    */
   password?: PasswordSource;
+  /**
+   * In place of `username` and `password`: asked at every connect, or subscribed to; then open
+   * connections log in anew when it has newer credentials. See docs/from-node-redis.md.
+   */
+  credentialsProvider?: CredentialsProvider;
   /** Database number, default 0 (`REDIS_DB`). */
   database?: number;
   /**
@@ -294,6 +300,8 @@ export interface ConnectionTarget {
   readonly zone: string | undefined;
   readonly username: string | undefined;
   readonly password: Secret<PasswordSource> | undefined;
+  /** In place of user and password; prints nothing. */
+  readonly credentials: CredentialsFeed | undefined;
   readonly database: number;
   /** Whether connections say READONLY. */
   readonly readonly: boolean;

@@ -130,8 +130,8 @@ describe('depths and waits', () => {
 describe('the outcome', () => {
   it('is every default where nothing is given', () => {
     const { host, port, family, database, name, disableClientInfo, RESP, ...others } = DEFAULTS;
-    const { connectTimeoutMs, keepAliveMs, maxReplyBytes, reads, ...rest } = others;
-    const dialing = { protocol: RESP, connectTimeoutMs, keepAliveMs, maxReplyBytes };
+    const { connectTimeoutMs, keepAliveMs, maxReplyBytes, reads, readonly, ...rest } = others;
+    const dialing = { protocol: RESP, connectTimeoutMs, keepAliveMs, maxReplyBytes, readonly };
     const target = { host, port, family, database, name, reads, disableClientInfo, ...dialing };
     const absent = { path: undefined, username: undefined, password: undefined, tls: undefined };
     expect(resolveOptions({}, {})).toEqual({

@@ -12,6 +12,9 @@ import { ownCommand } from './own-command.js';
 import { SilenceWatch } from './silence-watch.js';
 import type { Statistics } from './statistics.js';
 
+/** Connections that log in with newer credentials at each inspection. */
+const RENEWALS_AT_ONCE = 4;
+
 /** What a probe of all lanes found. */
 export interface ProbeReport {
   /** A connection answered, or the only one there may be is lent. */
@@ -78,9 +81,10 @@ export class Inspector {
     return isBusy;
   }
 
-  /** What has time: health checks, lifetimes, leaks. */
+  /** What has time: health checks, lifetimes, newer credentials, leaks. */
   inspect(now: number): void {
     this.#judgeConnections(now);
+    this.#renewLogins();
     this.#reportLeaks(now);
   }
 
@@ -142,6 +146,35 @@ export class Inspector {
     }
   }
 
+  /** A few at a time, so that not all connections pause or are dialed at once. */
+  #renewLogins(): void {
+    let left = RENEWALS_AT_ONCE;
+    for (const entry of [...this.#entries]) {
+      if (left === 0) return;
+      if (entry.connection.login?.isStale === true && this.#renewLogin(entry)) left--;
+    }
+  }
+
+  /**
+   * Where nothing is in flight; a refused AUTH behind another reply could put replies out of step. What
+   * is never without traffic is replaced. @returns Whether anything was done.
+   */
+  #renewLogin(entry: Entry): boolean {
+    const { lease, connection } = entry;
+    if (entry.isIdle || (lease !== undefined && isBetweenCommands(lease))) {
+      entry.probes++;
+      void connection.login?.renew().finally(() => entry.probes--);
+      return true;
+    }
+    if (lease?.isLongLived === true && entry.staleReason === undefined) {
+      this.#membership.retire(entry, 'lifetime');
+      return true;
+    }
+    if (entry.state !== 'ready') return false;
+    this.#membership.replace(entry);
+    return true;
+  }
+
   #reportLeaks(now: number): void {
     const { leakThresholdMs } = this.#options;
     if (leakThresholdMs === 0) return;
@@ -154,6 +187,13 @@ export class Inspector {
       this.#onLeak(lease, heldMs);
     }
   }
+}
+
+/** Its borrower has no transaction open, nor anything under way that one would follow. */
+function isBetweenCommands({ session, entry, isLongLived, onPush }: ConnectionLease): boolean {
+  if (isLongLived && onPush !== undefined) return false;
+  if (entry.connection.inFlight > 0) return false;
+  return session?.inTransaction !== true && session?.watching !== true;
 }
 
 /** A lease for good, as pub/sub has it, would keep its connection, and its password, for ever. */

@@ -240,10 +240,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     return listConnections(this.#router.nodes, this.#clock.now());
   }
 
-  /**
-   * An active probe: a PING on each connection that nobody leases. Healthy is a pool of which a
-   * connection answers, whatever the answer is; one that is merely late stays open.
-   */
+  /** An active probe; `Pool` says the rest. */
   async healthCheck(): Promise<HealthReport> {
     try {
       if (this.#closing !== undefined) throw closedError();
@@ -255,13 +252,7 @@ export class ConnectionPool extends EventEmitter<PoolEvents> implements PoolExec
     }
   }
 
-  /**
-   * Uses another one of the option `endpoints`, by its id: what was not sent goes there, what is in
-   * flight is answered where it is. Better ones are not gone back to before it fails, or `forMs` is
-   * over. Resolves once it is used.
-   * @throws PoolError INVALID_ARGUMENT: there is no such endpoint; CONNECT_FAILED: it fails its
-   * health check, and `force` was not given; POOL_CLOSED.
-   */
+  /** Uses another one of the option `endpoints`; `Pool` says the rest. */
   async switchTo(id: string, options: SwitchOptions = {}): Promise<void> {
     if (this.#closing !== undefined) throw closedError();
     const { failover } = this.#router.topology;

@@ -45,7 +45,7 @@ export class SentinelDirectory {
     this.#clock = clock;
     // Nothing that concerns the data goes to a sentinel: no password of the server, no SELECT.
     const { username, password, tls } = sentinel;
-    this.#target = { ...target, username, password, tls, database: 0 };
+    this.#target = { ...target, username, password, credentials: undefined, tls, database: 0 };
   }
 
   /** Those of the options first, and for ever: found ones may be gone with their addresses. */

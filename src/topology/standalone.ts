@@ -7,7 +7,7 @@ import type { ConnectionTarget } from '../config/options.js';
 import { addressOf } from '../wire/connect-error.js';
 import { GreetingMemory, openConnection } from '../wire/connector.js';
 
-const READONLY = [['READONLY']] as const;
+const READONLY = [{ args: ['READONLY'] }] as const;
 
 export class StandaloneSource implements ConnectionSource {
   readonly address: string;

@@ -10,7 +10,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.js';
 import type { Batch, Break, Command, Refusal, ReplyTypes } from '../base/command.js';
-import type { Link, LinkListener } from '../base/link.js';
+import type { Link, LinkListener, LinkLogin } from '../base/link.js';
 import { RingQueue } from '../base/ring-queue.js';
 import type { ServerFacts } from '../base/tracing.js';
 import { PoolError } from '../errors.js';
@@ -32,6 +32,8 @@ export class Connection implements Link {
   availabilityZone: string | undefined = undefined;
   /** Who is at the other end; the connector sets it, and the handshake what it calls itself. */
   server: ServerFacts | undefined = undefined;
+  /** What it logged in with; the connector sets it where that may change. */
+  login: LinkLogin | undefined = undefined;
   /** What the server speaks; the handshake sets it. */
   protocol: 2 | 3 = 3;
   lastReadAt: number;

@@ -10,18 +10,14 @@ import type { Clock } from '../base/clock.js';
 import { afterFairWait } from '../base/event-loop.js';
 import type { LinkListener } from '../base/link.js';
 import { outsideOfCalls } from '../base/outside.js';
+import type { Login } from '../config/credentials.js';
 import type { ConnectionTarget } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import { connectError, connectTimeout, handshakeError, refusedOptions } from './connect-error.js';
 import { Connection } from './connection.js';
 import { answerAtOnce } from './flush-moment.js';
-import {
-  type Greeting,
-  greetingsFor,
-  type Prelude,
-  revealPassword,
-  shakeHands,
-} from './handshake.js';
+import { type Greeting, greetingsFor, type Prelude, revealLogin, shakeHands } from './handshake.js';
+import { renewableLogin } from './login.js';
 
 /**
  * libuv reads a socket that fills the buffer again, up to 32 times, before others have their turn.
@@ -133,7 +129,7 @@ class Attempt {
   readonly #keepsAlive: boolean;
   readonly #prelude: Prelude;
   readonly #dialed: Dialed[] = [];
-  #password: Promise<string | undefined> | undefined;
+  #login: Promise<Login> | undefined;
   #isFinished = false;
 
   constructor(target: ConnectionTarget, clock: Clock, keepsAlive: boolean, prelude: Prelude) {
@@ -152,13 +148,14 @@ class Attempt {
     this.#dialed.push(dialed);
     await dialed.connected;
     // Asked for once, however many sockets it takes.
-    this.#password ??= revealPassword(target);
-    const password = await this.#password;
+    this.#login ??= revealLogin(target);
+    const login = await this.#login;
     const { connection } = dialed;
     try {
-      await shakeHands(connection, target, greeting, password, this.#prelude);
+      await shakeHands(connection, target, greeting, login, this.#prelude);
       // Its end may have come in one piece with the last reply; nobody would hear of it later.
       if (connection.endError !== undefined) throw handshakeError(target, connection.endError);
+      connection.login = renewableLogin(connection, target, login);
       return connection;
     } catch (error) {
       if (this.#isFinished || !isHangUp(error as Error, connection.endError)) throw error;

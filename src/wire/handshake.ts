@@ -7,6 +7,7 @@
 // a password.
 
 import { Command, type CommandKind } from '../base/command.js';
+import type { Credentials, Login } from '../config/credentials.js';
 import type { ConnectionTarget, PasswordSource } from '../config/options.js';
 import { PoolError } from '../errors.js';
 import {
@@ -52,6 +53,7 @@ interface Conversation {
   readonly connection: Connection;
   readonly target: ConnectionTarget;
   readonly greeting: Greeting;
+  readonly username: string | undefined;
   readonly password: string | undefined;
   readonly prelude: Prelude;
 }
@@ -75,10 +77,10 @@ export async function shakeHands(
   connection: Connection,
   target: ConnectionTarget,
   greeting: Greeting,
-  password: string | undefined,
+  { username, password }: Credentials,
   prelude: Prelude = [],
 ): Promise<void> {
-  const talk = { connection, target, greeting, password, prelude };
+  const talk = { connection, target, greeting, username, password, prelude };
   let refusal: string | undefined;
   try {
     if (greeting.protocol === 3) {
@@ -92,8 +94,13 @@ export async function shakeHands(
   }
 }
 
-/** @throws PoolError AUTH_FAILED where the function that supplies it fails. */
-export async function revealPassword(target: ConnectionTarget): Promise<string | undefined> {
+/** Who to log in as. @throws PoolError AUTH_FAILED where the function that supplies it fails. */
+export async function revealLogin(target: ConnectionTarget): Promise<Login> {
+  if (target.credentials !== undefined) return target.credentials.current();
+  return { username: target.username, password: await revealPassword(target), version: 0 };
+}
+
+async function revealPassword(target: ConnectionTarget): Promise<string | undefined> {
   const source: PasswordSource | undefined = target.password?.reveal();
   if (typeof source !== 'function') return source;
   let password: unknown;
@@ -110,9 +117,9 @@ export async function revealPassword(target: ConnectionTarget): Promise<string |
 
 /** Gives the refusal of a server that doesn't know HELLO or RESP3; `undefined`: all is well. */
 async function greetInResp3(talk: Conversation): Promise<string | undefined> {
-  const { connection, target, greeting, password } = talk;
+  const { connection, target, greeting, username, password } = talk;
   const hello = ['HELLO', '3'];
-  if (password !== undefined) hello.push('AUTH', target.username ?? DEFAULT_USER, password);
+  if (password !== undefined) hello.push('AUTH', username ?? DEFAULT_USER, password);
   if (greeting.introduces) hello.push('SETNAME', target.name);
   const answer = ask(connection, hello);
   const rest = sayTheRest(talk);
@@ -148,7 +155,7 @@ function noteFacts(connection: Connection, reply: unknown): void {
 }
 
 async function greetInResp2(talk: Conversation): Promise<void> {
-  const { username } = talk.target;
+  const { username } = talk;
   const user = username === DEFAULT_USER ? undefined : username;
   const knowsUser = await sayInResp2(talk, user);
   if (!knowsUser) await sayInResp2(talk, undefined);
@@ -253,7 +260,7 @@ async function hint(
   }
 }
 
-async function ask(connection: Connection, args: readonly string[]): Promise<unknown> {
+export async function ask(connection: Connection, args: readonly string[]): Promise<unknown> {
   if (connection.endError !== undefined) throw connection.endError;
   const encoder = new CommandEncoder();
   encoder.push(...args);

@@ -2,6 +2,7 @@
 // are internals of an exactly pinned version, and `protocol.test.ts` says what broke when the
 // version is raised. Everything else takes them from here.
 
+import * as credentials from '@redis/client/dist/lib/authx/index.js';
 import * as commandMetadata from '@redis/client/dist/lib/command-metadata/index.js';
 import * as commander from '@redis/client/dist/lib/commander.js';
 import * as commands from '@redis/client/dist/lib/commands/index.js';
@@ -20,6 +21,9 @@ const errors = exportsOf<typeof clientErrors>(clientErrors, [
 export const { ErrorReply, SimpleError, BlobError, MultiErrorReply, WatchError } = errors;
 export const { AbortError, ClientClosedError, ClientOfflineError, ConnectionTimeoutError } = errors;
 export const { DisconnectsClientError, SocketClosedUnexpectedlyError, TimeoutError } = errors;
+export const { CredentialsError, UnableToObtainNewCredentialsError } = exportsOf<
+  typeof credentials
+>(credentials, ['CredentialsError', 'UnableToObtainNewCredentialsError']);
 export const { RESP_TYPES } = exportsOf<typeof respTypes>(respTypes, ['RESP_TYPES']);
 export const { VerbatimString } = exportsOf<typeof verbatim>(verbatim, ['VerbatimString']);
 export const { defineScript } = exportsOf<typeof luaScript>(luaScript, ['defineScript']);
@@ -38,7 +42,19 @@ export const { COMMAND_METADATA, defaultCommandMetadata, isReplicaSafe } = expor
   typeof commandMetadata
 >(commandMetadata, ['COMMAND_METADATA', 'defaultCommandMetadata', 'isReplicaSafe']);
 
+declare module '@redis/client/dist/lib/client/commands-queue.js' {
+  /** What clients of a pool take besides; for node-redis' own it is without effect. */
+  interface CommandOptions<T> {
+    /** Whether a write whose outcome is unknown may run twice. Default: the pool's. */
+    retryWrites?: 'safe' | 'always' | 'never' | undefined;
+    /** Commands arrive in the order in which they are issued. Default: of duplicates alone. */
+    ordered?: boolean | undefined;
+  }
+}
+
 export type ErrorReply = InstanceType<typeof ErrorReply>;
+export type MultiErrorReply = InstanceType<typeof MultiErrorReply>;
+export type WatchError = InstanceType<typeof WatchError>;
 export type { RedisClientType } from '@redis/client';
 export type { CommandParser } from '@redis/client/dist/lib/client/parser.js';
 export type {

@@ -33,14 +33,14 @@ describeEachPrivateServer('a client that keeps an order', (server) => {
     await using pool = openPool(server(), SHALLOW);
     const ways: Record<string, PlimsollClient> = {
       duplicate: pool.client.duplicate(),
-      derived: pool.client.withCommandOptions({ ordered: true } as object),
+      derived: pool.client.withCommandOptions({ ordered: true }),
     };
     for (const [name, client] of Object.entries(ways)) {
       expect(await appended(client, pool), name).toEqual(INDICES);
     }
     await using whole = openPool(server(), { ...SHALLOW, commandOptions: { ordered: true } });
     expect(await appended(whole.client, whole)).toEqual(INDICES);
-    const free = pool.client.duplicate().withCommandOptions({ ordered: false } as object);
+    const free = pool.client.duplicate().withCommandOptions({ ordered: false });
     const list = await appended(free, pool);
     expect([...list].sort()).toEqual([...INDICES].sort());
     expect(pool.status().connections.open).toBeGreaterThan(1);
