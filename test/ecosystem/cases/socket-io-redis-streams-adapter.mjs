@@ -10,6 +10,7 @@ const onStream = async (world) => createAdapter(await world.open(), { heartbeatI
 export default {
   packages: ['@socket.io/redis-streams-adapter', 'socket.io', 'socket.io-client'],
   use: 'createAdapter(pool.client)',
+  holds: '1 for each stream that is read (`streamCount`, default 1), 1 for subscriptions',
   checks: {
     ...adapterChecks(onStream),
     'a client that was away gets what it missed': async (world) => {
