@@ -75,7 +75,7 @@ describe('--measure', () => {
     expect(costs.workerConnectionBytes).toBeGreaterThan(1_000);
   });
 
-  test('where no server answers the exit code is 1, with the reason and without the password', async () => {
+  test('where no server answers the exit code is 70, with the reason and without the password', async () => {
     let said = '';
     const code = await planCommand.run(['--measure'], {
       env: { REDIS_URL: 'redis://:secret-word@127.0.0.1:1' },
@@ -83,7 +83,7 @@ describe('--measure', () => {
       stderr: { write: (text) => (said += text) },
       signal: new AbortController().signal,
     });
-    expect(code).toBe(1);
+    expect(code).toBe(70);
     expect(said).toMatch(/127\.0\.0\.1:1/);
     expect(said).not.toContain('secret-word');
   });

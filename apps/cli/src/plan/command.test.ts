@@ -61,9 +61,9 @@ test.each([
   [['extra'], 'extra'],
   [['--measure', '--costs', 'x'], 'exclude'],
   [['--costs', path.join(folder, 'missing.json')], 'missing.json'],
-])('%j is answered with exit code 2 and what is wrong', async (args, what) => {
+])('%j is answered with exit code 64 and what is wrong', async (args, what) => {
   const { code, out, err } = await plan(...args);
-  expect(code).toBe(2);
+  expect(code).toBe(64);
   expect(out).toBe('');
   expect(err).toContain('INVALID_OPTION');
   expect(err).toContain(what);
@@ -76,6 +76,6 @@ test('costs come from what was measured before, and a file of something else is 
   const bad = path.join(folder, 'bad.json');
   writeFileSync(bad, JSON.stringify({ costs: { ...DEFAULT_COSTS, redisBatchUs: 'cheap' } }));
   const refused = await plan('--costs', bad);
-  expect(refused.code).toBe(2);
+  expect(refused.code).toBe(64);
   expect(refused.err).toContain('costs.redisBatchUs');
 });

@@ -1,16 +1,12 @@
-// `plimsoll plan`: flags in, a report or JSON out. Exit codes: 0; 1 it could not be measured; 2 bad
-// flags or a bad file of costs.
+// `plimsoll plan`: flags in, a report or JSON out.
 
 import { readFileSync } from 'node:fs';
+import { EXIT_BAD_INPUT, EXIT_FAILED, EXIT_OK } from '../command.js';
 import { COST_NAMES, type Costs, DEFAULT_COSTS } from './costs.js';
 import { PlanInputError, type PlanOptions, readFlags, usage } from './flags.js';
 import { measureCosts } from './measure.js';
 import { makePlan } from './plan.js';
 import { reportText } from './report.js';
-
-const EXIT_OK = 0;
-const EXIT_FAILED = 1;
-const EXIT_BAD_INPUT = 2;
 
 /** The surroundings of the command. */
 export interface PlanContext {

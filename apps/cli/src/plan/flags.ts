@@ -7,7 +7,7 @@ import { type Demand, ratesOf } from './demand.js';
 import type { Holders } from './lanes.js';
 import { DEFAULT_HARDWARE, type Hardware } from './scale.js';
 
-/** What is wrong with a flag or a file that it names; the command answers it with exit code 2. */
+/** What is wrong with a flag or a file that it names; the command answers it with exit code 64. */
 export class PlanInputError extends Error {
   override readonly name = 'PlanInputError';
   readonly code = 'INVALID_OPTION';
