@@ -32,7 +32,7 @@ const BODY = `
   void run();
 `;
 /** The same without types. */
-const PLAIN = BODY.replaceAll(/: (Promise<void>|Error)\b/g, '');
+const PLAIN = BODY.replaceAll(/: (Promise<void>|Error)(?=[ )])/g, '');
 const IMPORT = "import { createPool, ErrorReply } from 'plimsoll';";
 const SAID = 'function function function {"f":"v"} true';
 
