@@ -10,6 +10,7 @@ const TIMED = [
   'test/topology/{sentinel,sentinel-reads}.test.ts',
   'test/wire/**/*.test.ts',
   'test/scripts/validate-topology.test.ts',
+  'apps/cli/test/plan.test.ts',
   'apps/load/test/{cross-check,models}.test.ts',
   'apps/auth/test/{cluster,overload,secrets,topologies}.test.ts',
 ];

@@ -42,7 +42,9 @@ const QUIET: Readonly<Record<string, 'zero' | 'none'>> = {
   'Timeouts, failed PINGs, leaks, breaker': 'zero',
   'Waiters by worker': 'zero',
   'In flight and waiting by endpoint': 'zero',
-  // Only a cluster, and the option `endpoints`, have series of their own.
+  // Series that only the option `autoscale` has, and below a cluster or `endpoints`.
+  'Maximum and its ceiling': 'none',
+  Growth: 'none',
   'Primaries without a replica': 'none',
   'Failovers and redirects': 'none',
 };
