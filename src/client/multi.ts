@@ -279,9 +279,8 @@ export class MultiCommand {
   }
 
   #refusal(isPipeline: boolean): PoolError | undefined {
-    const { lease, session } = this.#context;
-    const state = lease?.session ?? session?.state;
-    if (!isPipeline && state?.inTransaction === true) return alreadyInTransaction();
+    const { lease } = this.#context;
+    if (!isPipeline && this.#state?.inTransaction === true) return alreadyInTransaction();
     for (const { commandClass, blockMs } of this.#special) {
       const isOutOfPlace = commandClass.need === 'lease' && lease === undefined;
       const refusal = isOutOfPlace
@@ -308,10 +307,16 @@ export class MultiCommand {
     return new Command(kind, settings, payload, this.#ascii, queue);
   }
 
+  /** Of the connection that it goes to, if that is the caller's own. */
+  get #state(): Session | undefined {
+    const { lease, session } = this.#context;
+    return lease?.session ?? session?.state;
+  }
+
   /** That a watched key was changed is an answer, and no error to be counted. */
   get #onError(): CommandContext['onError'] {
-    const { lease, onError } = this.#context;
-    if (lease?.session?.watching !== true) return onError;
+    const { onError } = this.#context;
+    if (this.#state?.watching !== true) return onError;
     return (error) => error instanceof WatchError || onError?.(error);
   }
 
@@ -329,13 +334,15 @@ export class MultiCommand {
 
   #send(command: Command, trace: BatchTrace | undefined): Promise<unknown[]> {
     if (trace !== undefined) command.history = newHistory(trace);
-    const { executor, lease, pool, session, signal } = this.#context;
+    const { executor, lease, pool, signal } = this.#context;
     if (command.isBlocking && pool !== undefined) {
       return pool.executeExclusive(command, signal) as Promise<unknown[]>;
     }
-    const state = lease?.session ?? session?.state;
+    const state = this.#state;
+    // To be asked before EXEC is sent, which ends it.
+    const isWatching = state?.watching === true;
     const reply = executor.execute(command, signal) as Promise<unknown[]>;
-    if (state?.watching) reply.catch((error) => keepsWatching(error) && taint(state));
+    if (isWatching) reply.catch((error) => keepsWatching(error) && taint(state));
     // The lease sees one command; what the queued ones do to its session has to be told.
     if (lease !== undefined) {
       lease.session ??= newSession();
