@@ -7,7 +7,7 @@ import { createPool, WatchError } from 'plimsoll';
 const TRIES = 20;
 
 const pool = createPool();
-await pool.client.set('stock', '10');
+await pool.client.mSet({ stock: '10', sold: '0' });
 
 async function buyOne(): Promise<boolean> {
   for (let attempt = 0; attempt < TRIES; attempt++) {
