@@ -20,16 +20,9 @@ import { RingQueue } from '../base/ring-queue.js';
 import { PoolError } from '../errors.js';
 import type { ConnectionLease } from '../node/lease.js';
 import type { LeaseTerms } from '../node/lease-request.js';
-import { retryWaitMs } from '../policy/retry.js';
+import { reconnectWaitMs } from '../policy/retry.js';
 import { isExhausted } from './final-cause.js';
 
-const NEVER_GIVES_UP = {
-  retries: Number.POSITIVE_INFINITY,
-  baseMs: 25,
-  factor: 2,
-  capMs: 1_000,
-  jitter: false,
-};
 /** So many connections in a row that end without an answer say that there won't be one. */
 const MAX_HANG_UPS = 5;
 /** After a connection that is too old could not be replaced, the next attempt comes this much later, ms. */
@@ -236,7 +229,7 @@ export class KeptLease {
 
   #nextPauseMs(): number {
     this.#failures++;
-    return retryWaitMs(this.#failures, NEVER_GIVES_UP, () => 0) as number;
+    return reconnectWaitMs(this.#failures);
   }
 
   #onReply(lease: ConnectionLease, reply: unknown): void {

@@ -19,19 +19,11 @@ import { abortedError, disconnectedError } from '../node/caller-errors.js';
 import type { ConnectionLease } from '../node/lease.js';
 import type { LeaseTerms } from '../node/lease-request.js';
 import { ownCommand } from '../node/own-command.js';
-import { retryWaitMs } from '../policy/retry.js';
+import { reconnectWaitMs } from '../policy/retry.js';
 import { isAboutConnection, isBeyondRestoring, type Session } from '../policy/session.js';
 
 /** What follows them without waiting for their answers means the same connection. */
 const BINDING = new Set(['MULTI', 'SELECT', 'WATCH']);
-
-const NEVER_GIVES_UP = {
-  retries: Number.POSITIVE_INFINITY,
-  baseMs: 25,
-  factor: 2,
-  capMs: 1_000,
-  jitter: false,
-};
 
 export interface SessionOwner {
   readonly keepsAlive: boolean;
@@ -332,7 +324,7 @@ export class ClientSession {
 
   #askLater(error: Error): void {
     this.#failures++;
-    const waitMs = retryWaitMs(this.#failures, NEVER_GIVES_UP, () => 0);
+    const waitMs = reconnectWaitMs(this.#failures);
     this.#endPause();
     this.#pause = setTimeout(() => this.open(), waitMs);
     if (!this.#owner.keepsAlive) this.#pause.unref();

@@ -8,6 +8,10 @@ import type { AttemptOutcome, RetryClass } from '../base/command.js';
  * turns the server, as SHUTDOWN, under none. */
 export type RetryWrites = 'safe' | 'always' | 'never';
 
+/** Before a connection that is kept for good is asked for once more, ms: at first, and at most. */
+const RECONNECT_MS = 25;
+const MAX_RECONNECT_MS = 1_000;
+
 export interface RetryOptions {
   /** Attempts after the first, 0 to 100. Default 3; 0 switches retry off. */
   readonly retries: number;
@@ -34,6 +38,15 @@ export function retryWaitMs(
   if (attempt > options.retries) return undefined;
   const waitMs = Math.min(options.baseMs * options.factor ** (attempt - 1), options.capMs);
   return options.jitter ? waitMs * (0.5 + random() / 2) : waitMs;
+}
+
+/**
+ * For who never gives up; each wait is twice the one before.
+ * @param failures How many attempts failed so far, from 1.
+ * @returns The wait in ms.
+ */
+export function reconnectWaitMs(failures: number): number {
+  return Math.min(RECONNECT_MS * 2 ** (failures - 1), MAX_RECONNECT_MS);
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   startPrivateServer,
 } from '../../scripts/redis-server.js';
 import { createPool, PoolError } from '../../src/index.js';
+import { until } from './until.js';
 
 /**
  * Sentinel's own periods, ms. From 250 for PING on, a candidate's INFO is never too old. Sentinels that
@@ -188,15 +189,7 @@ class Setup implements SentinelSetup {
   async prepare(): Promise<void> {
     for (const sentinel of this.sentinels)
       await this.ask(sentinel, 'SENTINEL', 'DEBUG', ...PERIODS);
-    await this.#untilReady();
-  }
-
-  async #untilReady(): Promise<void> {
-    const deadline = performance.now() + READY_MS;
-    while (!(await this.#isReady())) {
-      if (performance.now() > deadline) throw new Error('The sentinels did not become ready.');
-      await sleep(50);
-    }
+    await until(() => this.#isReady(), READY_MS);
   }
 
   findPrimary(): Promise<PrivateServer | undefined> {
@@ -214,7 +207,7 @@ class Setup implements SentinelSetup {
   }
 
   async failOver(): Promise<PrivateServer> {
-    await this.#untilReady();
+    await until(() => this.#isReady(), READY_MS);
     const before = await this.findPrimary();
     const others = this.servers.filter((server) => server !== before);
     const deadline = performance.now() + READY_MS;
